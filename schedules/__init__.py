@@ -1,0 +1,31 @@
+"""Periodic and delayed jobs for Django, in the database that the project already has. This is the public door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from schedules.recurrence import DAILY, EVERY_2_WEEKS, EVERY_4_WEEKS, HOURLY, MINUTELY, NEVER, WEEKLY
+
+if TYPE_CHECKING:
+    from schedules.declarations import background, scheduled
+
+__all__ = [
+    "DAILY",
+    "EVERY_2_WEEKS",
+    "EVERY_4_WEEKS",
+    "HOURLY",
+    "MINUTELY",
+    "NEVER",
+    "WEEKLY",
+    "background",
+    "scheduled",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The decorators need Django's models, which exist only some time after Django has imported this package."""
+    if name in ("background", "scheduled"):
+        from schedules import declarations
+
+        return getattr(declarations, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,243 @@
+"""What an operator may enter: a schedule of their own, and why one is paused.
+
+Whether a schedule could work, `spec_of` decides, as it does for everybody else; here its errors find their fields.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from schedules.instants import LATEST
+from schedules.invalid import InvalidRecurrence
+from schedules.models import Schedule, Source, identity_of
+from schedules.recurrence import parse_repeat
+from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of, start_of
+from schedules.zones import check_timezone
+from worker import masking, tasks
+from worker.admin.arguments import pretty
+from worker.arguments import InvalidArguments, decode
+from worker.options import options
+
+if TYPE_CHECKING:
+    ScheduleModelForm = forms.ModelForm[Schedule]
+else:
+    ScheduleModelForm = forms.ModelForm
+
+RECURRENCE = ("cron", "repeat", "run_at")
+ARGUMENTS = ("args", "kwargs")
+INSTANTS = ("run_at", "anchor", "starts_at", "repeat_until")
+LONGEST_ARGUMENTS = 100_000
+LONGEST_EXCLUDE = 10_000
+
+
+class JSONText(forms.CharField):
+    """JSON of one kind, as text."""
+
+    widget = forms.Textarea
+
+    def __init__(self, kind: type[list[Any] | dict[str, Any]], expected: Any, **options: Any) -> None:
+        super().__init__(required=False, max_length=LONGEST_ARGUMENTS, **options)
+        self.kind, self.expected = kind, expected
+        self.widget.attrs |= {"rows": 3, "spellcheck": "false", "class": "vLargeTextField carillon-code"}
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return self.kind()
+        try:
+            given = json.loads(text)
+        except ValueError as fault:
+            raise forms.ValidationError(_("This is not JSON: %(fault)s.") % {"fault": fault}) from fault
+        except RecursionError:
+            raise forms.ValidationError(_("This is nested too deeply.")) from None
+        if not isinstance(given, self.kind):
+            raise forms.ValidationError(self.expected)
+        return given
+
+
+class ScheduleForm(ScheduleModelForm):
+    """A schedule. `spec` is what it says, once it is valid."""
+
+    task = forms.ChoiceField(label=gettext_lazy("Task"))
+    args = JSONText(
+        list,
+        gettext_lazy('Give a list, such as ["eu", 7].'),
+        label=gettext_lazy("Positional arguments"),
+        help_text=gettext_lazy('A JSON list, such as ["eu", 7].'),
+    )
+    kwargs = JSONText(
+        dict,
+        gettext_lazy('Give an object, such as {"deep": true}.'),
+        label=gettext_lazy("Keyword arguments"),
+        help_text=gettext_lazy('A JSON object, such as {"deep": true}.'),
+    )
+    spec: Spec
+
+    class Meta:
+        model = Schedule
+        fields = ("name", "anchor", *(option for option in OPTIONS))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["task"].choices = self._tasks()  # type: ignore[attr-defined]  # it is a ChoiceField
+        for field in self.fields.values():
+            field.error_messages["invalid_choice"] = _("Choose one of these.")  # Django's would repeat what was sent
+        self.fields["exclude"].max_length = LONGEST_EXCLUDE  # type: ignore[attr-defined]
+        for name in ("queue", "priority", "timezone"):
+            self.fields[name].required = False
+        if self.instance.pk is None:
+            self.initial.update(priority=None, timezone=options().time_zone)
+        else:
+            self.fields["name"].disabled = True
+            self.stored = _arguments_of(self.instance)
+            self.shown = masking.arguments(self.instance.task, *self.stored)
+            self.initial.update(zip(ARGUMENTS, map(_pretty, self.shown), strict=True))
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        self._keep_untouched_instants(given)
+        self._keep_hidden_arguments(given)
+        if len(given.get("exclude", "")) > LONGEST_EXCLUDE:
+            self.add_error("exclude", _("These are too many dates."))
+        if self.instance.pk is None and self._is_taken(given.get("name", "")):
+            self.add_error("name", _("There is a schedule of this name already."))
+        if not self.errors:
+            self._check(given)
+        return given
+
+    def columns(self) -> dict[str, Any]:
+        """What an edit changes: all that is declared, but not who declared it."""
+        columns = self.spec.columns()
+        for name in ("name", "source", "declared_in"):
+            del columns[name]
+        return columns | {"anchor": self.cleaned_data["anchor"]}
+
+    def _keep_untouched_instants(self, given: dict[str, Any]) -> None:
+        """The widgets drop fractions of a second, and an interval without a first run counts from the one it had."""
+        if self.instance.pk is None:
+            return
+        for name in INSTANTS:
+            if name not in self.changed_data or (name == "anchor" and given.get(name) is None):
+                given[name] = getattr(self.instance, name)
+
+    def _keep_hidden_arguments(self, given: dict[str, Any]) -> None:
+        """Secrets are not shown, so what stands in their place means what is stored."""
+        if self.instance.pk is None:
+            return
+        for name, shown, stored in zip(ARGUMENTS, self.shown, self.stored, strict=True):
+            try:
+                given[name] = masking.as_entered(given.get(name), shown, stored)
+            except ValueError as fault:
+                self.add_error(name, str(fault))
+
+    def _check(self, given: dict[str, Any]) -> None:
+        try:
+            self.spec = self._spec(given)
+        except InvalidSchedule as invalid:
+            fault = invalid.__cause__ or invalid
+            self.add_error(_field_of(fault, given), _sentence(fault))
+
+    def _spec(self, given: dict[str, Any]) -> Spec:
+        anchor = given["anchor"]
+        return spec_of(
+            tasks.get(given["task"]),
+            where=given["name"],
+            name=given["name"],
+            source=Source.ADMIN,
+            args=given["args"],
+            kwargs=given["kwargs"],
+            start=None if anchor is None else start_of(anchor, given["name"]),
+            options={name: given[name] for name in OPTIONS if given[name] not in ("", None)}
+            | {"exclude": given["exclude"].split()},
+        )
+
+    def _tasks(self) -> list[tuple[str, str]]:
+        return [("", "---------"), *sorted((task.name, task.name) for task in tasks.registered())]
+
+    def _is_taken(self, name: str) -> bool:
+        return Schedule.objects.using(options().DATABASE).filter(identity=identity_of(name)).exists()
+
+
+class PauseForm(forms.Form):
+    """Why nothing is to run, and until when."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=255,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True}),
+        help_text=gettext_lazy("Shown wherever somebody wonders why nothing runs."),
+    )
+    until = forms.DateTimeField(
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=gettext_lazy("Leave it empty to pause until somebody resumes."),
+    )
+
+    def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = now
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and not self.now < until <= LATEST:
+            raise forms.ValidationError(_("Give a time in the future, up to the year 9000."))
+        return until
+
+
+def _field_of(fault: BaseException, given: dict[str, Any]) -> str | None:
+    """The field that an error of `spec_of` is about. Most errors begin with its name; recurrences are taken apart."""
+    if isinstance(fault, InvalidRecurrence):
+        return _field_of_recurrence(given)
+    if isinstance(fault, InvalidArguments):
+        return "kwargs" if str(fault).startswith('argument "') else "args"
+    text = str(fault)
+    if text.startswith(f"{given['name']}: schedule is "):
+        return "anchor"
+    for beginning, field in _BEGINNINGS.items():
+        if text.startswith(beginning):
+            return field
+    if " is no queue: " in text:
+        return "queue"
+    if " is no priority: " in text:
+        return "priority"
+    first = text.partition(" ")[0]
+    return first if first in OPTIONS else None
+
+
+def _field_of_recurrence(given: dict[str, Any]) -> str:
+    try:
+        check_timezone(given["timezone"] or options().time_zone)
+    except InvalidRecurrence:
+        return "timezone"
+    try:
+        parse_repeat(given["repeat"] or 0)
+    except InvalidRecurrence:
+        return "repeat"
+    return next(name for name in RECURRENCE if given[name])
+
+
+def _sentence(fault: BaseException) -> str:
+    text = str(fault)
+    return text[:1].upper() + text[1:] if text.partition(" ")[0] not in OPTIONS else text
+
+
+def _arguments_of(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
+    """None, where somebody else has written what cannot be read: whoever edits it gives new ones."""
+    try:
+        return decode(row.arguments)
+    except InvalidArguments:
+        return [], {}
+
+
+def _pretty(value: Any) -> str:
+    return pretty(value) if value else ""
+
+
+_BEGINNINGS = {"the name of the queue": "queue", "the name ": "name", "give exactly one": None}

@@ -1,0 +1,200 @@
+"""The pages of schedules: what there is, when it runs, and who may edit or delete it.
+
+A declared schedule belongs to its code, and no field of it can be changed here. All others can be edited; what is
+entered goes the way of every declaration, through `spec_of` and `schedules.changes`. The verbs are in `verbs`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from schedules import changes
+from schedules.admin import outlook
+from schedules.admin.fieldsets import TO_EDIT, TO_READ
+from schedules.admin.filters import STATUSES, HasStatus
+from schedules.admin.forms import ScheduleForm
+from schedules.admin.history import last_jobs, last_lines, page_of_job
+from schedules.admin.verbs import ScheduleVerbs
+from schedules.models import Occurrence, Schedule
+from schedules.sync import declared
+from worker import masking
+from worker.admin import arguments, labels
+from worker.admin.filters import QueueInUse, TaskInUse
+from worker.admin.tables import read_at
+from worker.models import FinishedJob
+from worker.options import options
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ScheduleVerbs):
+    form = ScheduleForm
+    change_form_template = "schedules/admin/schedule.html"
+    change_list_template = "schedules/admin/schedules.html"
+    in_use = ("task", "queue")
+    list_display = ("name", "when", "status", "last_run", "next_run")
+    list_filter = (HasStatus, QueueInUse, TaskInUse, "source")
+    search_fields = ("name", "task")
+    search_help_text = gettext_lazy("Name or task")
+    sortable_by = ("name", "next_run")
+    ordering = (F("next_run_at").asc(nulls_last=True), "name")
+
+    class Media:
+        css = {"all": ["schedules/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk")).order_by("-finished_at")
+        schedules: QuerySet[Any] = super().get_queryset(request).annotate(last_job=Subquery(finished.values("pk")[:1]))
+        return schedules
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Bring along the last jobs of the page's schedules, in one query."""
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = rows = list(changelist.result_list)
+        last = FinishedJob.objects.using(options().DATABASE).defer("arguments", "errors")
+        found = last.in_bulk([row.last_job for row in rows if row.last_job])
+        for row in rows:
+            row.last_job = found.get(row.last_job)
+        return changelist
+
+    # Who may do what
+
+    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        """What is declared, the code changes."""
+        return super().has_change_permission(request, obj) and (obj is None or not obj.is_declared)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        """What is declared would come back with the next sync."""
+        return super().has_delete_permission(request, obj) and (obj is None or _may_go(obj))
+
+    # Add, edit, delete
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if change and not self.has_change_permission(request, obj):
+            kwargs["form"] = forms.ModelForm  # nothing can be entered, so nothing is asked for
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
+        editable = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
+        return TO_EDIT if editable else TO_READ
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            changes.edit(obj, options().DATABASE, **form.columns())
+        else:
+            obj.pk = changes.declare(form.spec, options().DATABASE).pk
+
+    def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
+        changes.delete(obj, options().DATABASE)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        for row in queryset:
+            changes.delete(row, options().DATABASE)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The schedules with their ledgers, which may be long: they are counted and not listed."""
+        rows = list(objs)
+        lines = Occurrence.objects.using(options().DATABASE).filter(schedule__in=[row.pk for row in rows]).count()
+        counts = {self.opts.verbose_name_plural: len(rows), Occurrence._meta.verbose_name_plural: lines}
+        return [row.name for row in rows], counts, set(), [row.name for row in rows if not _may_go(row)]
+
+    # The page of one schedule
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        row = kwargs.get("obj")
+        if row is not None:
+            context |= {
+                "outlook": outlook.next_runs(row, read_at(row)),
+                "words": outlook.words(row),
+                "expression": outlook.expression(row),
+                "status": self.status(row),
+                "jobs": last_jobs(row, self.admin_site.name, read_at(row)),
+                "lines": last_lines(row, self.admin_site.name, read_at(row)),
+                "all_lines": f"{self._list(Occurrence)}?schedule_id={row.pk}",
+                "all_jobs": f"{self._list(FinishedJob)}?schedule_id={row.pk}",
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """An empty list says what to do about it; what code declares is looked up only then."""
+        return super().changelist_view(request, {**(extra_context or {}), "declared": _count_declared})
+
+    def _list(self, model: type[Occurrence | FinishedJob]) -> str:
+        return reverse(f"{self.admin_site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+    # Columns and fields
+
+    @admin.display(description=gettext_lazy("when"))
+    def when(self, row: Schedule) -> SafeString:
+        return format_html(
+            '{} <span class="carillon-quiet"><code>{}</code> {}</span>',
+            *(outlook.words(row), outlook.expression(row), row.timezone),
+        )
+
+    @admin.display(description=gettext_lazy("status"))
+    def status(self, row: Schedule) -> SafeString:
+        name = "broken" if row.status == "active" and changes.is_ahead(row, read_at(row)) else row.status
+        return format_html(
+            '{} <span class="carillon-quiet">{}</span>',
+            labels.status(name, str(STATUSES[name])),
+            _why(row, name),
+        )
+
+    @admin.display(description=gettext_lazy("last run"))
+    def last_run(self, row: Any) -> SafeString | str:
+        job = row.last_job
+        if job is None:
+            return labels.NOTHING
+        return format_html(
+            '<a href="{}">{}</a> <span class="carillon-quiet">{} · {}</span>',
+            page_of_job(job, self.admin_site.name),
+            labels.status(job.state, job.get_state_display()),
+            labels.ago(job.finished_at, read_at(row)),
+            labels.took(job.started_at, job.finished_at),
+        )
+
+    @admin.display(description=gettext_lazy("next run"), ordering="next_run_at")
+    def next_run(self, row: Schedule) -> SafeString | str:
+        return outlook.next_run_label(row, read_at(row))
+
+    @admin.display(description=gettext_lazy("arguments"))
+    def given(self, row: Schedule) -> SafeString:
+        return arguments.shown(row.task, row.arguments)
+
+
+def _may_go(row: Schedule) -> bool:
+    return not row.is_declared or row.retired_at is not None
+
+
+def _why(row: Schedule, status: str) -> str:
+    match status:
+        case "paused":
+            return _why_paused(row)
+        case "broken":
+            return masking.text(row.broken) or _("Its next run is far off: the clock was set back.")
+        case "retired":
+            return _("No code declares it any more.")
+        case "ended":
+            return _("No run is left.")
+    return ""
+
+
+def _why_paused(row: Schedule) -> str:
+    parts = [row.pause_reason, row.paused_by]
+    if row.paused_until is not None:
+        there = outlook.in_zone(row.paused_until, row.timezone)
+        parts.append(_("until %(time)s") % {"time": labels.wall(there, read_at(row))})
+    return " · ".join(filter(None, parts))
+
+
+def _count_declared() -> int:
+    return len(declared())

@@ -1,0 +1,160 @@
+"""What an operator may do to schedules, on a list or on a page: run now, pause, resume, detach, repair.
+
+Each verb has its permission, skips the schedules to which it does not apply, and leaves a line in their history.
+What it does, `schedules.changes` decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from schedules import changes
+from schedules.admin.forms import PauseForm
+from schedules.models import Schedule
+from schedules.spec import InvalidSchedule
+from worker.admin.tables import TablesAdmin, read_at
+from worker.clock import database_now
+from worker.options import options
+
+
+class ScheduleVerbs(TablesAdmin):
+    actions = ("run_now", "pause", "resume", "detach", "repair")
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.run_schedule")
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.pause_schedule")
+
+    def verbs(self, row: Schedule) -> dict[str, tuple[str, str]]:
+        return {verb: text for verb, text in _effects(row).items() if _APPLIES[verb](row)}
+
+    @admin.action(description=gettext_lazy("Run selected schedules now"), permissions=["run"])
+    def run_now(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
+        def run(row: Schedule) -> str:
+            job_id = changes.run_now(row, options().DATABASE, by=request.user.get_username())
+            return _("Run now: job #%(id)d.") % {"id": job_id}
+
+        count = self._to_each(request, schedules, "run_now", run)
+        self._say(request, ngettext("Enqueued %(count)d run.", "Enqueued %(count)d runs.", count), count)
+
+    @admin.action(description=gettext_lazy("Pause selected schedules…"), permissions=["pause"])
+    def pause(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> HttpResponse | None:
+        """Ask for the reason first."""
+        now = database_now(options().DATABASE)
+        form = PauseForm(request.POST if "reason" in request.POST else None, now=now)
+        if not form.is_valid():
+            return self._ask_for_reason(request, schedules, form)
+        reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
+
+        def pause(row: Schedule) -> str:
+            by = request.user.get_username()
+            changes.pause(row, options().DATABASE, reason=reason, by=by, until=until)
+            return _("Paused: %(reason)s") % {"reason": reason}
+
+        count = self._to_each(request, schedules, "pause", pause)
+        self._say(request, ngettext("Paused %(count)d schedule.", "Paused %(count)d schedules.", count), count)
+        return None
+
+    @admin.action(description=gettext_lazy("Resume selected schedules"), permissions=["pause"])
+    def resume(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
+        def resume(row: Schedule) -> str:
+            changes.resume(row, options().DATABASE)
+            return _("Resumed.")
+
+        count = self._to_each(request, schedules, "resume", resume)
+        self._say(request, ngettext("Resumed %(count)d schedule.", "Resumed %(count)d schedules.", count), count)
+
+    @admin.action(description=gettext_lazy("Detach selected schedules from their code"), permissions=["change"])
+    def detach(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
+        def detach(row: Schedule) -> str:
+            changes.detach(row, options().DATABASE)
+            return _("Detached from %(place)s.") % {"place": row.declared_in}
+
+        count = self._to_each(request, schedules, "detach", detach)
+        self._say(request, ngettext("Detached %(count)d schedule.", "Detached %(count)d schedules.", count), count)
+
+    @admin.action(description=gettext_lazy("Repair selected schedules"), permissions=["change"])
+    def repair(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
+        def repair(row: Schedule) -> str:
+            changes.repair(row, options().DATABASE)
+            still = Schedule.objects.using(options().DATABASE).get(pk=row.pk).broken
+            if still:
+                raise InvalidSchedule(still)
+            return _("Repaired: it counts again from now.")
+
+        count = self._to_each(request, schedules, "repair", repair)
+        self._say(request, ngettext("Repaired %(count)d schedule.", "Repaired %(count)d schedules.", count), count)
+
+    def _to_each(
+        self,
+        request: HttpRequest,
+        schedules: Iterable[Schedule],
+        verb: str,
+        do: Callable[[Schedule], str],
+    ) -> int:
+        """Do it to those to which it applies, and note what `do` says it did. The others are counted aloud."""
+        done = skipped = 0
+        for row in schedules:
+            if verb not in self.verbs(row):
+                skipped += 1
+                continue
+            try:
+                said = do(row)
+            except (ValueError, Schedule.DoesNotExist) as fault:  # it is broken, or was deleted meanwhile
+                self.message_user(request, f"{row.name}: {fault}", messages.ERROR)
+                continue
+            self.log(request, [row], said)
+            done += 1
+        if skipped:
+            said = ngettext(
+                "Skipped %(count)d to which it does not apply.",
+                "Skipped %(count)d to which it does not apply.",
+                skipped,
+            )
+            self._say(request, said, skipped, messages.WARNING)
+        return done
+
+    def _say(self, request: HttpRequest, pattern: str, count: int, level: int = messages.SUCCESS) -> None:
+        if count:
+            self.message_user(request, pattern % {"count": count}, level)
+
+    def _ask_for_reason(self, request: HttpRequest, schedules: QuerySet[Schedule], form: PauseForm) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Pause schedules"),
+            "opts": self.opts,
+            "form": form,
+            "schedules": [row for row in schedules if "pause" in self.verbs(row)],
+            "selected": ACTION_CHECKBOX_NAME,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "schedules/admin/pause.html", context)
+
+
+def _effects(row: Schedule) -> dict[str, tuple[str, str]]:
+    run = _('Enqueues %(task)s on queue "%(queue)s" at once. The next run stays where it is.')
+    return {
+        "run_now": (_("Run now"), run % {"task": row.task, "queue": row.queue}),
+        "pause": (_("Pause…"), _("Nothing runs until somebody resumes it. Asks for the reason.")),
+        "resume": (_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
+        "detach": (_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
+        "repair": (_("Repair"), _("Counts again from now, and tries again what was broken.")),
+    }
+
+
+_APPLIES: dict[str, Callable[[Schedule], bool]] = {
+    "run_now": lambda row: row.retired_at is None,
+    "pause": lambda row: row.paused_at is None and row.retired_at is None,
+    "resume": lambda row: row.paused_at is not None,
+    "detach": lambda row: row.is_declared,
+    "repair": lambda row: bool(row.broken) or changes.is_ahead(row, read_at(row)),
+}

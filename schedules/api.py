@@ -1,0 +1,121 @@
+"""Users' own schedules, made and edited at run time: `schedule(…)` makes one, `get(name)` gives its handle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schedules import backfill, changes
+from schedules.configured import task_of
+from schedules.declarations import Background
+from schedules.instants import AN_INSTANT, is_instant
+from schedules.models import Schedule, Source, identity_of
+from schedules.spec import InvalidSchedule, spec_of, text_of
+from worker.echo import echo, quoted
+from worker.models import Job
+from worker.options import options as project_options
+from worker.tasks import Task
+
+
+class NoSuchSchedule(LookupError):
+    """There is no schedule of that name."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A schedule by its name. Each method is one transaction on SCHEDULER["DATABASE"]."""
+
+    name: str
+
+    @property
+    def row(self) -> Schedule:
+        """The schedule as it stands now. Raises NoSuchSchedule."""
+        return _row(self.name)
+
+    def pause(self, reason: str, until: datetime | None = None, *, by: str = "") -> None:
+        """Let nothing run until it is resumed, or until that aware instant."""
+        if until is not None and not is_instant(until):
+            raise InvalidSchedule(f"{self.name}: until is {echo(until)}, but must be {AN_INSTANT}.")
+        why, who = text_of("reason", reason), text_of("by", by)
+        changes.pause(self.row, project_options().DATABASE, reason=why, by=who, until=until)
+
+    def resume(self, *, catch_up: bool = False) -> None:
+        """End the pause. What came due meanwhile is recorded as paused; with `catch_up` the policy decides."""
+        changes.resume(self.row, project_options().DATABASE, catch_up=catch_up)
+
+    def run_now(self, *, by: str = "") -> Job:
+        """Enqueue a job at once. The next run stays where it is."""
+        alias = project_options().DATABASE
+        return Job.objects.using(alias).get(pk=changes.run_now(self.row, alias, by=text_of("by", by)))
+
+    def backfill(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        overlap: str = "queue_all",
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> int:
+        """Run the occurrences from `start` to `end` that have no job. Returns how many; `dry_run` only counts.
+
+        overlap: "queue_all" (one after the other) or "allow" (side by side). Raises InvalidSchedule for a range
+        that reaches into the future, or beyond the ledger's retention unless `force`.
+        """
+        alias = project_options().DATABASE
+        return backfill.backfill(self.row, start, end, alias, overlap=overlap, force=force, dry_run=dry_run)
+
+    def repair(self) -> None:
+        """Count again from now: after the database's clock was set back, or when a broken schedule has been mended."""
+        changes.repair(self.row, project_options().DATABASE)
+
+    def delete(self) -> None:
+        """Remove it with its ledger; jobs that nobody has started are cancelled."""
+        changes.delete(self.row, project_options().DATABASE)
+
+
+def schedule(
+    task: Background[Any, Any] | Task | str,
+    *,
+    name: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    enabled: bool = True,
+    **options: Any,
+) -> Handle:
+    """Make a schedule of that name, or edit the one that was made here before: `cron=…`, `repeat=…` or `run_at=…`.
+
+    task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
+    leaves the recurrence alone keeps the next run. Raises InvalidSchedule.
+    """
+    where = f"schedule(name={quoted(name)})"
+    spec = spec_of(
+        task_of(task, where),
+        where=where,
+        name=name,
+        source=Source.API,
+        args=args,
+        kwargs=kwargs,
+        enabled=enabled,
+        options=options,
+    )
+    alias = project_options().DATABASE
+    known = Schedule.objects.using(alias).filter(identity=identity_of(name)).first()
+    if known is not None and known.is_declared:
+        raise InvalidSchedule(f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another.")
+    changes.declare(spec, alias)
+    return Handle(name)
+
+
+def get(name: str) -> Handle:
+    """The handle of a schedule, whoever made it. Raises NoSuchSchedule."""
+    return Handle(_row(name).name)
+
+
+def _row(name: str) -> Schedule:
+    row = Schedule.objects.using(project_options().DATABASE).named(name).first()
+    if row is None:
+        raise NoSuchSchedule(f"There is no schedule {quoted(name)}. See manage.py list_schedule.")
+    return row

@@ -1,0 +1,30 @@
+"""The Django app of the clock. Subclass `SchedulesConfig` with another `label` where "schedules" is taken."""
+
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import autodiscover_modules
+
+
+class SchedulesConfig(AppConfig):
+    name = "schedules"
+    default = True
+    verbose_name = "Schedules"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """Where no check can run yet: the models of the clock rest on those of the queue."""
+        if not apps.is_installed("worker"):
+            raise ImproperlyConfigured('"schedules" keeps its jobs in the app "worker": add it to INSTALLED_APPS.')
+        super().import_models()
+
+    def ready(self) -> None:
+        """Import each app's `tasks.py`: an error inside one is shown. What settings declare is registered too.
+
+        With wrong options nothing can be declared: it is left, so that the check can say what is wrong with them.
+        """
+        from schedules import checks, configured, ledger  # noqa: F401  checks and receivers register themselves
+        from worker import options
+
+        if not any(options.problems()):
+            autodiscover_modules("tasks")
+            configured.in_settings()

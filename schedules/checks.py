@@ -1,0 +1,121 @@
+"""System checks of the clock: what is declared, and what it will do that may surprise. Ids: docs/reference/checks.md.
+
+Only what code and settings tell. Whether there is a leader, and how runs go, is no matter of checks: see
+`list_schedule --check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from typing import Any
+
+from django.apps.config import AppConfig
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Info
+from django.utils import timezone
+
+from schedules.configured import in_settings
+from schedules.declarations import background_tasks, in_code
+from schedules.invalid import InvalidRecurrence
+from schedules.recurrence import Cron
+from schedules.spec import Spec
+from schedules.sync import declared
+from schedules.upcoming import row_of
+from schedules.zones import check_timezone, local
+from worker.options import options, problems
+
+YEAR = timedelta(days=365)
+GAPS = 100
+"""So many are looked at to find the shortest between two runs."""
+SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@checks.register("schedules")
+def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if any(problems()):  # without options nothing that is declared can be read; worker.E001 says so
+        return []
+    return [
+        *_wrong_settings(),
+        *_unknown_time_zone(),
+        *_shadowed_options(),
+        *_declared_twice(),
+        *_crowded_jitter(),
+        *_clock_changes(timezone.now()),
+    ]
+
+
+def _wrong_settings() -> Iterator[CheckMessage]:
+    return (Error(problem, id="schedules.E001") for problem in in_settings().problems)
+
+
+def _unknown_time_zone() -> Iterator[CheckMessage]:
+    try:
+        check_timezone(options().time_zone)
+    except InvalidRecurrence as fault:
+        setting = 'SCHEDULER["TIME_ZONE"]' if options().TIME_ZONE else "TIME_ZONE"
+        yield Error(f"{setting}: {fault}", hint="The names known here are those of pytz.", id="schedules.E002")
+
+
+def _shadowed_options() -> Iterator[CheckMessage]:
+    for task in background_tasks():
+        for name in task.shadowed:
+            yield checks.Warning(
+                f'The parameter "{name}" of task {task.task.name} bears the name of an option, '
+                "so a direct call refuses it as a keyword.",
+                hint=f"Rename it, or call .using(…).enqueue({name}=…).",
+                id="schedules.W001",
+            )
+
+
+def _declared_twice() -> Iterator[CheckMessage]:
+    by_name = {spec.name: spec for spec in in_code()}
+    for spec in in_settings().specs:
+        if spec.name in by_name:
+            yield checks.Warning(
+                f'The schedule "{spec.name}" is declared in {by_name[spec.name].declared_in} and in SCHEDULES; '
+                "the settings prevail.",
+                hint="Give one of them another name.",
+                id="schedules.W002",
+            )
+
+
+def _crowded_jitter() -> Iterator[CheckMessage]:
+    for spec in declared():
+        if spec.policies.jitter and (gap := _shortest_gap(spec)) and gap < spec.policies.jitter:
+            yield checks.Warning(
+                f'The schedule "{spec.name}" has a jitter of {spec.policies.jitter} s, but its runs come as close as '
+                f"{gap} s: they are spread over no more than that.",
+                hint=f"Set jitter to at most {gap}.",
+                id="schedules.W003",
+            )
+
+
+def _clock_changes(now: datetime) -> Iterator[CheckMessage]:
+    for spec in declared():
+        days = _days_of_clock_changes(spec, now)
+        if days:
+            number = f"{len(days)} day{'' if len(days) == 1 else 's'}"
+            yield Info(
+                f'"{spec.cron}" in {spec.timezone} falls in a clock change on {number} a year; '
+                "see docs/explanation/dst.md.",
+                hint=f'The schedule "{spec.name}", next on {min(days)}: {days[min(days)]}',
+                id="schedules.I001",
+            )
+
+
+def _shortest_gap(spec: Spec) -> int | None:
+    """Seconds between the two of many runs that are closest."""
+    instants = islice(row_of(spec, SOME_TIME).recurrence.between(SOME_TIME, SOME_TIME + 10 * YEAR), GAPS)
+    gaps = ((later - earlier).total_seconds() for earlier, later in pairwise(instants))
+    return int(min(gaps, default=0)) or None
+
+
+def _days_of_clock_changes(spec: Spec, now: datetime) -> dict[str, str]:
+    """The days of the coming year on which fixed times are skipped or repeated, and what happens then."""
+    recurrence = row_of(spec, now).recurrence
+    if not isinstance(recurrence, Cron):
+        return {}
+    changes = recurrence.clock_changes(now, now + YEAR)
+    return {f"{local(change.instant, spec.timezone):%Y-%m-%d}": change.effect for change in changes}

@@ -1,0 +1,108 @@
+"""What `scheduler_doctor` writes: its report for people, and as an object for programs.
+
+It decides how findings look. The fields of the object are those of docs/reference/commands.md: fields are added and
+never change their meaning; instants are RFC 3339 in UTC, durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from textwrap import wrap
+
+from django.template.defaultfilters import filesizeformat
+
+from schedules import contract
+from schedules.doctor.findings import Bytes, Fact, Finding, Report, Severity
+from schedules.moments import took
+from schedules.terminal import Screen, bold, clean, coloured, count
+
+VERSION = 1
+GLYPHS = {Severity.OK: "✓", Severity.UNKNOWN: "○", Severity.WARNING: "!", Severity.ERROR: "✕"}
+COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}
+JUST_NOW = timedelta(seconds=0.05)
+"""What is shown as 0.0s."""
+WORDS = max(map(len, Severity))
+
+
+def lines(report: Report, screen: Screen) -> Iterator[str]:
+    for area, findings in report.areas.items():
+        if findings:
+            heading = f"{area.capitalize()} ({report.server})" if area == "database" else area.capitalize()
+            yield bold(clean(heading), screen)
+            for finding in findings:
+                yield from _lines_of(finding, screen)
+            yield ""
+    yield _verdict(report)
+
+
+def as_json(report: Report) -> str:
+    return contract.dumped(
+        {
+            "version": VERSION,
+            "now": contract.instant(report.now),
+            "database": {"alias": report.alias, "server": report.server},
+            "counts": {severity: report.count(severity) for severity in Severity},
+            "findings": [
+                {
+                    "code": finding.code,
+                    "area": area,
+                    "severity": finding.severity,
+                    "summary": finding.summary,
+                    "facts": {name: _plain(fact) for name, fact in finding.facts.items()},
+                    "remedy": finding.remedy or None,
+                }
+                for area, findings in report.areas.items()
+                for finding in findings
+            ],
+        }
+    )
+
+
+def _lines_of(finding: Finding, screen: Screen) -> Iterator[str]:
+    sign = GLYPHS[finding.severity] if screen.glyphs else finding.severity.ljust(WORDS)
+    head, *rest = _wrapped(finding.summary, screen, indent=3 + len(sign))
+    yield f"  {coloured(sign, COLOURS.get(finding.severity), screen)} {head}"
+    facts = ", ".join(f"{name} {_shown(fact)}" for name, fact in finding.facts.items())
+    details = [facts, f"{'→' if screen.glyphs else '->'} {finding.remedy}" if finding.remedy else ""]
+    for line in [*rest, *(line for text in details if text for line in _wrapped(text, screen, indent=3 + len(sign)))]:
+        yield f"{' ' * (3 + len(sign))}{line}"
+
+
+def _wrapped(text: str, screen: Screen, *, indent: int) -> Sequence[str]:
+    """In a pipe a text is a line, for grep."""
+    if screen.width is None:
+        return [clean(text)]
+    return wrap(clean(text), max(screen.width - indent, 20), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _verdict(report: Report) -> str:
+    counts = [count(report.count(severity), severity) for severity in (Severity.ERROR, Severity.WARNING)]
+    unseen = report.count(Severity.UNKNOWN)
+    return ", ".join([*counts, f"{report.count(Severity.OK)} ok", *([f"{unseen} not seen"] if unseen else [])]) + "."
+
+
+def _shown(fact: Fact) -> str:
+    match fact:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if fact else "no"
+        case Bytes():
+            return filesizeformat(fact).replace("\xa0", " ")
+        case timedelta():
+            return f"{'-' if fact < -JUST_NOW else ''}{took(abs(fact).total_seconds())}"
+        case datetime():
+            return str(contract.instant(fact))
+        case _:
+            return str(fact)
+
+
+def _plain(fact: Fact) -> object:
+    match fact:
+        case timedelta():
+            return fact.total_seconds()
+        case datetime():
+            return contract.instant(fact)
+        case _:
+            return fact

@@ -1,0 +1,58 @@
+"""Examines whether SCHEDULER["LOCK"] and ["WAKEUP"] fit what stands between us and the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import connections
+
+from schedules.doctor.findings import Case, Facts, Finding, Severity
+from schedules.lock import lock_on
+from worker.connection import behind_pooler
+from worker.options import options
+from worker.wakeup import longest_wait
+
+
+def lock(case: Case) -> Iterator[Finding]:
+    kind, pooled = lock_on(case.using).kind, _is_pooled(case)
+    facts: Facts = {"LOCK": options().LOCK, "in use": kind, "pooler": pooled}
+    if pooled and kind == "session":
+        yield Finding(
+            "lock-behind-pooler",
+            Severity.ERROR,
+            "The leader's lock belongs to a session, and a pooler stands before the database: "
+            "in transaction mode a session is nobody's own, and two processes may lead.",
+            facts,
+            'Set SCHEDULER["LOCK"] = "auto", or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
+        )
+    elif kind == "transaction" and not pooled and case.vendor == "postgresql":
+        yield Finding(
+            "lock",
+            Severity.OK,
+            "The leader's lock lasts for a transaction, though no pooler is seen.",
+            facts,
+            'With SCHEDULER["LOCK"] = "auto" the server would take the lock from a leader that hangs.',
+        )
+    else:
+        yield Finding("lock", Severity.OK, "The leader's lock fits the database.", facts)
+
+
+def wakeup(case: Case) -> Iterator[Finding]:
+    facts: Facts = {"WAKEUP": options().WAKEUP, "longest wait": timedelta(seconds=longest_wait(case.using))}
+    if options().WAKEUP != "poll" and _is_pooled(case):
+        yield Finding(
+            "wakeup-behind-pooler",
+            Severity.WARNING,
+            "Processes listen for new work, and a pooler stands before the database: "
+            "in transaction mode it drops notifications, so jobs wait for the next look.",
+            {**facts, "pooler": True},
+            'Set SCHEDULER["WAKEUP"] = "poll", which looks five times a second, '
+            'or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
+        )
+    else:
+        yield Finding("wakeup", Severity.OK, "Processes hear of new work in time.", facts)
+
+
+def _is_pooled(case: Case) -> bool:
+    return case.vendor == "postgresql" and behind_pooler(connections[case.using])

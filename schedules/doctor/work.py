@@ -1,0 +1,103 @@
+"""Examines the work: what is late, failing or broken, who drains which queue, what was given up.
+
+What counts as a problem is decided in `schedules.problems`; here it gets its weight and its remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min
+
+from schedules.doctor import leadership
+from schedules.doctor.findings import Case, Finding, Severity
+from schedules.models import Schedule
+from schedules.problems import living_workers, served_queues
+from schedules.terminal import count
+from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.queue import MOST_INTERRUPTIONS
+
+DAY = timedelta(days=1)
+
+TREATMENTS = {
+    "misdeclared": (Severity.ERROR, "Correct the entry in SCHEDULES; until then it is left out."),
+    "not-synced": (Severity.WARNING, "Declarations are taken over when a leader starts."),
+    "broken": (Severity.ERROR, "Correct what it says, in code or in the admin, and call get(name).repair()."),
+    "ahead": (Severity.ERROR, "schedules.api.get(name).repair(), or Repair in the admin: it counts again from now."),
+    "unknown-task": (
+        Severity.WARNING,
+        "Run a worker whose code has the task; where it is gone for good, delete the schedule and cancel the jobs.",
+    ),
+    "late": (
+        Severity.WARNING,
+        "Start more slots (--threads, --processes), or give slow jobs a queue of their own; see that a leader runs.",
+    ),
+    "failing": (Severity.WARNING, "Its traceback is in the admin, under Finished jobs."),
+    "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
+}
+"""By the code of a problem: its weight, and what to do."""
+
+
+def problems(case: Case) -> Iterator[Finding]:
+    found = [problem for problem in case.overview.problems if problem.code not in leadership.REMEDIES]
+    for problem in found:
+        severity, remedy = TREATMENTS[problem.code]
+        facts = {"schedule": problem.schedule, "queue": problem.queue}
+        given = {name: value for name, value in facts.items() if value is not None}
+        yield Finding(problem.code, severity, problem.message, given, remedy)
+    if not found:
+        yield Finding(
+            "work",
+            Severity.OK,
+            "Nothing is late, failing or broken.",
+            {"schedules": len(case.overview.schedules), "jobs": Job.objects.using(case.using).count()},
+        )
+
+
+def workers(case: Case) -> Iterator[Finding]:
+    unserved = list(_unserved(case))
+    for queue, what, first in unserved:
+        yield Finding(
+            "no-worker-later",
+            Severity.WARNING,
+            f'Queue "{queue}" has no worker, and {what} planned on it.',
+            {"queue": queue, "first in": first - case.now},
+            TREATMENTS["no-worker"][1],
+        )
+    if not unserved:
+        alive = living_workers(case.using, case.now)
+        slots = sum(worker.slots for worker in alive)
+        yield Finding("workers", Severity.OK, f"{count(len(alive), 'worker')} alive.", {"slots": slots})
+
+
+def set_aside(case: Case) -> Iterator[Finding]:
+    """Jobs that were given up, since workers died holding them."""
+    failed = FinishedJob.objects.using(case.using).filter(finished_at__gte=case.now - DAY, state=FinishedState.FAILED)
+    deadly = failed.filter(interruptions__gte=MOST_INTERRUPTIONS).values_list("task").annotate(Count("pk"))
+    found = list(deadly.order_by("task"))
+    for task, number in found:
+        yield Finding(
+            "set-aside",
+            Severity.WARNING,
+            f"{count(number, 'job')} of {task} set aside: {MOST_INTERRUPTIONS} workers died holding it.",
+            {"task": task, "jobs": number, "within": DAY},
+            "See in the system's log what killed the workers (out of memory, a crash in native code). "
+            "Then retry the jobs in the admin, under Finished jobs.",
+        )
+    if not found:
+        yield Finding("set-aside-none", Severity.OK, "No job was set aside.", {"within": DAY})
+
+
+def _unserved(case: Case) -> Iterator[tuple[str, str, datetime]]:
+    """Queues that no living worker drains, what is planned there, and when its first comes.
+
+    What is due already is told as a problem.
+    """
+    jobs = Job.objects.using(case.using).filter(state=JobState.SCHEDULED, run_at__gt=case.now)
+    schedules = Schedule.objects.using(case.using).filter(next_run_at__gt=case.now)
+    served = served_queues(case.using, case.now)
+    for noun, at, planned in (("delayed job", "run_at", jobs), ("schedule", "next_run_at", schedules)):
+        for queue, number, first in planned.values_list("queue").annotate(Count("pk"), Min(at)).order_by("queue"):
+            if served is not None and queue not in served:
+                yield queue, count(number, noun), first

@@ -1,0 +1,176 @@
+"""`manage.py list_schedule`: what runs next, what ran, what is wrong. It reads, and changes nothing.
+
+Decides what is asked for and what the output can show; finding it is the read model's business, drawing it the
+table's.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
+from django.utils import timezone
+
+from schedules import contract, table
+from schedules.api import NoSuchSchedule
+from schedules.describe import describe
+from schedules.past_runs import HistoryLine, history
+from schedules.recurrence import Cron, InvalidRecurrence, note
+from schedules.selection import Selection
+from schedules.table import Look
+from schedules.terminal import screen_of, write
+from schedules.upcoming import NextRun, Overview, overview
+from schedules.zones import check_timezone, day_start
+from worker.clock import database_now
+from worker.echo import quoted
+from worker.options import options as project_options
+
+RUNS = 6
+MOST_RUNS = 1000
+SPAN = re.compile(r"(?P<amount>\d{1,7})(?P<unit>[smhdw]?)", re.ASCII)
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+LONGEST_SPAN = timedelta(weeks=5200)
+YEAR = timedelta(days=365)
+LAST_YEAR = datetime.max.replace(tzinfo=UTC) - YEAR
+NOTHING_MATCHES = "Nothing matches."
+NOTHING_DECLARED = (
+    "No schedules yet. Declare one with @scheduled(repeat=HOURLY) in an app's tasks.py, or in settings.SCHEDULES."
+)
+
+
+class Command(BaseCommand):
+    help = "List schedules and delayed jobs by their next run, show one in detail, or preview a cron expression."
+    # It must work where a check fails: what is declared wrongly is listed as a problem.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("names", nargs="*", metavar="NAME", help="show these schedules in detail")
+        parser.add_argument("--next", type=_runs, metavar="N", help=f"so many runs of each ({RUNS} in detail)")
+        parser.add_argument("--within", type=_span, metavar="24h", help="only what runs within that time")
+        parser.add_argument("--queue", metavar="Q", help="only what runs on this queue")
+        parser.add_argument("--paused", action="store_true", help="only paused schedules")
+        parser.add_argument("--failing", action="store_true", help="only schedules that have a problem")
+        zones = parser.add_mutually_exclusive_group()
+        zones.add_argument("--timezone", metavar="Z", help="show all times in this zone; with --cron, read it there")
+        zones.add_argument("--utc", action="store_const", const="UTC", dest="timezone", help="show all times in UTC")
+        parser.add_argument("--json", action="store_true", help="write the documented object")
+        parser.add_argument("--check", action="store_true", help="exit with 1 and the reasons if something is wrong")
+        parser.add_argument("--cron", metavar="EXPR", help="preview a cron expression, without any database")
+        parser.add_argument("--after", metavar="ISO", help="with --cron: from this instant or date on")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        selection = _selection(options)
+        try:
+            if options["cron"] is None:
+                self._list(selection, options)
+            else:
+                self._preview(selection, options)
+        except (ImproperlyConfigured, InvalidRecurrence, NoSuchSchedule) as fault:
+            raise CommandError(str(fault)) from fault
+        except OperationalError as error:
+            alias = project_options().DATABASE
+            raise CommandError(f'The database "{alias}" does not answer: {str(error).strip()}') from error
+
+    def _list(self, selection: Selection, options: Mapping[str, Any]) -> None:
+        if options["after"] is not None:
+            raise CommandError("--after goes with --cron.")
+        look = self._look(options)
+        alias = project_options().DATABASE
+        found = selection.of(overview(alias, database_now(alias), options["next"] or RUNS))
+        histories = _histories(alias, found) if selection.names else {}
+        if options["json"]:
+            write(self.stdout, [contract.listing(found, histories)])
+        elif options["check"]:
+            write(self.stdout, table.verdict(found))
+        elif selection.names:
+            write(self.stdout, _details(found, histories, look))
+        else:
+            empty = NOTHING_DECLARED if selection.is_everything else NOTHING_MATCHES
+            write(self.stdout, table.listing(found, look, runs=options["next"] or 1, empty=empty))
+        if options["check"] and found.problems:
+            sys.exit(1)
+
+    def _preview(self, selection: Selection, options: Mapping[str, Any]) -> None:
+        if options["check"] or not selection.is_everything:
+            raise CommandError("With --cron go --timezone, --utc, --after, --next and --json, and no others.")
+        look = self._look(options)
+        now = timezone.now()
+        cron = Cron(options["cron"], look.timezone)
+        after = now if options["after"] is None else _instant(options["after"], look.timezone)
+        instants = islice(cron.between(after, datetime.max.replace(tzinfo=UTC)), options["next"] or RUNS)
+        runs = [NextRun(at, note(cron, at)) for at in instants]
+        description = describe(cron, project_options().time_zone)
+        if options["json"]:
+            write(self.stdout, [contract.preview(cron, description, runs)])
+        else:
+            changes = list(cron.clock_changes(after, min(after, LAST_YEAR) + YEAR))
+            write(self.stdout, table.preview(cron, description, runs, changes, look, now))
+
+    def _look(self, options: Mapping[str, Any]) -> Look:
+        given = options["timezone"]
+        return Look(
+            timezone=check_timezone(project_options().time_zone if given is None else given),
+            converts=given is not None,
+            screen=screen_of(self.stdout, options),
+        )
+
+
+def _selection(options: Mapping[str, Any]) -> Selection:
+    return Selection(
+        names=tuple(options["names"]),
+        queue=options["queue"],
+        paused=options["paused"],
+        failing=options["failing"],
+        within=options["within"],
+    )
+
+
+def _histories(alias: str, found: Overview) -> dict[str, tuple[HistoryLine, ...]]:
+    return {each.name: history(alias, each.id, found.now) for each in found.schedules if each.id is not None}
+
+
+def _details(found: Overview, histories: Mapping[str, tuple[HistoryLine, ...]], look: Look) -> Iterator[str]:
+    for number, schedule in enumerate(found.schedules):
+        if number:
+            yield ""
+        yield from table.details(schedule, histories.get(schedule.name, ()), look, found.now)
+
+
+# What options may be given
+
+
+def _runs(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= MOST_RUNS):
+        raise ArgumentTypeError(f"{quoted(text)} is not a number from 1 to {MOST_RUNS}.")
+    return int(text)
+
+
+def _span(text: str) -> timedelta:
+    """`24h`, `90m`, `7d`, or seconds."""
+    found = SPAN.fullmatch(text)
+    if found is None:
+        raise ArgumentTypeError(f"{quoted(text)} is not a span of time such as 90s, 30m, 24h, 7d or 2w.")
+    return min(LONGEST_SPAN, timedelta(seconds=int(found["amount"]) * SECONDS[found["unit"]]))
+
+
+def _instant(text: str, zone: str) -> datetime:
+    """A time with its offset; or a date, which means its beginning in the zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if len(text) == len("2026-03-28"):
+            return day_start(instant.date(), zone)
+    except (ValueError, OverflowError):
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise CommandError(
+            f"--after is {quoted(text)}, but must be a date, or a time with its offset: 2026-03-28T12:00:00+01:00."
+        )
+    return instant

@@ -1,0 +1,134 @@
+"""`manage.py process_tasks`: work, and lead if it may. Puts leader, worker and listener together."""
+
+from __future__ import annotations
+
+import sys
+from argparse import SUPPRESS
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+from django.utils import autoreload
+
+from schedules import leader
+from schedules.models import Schedule
+from worker import wakeup
+from worker.crew import Crew
+from worker.options import options as project_options
+from worker.process import Worker
+from worker.signals import show_log
+from worker.supervisor import Supervisor, when_orphaned
+from worker.tasks import queue_problem
+
+
+class Command(BaseCommand):
+    help = "Run background jobs. With --leader, also turn schedules into jobs whenever no other process does."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--leader", action="store_true", help="lead if no other process does; any number may say so"
+        )
+        parser.add_argument("--leader-only", action="store_true", help="lead or stand by, and run no jobs")
+        parser.add_argument(
+            "--queue",
+            action="append",
+            default=[],
+            metavar="Q",
+            help="run jobs of this queue only; repeatable",
+        )
+        parser.add_argument(
+            "--threads", type=_positive_int, metavar="N", help="jobs to run at once (SCHEDULER['THREADS'])"
+        )
+        parser.add_argument("--processes", type=_positive_int, default=1, metavar="N", help="worker processes to start")
+        parser.add_argument("--supervised", action="store_true", help=SUPPRESS)
+        parser.add_argument("--until-idle", action="store_true", help="run all that is due now, then exit")
+        parser.add_argument("--duration", type=_seconds, metavar="S", help="stop after so many seconds")
+        parser.add_argument("--sleep", type=_seconds, metavar="S", help="longest pause between two looks at the queue")
+        parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for fault in filter(None, map(queue_problem, options["queue"])):
+            raise CommandError(f"--queue: {fault}")
+        _require_tables(project_options().DATABASE)
+        if options["processes"] > 1:
+            connections.close_all()
+            sys.exit(Supervisor(_supervised(), options["processes"]).run())
+        # Log lines are no errors: not in red.
+        self.stderr.style_func = None
+        show_log(self.stderr, options["verbosity"])
+        if options["reload"]:
+            autoreload.run_with_reloader(self._serve, **options)
+        else:
+            self._serve(**options)
+
+    def _serve(self, **options: Any) -> None:
+        alias = project_options().DATABASE
+        leads = options["leader"] or options["leader_only"]
+        chief = leader.Leader(alias) if leads else None
+        worker = None if options["leader_only"] else _worker(alias, options)
+        with ExitStack() as stack:
+            stack.enter_context(wakeup.Listener(alias, _hearers(chief, worker)))
+            duties = _duties(chief, worker, until_idle=options["until_idle"])
+            crew = Crew(duties, [each.stop for each in (chief, worker) if each])
+            if options["supervised"]:
+                when_orphaned(crew.stop)
+            crew.run(options["duration"])
+
+
+def _require_tables(alias: str) -> None:
+    if Schedule._meta.db_table not in connections[alias].introspection.table_names():
+        raise CommandError(f'The tables are missing in database "{alias}". Run manage.py migrate --database {alias}.')
+
+
+def _worker(alias: str, options: dict[str, Any]) -> Worker:
+    return Worker(
+        alias,
+        threads=options["threads"] or project_options().THREADS,
+        queues=options["queue"],
+        longest_sleep=options["sleep"],
+        until_idle=options["until_idle"],
+        leader_silence=leader.silence,
+    )
+
+
+def _duties(chief: leader.Leader | None, worker: Worker | None, *, until_idle: bool) -> list[Callable[[], None]]:
+    if not until_idle:
+        return [each.run for each in (chief, worker) if each]
+
+    def once() -> None:
+        if chief:
+            chief.run_once()
+        if worker:
+            worker.run()
+
+    return [once]
+
+
+def _hearers(chief: leader.Leader | None, worker: Worker | None) -> dict[str, Callable[[], None]]:
+    def wake_all() -> None:
+        for each in (chief, worker):
+            if each:
+                each.wake()
+
+    return {wakeup.LATER: wake_all, **({wakeup.READY: worker.wake} if worker else {})}
+
+
+def _supervised() -> list[str]:
+    """The same command, for one process of several."""
+    return [*autoreload.get_child_arguments(), "--processes", "1", "--supervised"]
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number

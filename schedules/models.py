@@ -1,0 +1,281 @@
+"""The tables of the clock: schedules, the ledger of their occurrences, and the terms of leaders.
+
+Rows of `Schedule` change only through `schedules.scheduler` (the tick), `schedules.changes` and `backfill`; nothing
+calls `save()` on them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from schedules.due import Ledgered
+from schedules.policies import CatchUp, Overlap
+from schedules.terms import Terms
+from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
+
+NAME_LENGTH = 255
+
+
+class Source(models.TextChoices):
+    """Where a schedule comes from, and so who may change it."""
+
+    CODE = "code", _("code")
+    SETTINGS = "settings", _("settings")
+    CALL = "call", _("call")
+    """A call of a @background task that repeats."""
+    API = "api", _("API")
+    ADMIN = "admin", _("admin")
+
+
+DECLARED = (Source.CODE, Source.SETTINGS)
+
+CATCH_UP = [
+    (CatchUp.LATEST.value, _("run the newest")),
+    (CatchUp.EARLIEST.value, _("run the oldest")),
+    (CatchUp.ALL.value, _("run all")),
+    (CatchUp.NONE.value, _("run none that is late")),
+]
+OVERLAP = [
+    (Overlap.SKIP.value, _("skip the run")),
+    (Overlap.ALLOW.value, _("run side by side")),
+    (Overlap.QUEUE_ONE.value, _("let one wait")),
+    (Overlap.QUEUE_ALL.value, _("let all wait, in order")),
+]
+DST_GAP = [("run", _("run once, at the change")), ("skip", _("skip"))]
+DST_OVERLAP = [("first", _("the first time")), ("second", _("the second time")), ("both", _("both times"))]
+LEDGERED = [
+    (Ledgered.ENQUEUED.value, _("enqueued")),
+    (Ledgered.COALESCED.value, _("coalesced")),
+    (Ledgered.MISSED.value, _("missed")),
+    (Ledgered.SKIPPED_OVERLAP.value, _("skipped: overlap")),
+    (Ledgered.PAUSED.value, _("paused")),
+    (Ledgered.EXCLUDED.value, _("excluded")),
+    (Ledgered.SKIPPED_DST.value, _("skipped: clock change")),
+    (Ledgered.BACKFILLED.value, _("backfilled")),
+    (Ledgered.BROKEN.value, _("broken")),
+    (Ledgered.MANUAL.value, _("run by hand")),
+]
+
+
+def identity_of(name: str) -> str:
+    """What makes a schedule the same: a digest, since databases differ in which names they take for equal."""
+    return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    def due(self, now: datetime) -> Self:
+        return self.filter(next_run_at__lte=now).order_by("next_run_at")
+
+    def named(self, *names: str) -> Self:
+        return self.filter(identity__in=[identity_of(name) for name in names])
+
+    def planned_elsewhere(self, edition: str) -> Self:
+        """Next runs that were computed under another edition of the zone data than this."""
+        return self.filter(next_run_at__isnull=False).exclude(zone_version=edition)
+
+    def declared(self) -> Self:
+        return self.filter(source__in=DECLARED)
+
+
+class Schedule(Terms, models.Model):
+    """Which task, with which arguments, on which recurrence, under which policies, and when next."""
+
+    identity = models.CharField(max_length=64, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    verbose_name = models.CharField(_("verbose name"), max_length=255, default="", blank=True)
+    creator = models.CharField(
+        _("creator"),
+        max_length=255,
+        default="",
+        blank=True,
+        help_text=_('The object it was made for: "app.Model:key".'),
+    )
+    source = models.CharField(_("source"), max_length=10, choices=Source.choices)
+    declared_in = models.CharField(_("declared in"), max_length=255, default="", blank=True)
+
+    task = models.CharField(_("task"), max_length=TASK_NAME_LENGTH)
+    arguments = models.TextField(_("arguments"), default="[[],{}]", help_text=_("JSON: [[positional], {keyword}]."))
+    queue = models.CharField(_("queue"), max_length=QUEUE_NAME_LENGTH)
+    priority = models.SmallIntegerField(_("priority"), default=0, help_text=_("-100 to 100; larger runs first."))
+    max_attempts = models.PositiveIntegerField(_("max attempts"))
+
+    # The recurrence: one of cron, repeat and run_at
+    cron = models.CharField(
+        _("cron expression"),
+        max_length=1000,
+        default="",
+        blank=True,
+        help_text=_("Minute, hour, day, month, weekday."),
+    )
+    repeat = models.CharField(
+        _("repeat"),
+        max_length=40,
+        default="",
+        blank=True,
+        help_text=_('Seconds, or a period such as "1 month".'),
+    )
+    run_at = models.DateTimeField(_("run once at"), null=True, blank=True)
+    anchor = models.DateTimeField(_("first run"), null=True, blank=True, help_text=_("From here a repeat counts."))
+    timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    dst_gap = models.CharField(_("if the clock skips it"), max_length=10, choices=DST_GAP, default="run")
+    dst_overlap = models.CharField(_("if the clock repeats it"), max_length=10, choices=DST_OVERLAP, default="first")
+
+    # The policies
+    starts_at = models.DateTimeField(_("starts at"), null=True, blank=True)
+    repeat_until = models.DateTimeField(_("repeat until"), null=True, blank=True)
+    max_runs = models.PositiveIntegerField(_("max runs"), null=True, blank=True, help_text=_("It ends after so many."))
+    exclude = models.TextField(
+        _("excluded dates"),
+        default="",
+        blank=True,
+        help_text=_("ISO dates in the schedule's zone, separated by blanks."),
+    )
+    catch_up = models.CharField(
+        _("catch-up"),
+        max_length=10,
+        choices=CATCH_UP,
+        default="latest",
+        help_text=_("Of several overdue runs."),
+    )
+    catch_up_window = models.PositiveIntegerField(
+        _("catch-up window"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; runs that are overdue by more are missed."),
+    )
+    max_catch_up = models.PositiveIntegerField(
+        _("max catch-up"), default=100, help_text=_('The most that "run all" runs.')
+    )
+    late_after = models.PositiveIntegerField(
+        _("late after"), default=60, help_text=_('Seconds; with "run none that is late".')
+    )
+    start_deadline = models.PositiveIntegerField(
+        _("start deadline"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; a job not started by then is missed."),
+    )
+    overlap = models.CharField(
+        _("overlap"),
+        max_length=15,
+        choices=OVERLAP,
+        default="skip",
+        help_text=_("When the run before is unfinished."),
+    )
+    jitter = models.PositiveIntegerField(_("jitter"), default=0, help_text=_("Seconds over which runs are spread."))
+    retry_past_next = models.BooleanField(_("retry past the next run"), default=False)
+
+    # Where it stands
+    settled_until = models.DateTimeField(_("settled until"), help_text=_("The cursor: all before is in the ledger."))
+    next_run_at = models.DateTimeField(_("next run"), null=True, db_index=True)
+    zone_version = models.CharField(max_length=20, default="", editable=False)
+    runs = models.PositiveBigIntegerField(_("runs"), default=0)
+    revision = models.PositiveBigIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"))
+    changed_at = models.DateTimeField(_("changed at"))
+    paused_at = models.DateTimeField(_("paused at"), null=True)
+    paused_until = models.DateTimeField(_("paused until"), null=True, db_index=True)
+    paused_by = models.CharField(_("paused by"), max_length=255, default="")
+    pause_reason = models.CharField(_("pause reason"), max_length=255, default="")
+    broken = models.TextField(_("broken"), default="")
+    retired_at = models.DateTimeField(_("retired at"), null=True)
+    undeclared_at = models.DateTimeField(null=True, editable=False)
+    synced_by = models.DateTimeField(null=True, editable=False)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        permissions = [
+            ("run_schedule", _("Can run schedules now")),
+            ("pause_schedule", _("Can pause schedules")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def status(self) -> str:
+        """retired, broken, paused, ended or active: the gravest that holds."""
+        for status in ("retired", "broken", "paused"):
+            if getattr(self, _SINCE[status]):
+                return status
+        return "active" if self.next_run_at else "ended"
+
+    @property
+    def is_declared(self) -> bool:
+        return self.source in DECLARED
+
+    @property
+    def args(self) -> list[Any]:
+        args: list[Any] = json.loads(self.arguments)[0]
+        return args
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        kwargs: dict[str, Any] = json.loads(self.arguments)[1]
+        return kwargs
+
+
+_SINCE = {"retired": "retired_at", "broken": "broken", "paused": "paused_at"}
+
+
+class Kind(models.TextChoices):
+    NOMINAL = "nominal", _("nominal")
+    MANUAL = "manual", _("manual")
+
+
+class Occurrence(models.Model):
+    """A line of the ledger: an instant of a schedule, or a range of them that did not run, and what became of it."""
+
+    schedule = models.ForeignKey(
+        Schedule, on_delete=models.CASCADE, related_name="occurrences", verbose_name=_("schedule")
+    )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.NOMINAL)
+    scheduled_for = models.DateTimeField(_("scheduled for"))
+    scheduled_until = models.DateTimeField(
+        _("scheduled until"), null=True, help_text=_("The last instant, where the line stands for several.")
+    )
+    count = models.PositiveBigIntegerField(_("count"), default=1)
+    outcome = models.CharField(_("outcome"), max_length=20, choices=LEDGERED)
+    reason = models.CharField(_("reason"), max_length=255, default="")
+    job_id = models.BigIntegerField(_("job"), null=True, db_index=True)
+    term = models.BigIntegerField(_("term"), null=True)
+    recorded_at = models.DateTimeField(_("recorded at"), db_index=True)
+
+    class Meta:
+        verbose_name = _("occurrence")
+        verbose_name_plural = _("occurrences")
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["schedule", "kind", "scheduled_for"], name="schedules_occurrence_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id} {self.scheduled_for.isoformat()} {self.outcome}"
+
+
+class Leadership(models.Model):
+    """A term: one continuous hold of the leader's lock."""
+
+    leader = models.CharField(_("leader"), max_length=255)
+    lock = models.CharField(_("lock"), max_length=20)
+    started_at = models.DateTimeField(_("started at"))
+    renewed_at = models.DateTimeField(_("renewed at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
+
+    class Meta:
+        verbose_name = _("term")
+        verbose_name_plural = _("terms")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.leader} #{self.pk}"

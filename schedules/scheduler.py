@@ -1,0 +1,51 @@
+"""The tick: due schedules → jobs. `now` is given; who may tick is the leader's business.
+
+A newcomer reads here first. What is due is found by one index on `next_run_at`; what becomes of it is decided
+in `policies`, and written in `materialize`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from schedules import changes
+from schedules.due_schedules import due_schedules
+from schedules.materialize import ANYONE, Authority, materialize
+from schedules.models import Schedule
+from schedules.zones import zone_version
+from worker.chores import HELD_BY_OTHERS, Chores
+
+BATCH = 1000
+
+
+def tick(using: str, now: datetime, chores: Chores, authority: Authority = ANYONE) -> datetime | None:
+    """Turn due occurrences into jobs, a batch of schedules at a time. Safe to run twice, or by two leaders.
+
+    Returns when to tick again: at once, where more is due, so that a leader never is deaf for long.
+    """
+    changes.end_pauses(using, now, authority)
+    settled = materialize(using, now, due_schedules(using, now, BATCH), authority)
+    promoted_next = chores.do(using, now)
+    next_run_at = _next_run_at(using)
+    if next_run_at is not None and next_run_at <= now and not settled:
+        next_run_at = now + HELD_BY_OTHERS
+    return min(filter(None, [promoted_next, next_run_at]), default=None)
+
+
+def replan_stale_zones(using: str, authority: Authority) -> None:
+    """Rule D9: recompute the next runs that were computed under another edition of the zone data."""
+    stale = Schedule.objects.using(using).planned_elsewhere(zone_version()).order_by("pk")
+    last = 0
+    while batch := list(stale.filter(pk__gt=last)[:BATCH]):
+        for schedule in batch:
+            with transaction.atomic(using=using):
+                authority.prove()
+                changes.replan(schedule, using)
+        last = batch[-1].pk
+
+
+def _next_run_at(using: str) -> datetime | None:
+    upcoming = Schedule.objects.using(using).filter(next_run_at__isnull=False).order_by("next_run_at")
+    return upcoming.values_list("next_run_at", flat=True).first()

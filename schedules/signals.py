@@ -1,0 +1,93 @@
+"""The events of the clock, and the one place that makes log lines of them. Receivers get keyword arguments."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.dispatch import Signal
+
+from worker.masking import line
+
+leader_elected = Signal()
+"""leader, term, lock."""
+leader_synced = Signal()
+"""schedules: how many there are, next_run_at, next_name, now."""
+leader_resigned = Signal()
+"""leader, term."""
+leader_lost = Signal()
+"""leader, term, error: the lock or the session was lost; nothing more is written in this term."""
+leader_disconnected = Signal()
+"""leader, error, retry_in: seconds. A candidate or leader lost the database."""
+leader_standby = Signal()
+"""leader: another process leads."""
+clock_leapt = Signal()
+"""leader, seconds: the database's clock against this process's monotonic one. Ticks are held for a while."""
+schedule_broken = Signal()
+"""name, reason."""
+run_at_past = Signal()
+"""name, run_at: a one-off was declared whose time was past; it is recorded as missed."""
+schedule_changed = Signal()
+"""name, change: created, updated, retired, paused, resumed, detached, repaired or deleted."""
+
+leader_log = logging.getLogger("schedules.leader")
+schedule_log = logging.getLogger("schedules.schedule")
+
+
+def _log_elected(leader: str, term: int, lock: str, **_: Any) -> None:
+    leader_log.info("%s elected, term %d (%s lock)", leader, term, lock)
+
+
+def _log_synced(schedules: int, next_run_at: datetime | None, next_name: str, now: datetime, **_: Any) -> None:
+    if next_run_at is None:
+        leader_log.info("%d schedules in sync, none has a next run", schedules)
+    else:
+        seconds = max(0.0, (next_run_at - now).total_seconds())
+        leader_log.info("%d schedules in sync, next run in %.0fs (%s)", schedules, seconds, line(next_name))
+
+
+def _log_resigned(leader: str, term: int, **_: Any) -> None:
+    leader_log.info("%s resigned, term %d", leader, term)
+
+
+def _log_lost(leader: str, term: int, error: Exception, **_: Any) -> None:
+    leader_log.error("%s lost the lead, term %d: %s", leader, term, line(str(error).strip()))
+
+
+def _log_disconnected(leader: str, error: Exception, retry_in: float, **_: Any) -> None:
+    leader_log.warning("%s closed its session (%s); again in %.1fs", leader, line(str(error).strip()), retry_in)
+
+
+def _log_standby(leader: str, **_: Any) -> None:
+    leader_log.info("%s stands by: another process leads", leader)
+
+
+def _log_leapt(seconds: float, **_: Any) -> None:
+    leader_log.error("the database's clock leapt by %.0fs; ticks are held for a while", seconds)
+
+
+def _log_broken(name: str, reason: str, **_: Any) -> None:
+    schedule_log.error("%s is broken and set aside: %s", line(name), line(reason))
+
+
+def _log_run_at_past(name: str, run_at: datetime, **_: Any) -> None:
+    schedule_log.warning(
+        "%s was to run once at %s, which was past when it was first seen: missed", line(name), run_at.isoformat()
+    )
+
+
+def _log_changed(name: str, change: str, **_: Any) -> None:
+    schedule_log.info("%s %s", line(name), change)
+
+
+leader_elected.connect(_log_elected)
+leader_synced.connect(_log_synced)
+leader_resigned.connect(_log_resigned)
+leader_lost.connect(_log_lost)
+leader_disconnected.connect(_log_disconnected)
+leader_standby.connect(_log_standby)
+clock_leapt.connect(_log_leapt)
+schedule_broken.connect(_log_broken)
+run_at_past.connect(_log_run_at_past)
+schedule_changed.connect(_log_changed)

@@ -1,0 +1,68 @@
+"""What a stream of output can show, and text made fit for it. What is written there, the commands decide."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.utils.termcolors import colorize
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What can be shown. As it stands: a pipe, with words for glyphs, no colours, and nothing cut off."""
+
+    width: int | None = None
+    """Columns of the terminal; None: a pipe."""
+    glyphs: bool = False
+    colour: bool = False
+
+
+def screen_of(stream: OutputWrapper, options: Mapping[str, Any]) -> Screen:
+    """`options`: those of the command, of which --no-color and --force-color have a say."""
+    is_terminal = stream.isatty()
+    has_colour = is_terminal and not os.environ.get("NO_COLOR") and not options["no_color"]
+    return Screen(
+        width=shutil.get_terminal_size().columns if is_terminal else None,
+        glyphs=is_terminal and _can_show_glyphs(_encoding(stream)),
+        colour=has_colour or options["force_color"],
+    )
+
+
+def write(stream: OutputWrapper, lines: Iterable[str]) -> None:
+    encoding = _encoding(stream)
+    for line in lines:
+        stream.write(line.encode(encoding, "replace").decode(encoding))
+
+
+def coloured(text: str, colour: str | None, screen: Screen) -> str:
+    return colorize(text, fg=colour) if screen.colour and colour else text
+
+
+def bold(text: str, screen: Screen) -> str:
+    return colorize(text, opts=("bold",)) if screen.colour else text
+
+
+def clean(text: str) -> str:
+    """On one line, and without what a terminal would obey instead of show."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _encoding(stream: OutputWrapper) -> str:
+    return getattr(stream, "encoding", None) or "utf-8"
+
+
+def _can_show_glyphs(encoding: str) -> bool:
+    try:
+        "✓✕▶○–·…".encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""Tasks that leave a trace of each run, and tasks that misbehave. They know nothing of what a test expects."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections import defaultdict
+from contextlib import closing
+
+from django.db import connection
+
+from schedules import background
+from tests.app.models import Effect
+from worker.outcomes import Cancel, Snooze
+
+
+@background
+def leave_trace(trace: str) -> None:
+    Effect.objects.create(key=trace)
+
+
+@background
+def hold(trace: str) -> None:
+    """Leave a trace, and keep the slot until a test opens the gate of that name."""
+    gate = gates[trace]
+    Effect.objects.create(key=trace)
+    gate.wait(timeout=30)
+
+
+gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+"""What holds the runs of `hold`, by their traces."""
+
+
+@background(max_attempts=1)
+def fail(message: str) -> None:
+    raise RuntimeError(message)
+
+
+@background(backoff=[0])
+def fail_at_first(trace: str) -> None:
+    """Leave a trace; raise unless there was one already."""
+    seen = Effect.objects.filter(key=trace).exists()
+    Effect.objects.create(key=trace)
+    if not seen:
+        raise ConnectionError("The other side was not there yet.")
+
+
+@background
+def snooze_at_first(trace: str) -> None:
+    """Leave a trace; ask to be run again unless there was one already."""
+    seen = Effect.objects.filter(key=trace).exists()
+    Effect.objects.create(key=trace)
+    if not seen:
+        raise Snooze(0)
+
+
+@background
+def cancel(reason: str) -> None:
+    raise Cancel(reason)
+
+
+@background(max_attempts=1)
+def call_exit(code: int) -> None:
+    raise SystemExit(code)
+
+
+@background
+def lose_the_session(trace: str) -> None:
+    """Leave a trace; then the server ends the slot's session, of which nothing is heard."""
+    Effect.objects.create(key=trace)
+    end, mine = {
+        "postgresql": ("SELECT pg_terminate_backend(%s)", "SELECT pg_backend_pid()"),
+        "mysql": ("KILL CONNECTION %s", "SELECT CONNECTION_ID()"),
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(mine)
+        number = cursor.fetchone()
+    other = connection.copy()
+    with closing(other), other.cursor() as cursor:
+        cursor.execute(end, number)
+
+
+@background
+def leave_transaction_open() -> None:
+    connection.set_autocommit(False)
+    Effect.objects.create(key="never committed")
+
+
+@background
+def nothing(number: int) -> None:
+    """Do nothing at all."""
+
+
+@background
+def report_start(address: str, number: int) -> None:
+    """Tell a Unix socket when this run began, by the monotonic clock."""
+    started_at = time.monotonic()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
+        ears.sendto(f"{number} {started_at}".encode(), address)

@@ -1,0 +1,45 @@
+"""django-background-tasks: jobs in the worker itself, one by one; idle, it looks ten times a second.
+
+Its default is a look each 5 s, and between two jobs it always pauses for up to 0.1 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.management import call_command
+from django.db import connection
+
+from tests.benchmarks.peers.django_project import set_up
+
+set_up("background_task")
+
+from background_task import background
+from background_task.models import Task
+
+from tests.benchmarks.peers.perform import Clock
+from tests.benchmarks.peers.record import began
+
+
+@background
+def job(number: int) -> None:
+    began(number)
+
+
+def prepare() -> None:
+    call_command("migrate", verbosity=0)
+
+
+def enqueue(numbers: Iterable[int], clock: Clock) -> None:
+    connection.ensure_connection()
+    with clock:
+        for number in numbers:
+            job(number)
+
+
+def left() -> int:
+    return Task.objects.count()
+
+
+def work() -> None:
+    call_command("process_tasks", sleep=0.1)

@@ -1,0 +1,71 @@
+"""Procrastinate: its psycopg connector, LISTEN/NOTIFY, 100 jobs at once (its default: one)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from procrastinate import App, PsycopgConnector
+
+from tests.benchmarks.peers.perform import Clock
+from tests.benchmarks.peers.record import began
+
+URL = os.environ["PEERS_POSTGRESQL"]
+CONCURRENCY = 100
+
+app = App(connector=PsycopgConnector(conninfo=URL))
+
+
+@app.task(name="job")
+async def job(number: int, timestamp: int = 0) -> None:
+    began(number)
+
+
+def prepare() -> None:
+    with app.open():
+        app.schema_manager.apply_schema()
+
+
+def enqueue(numbers: Iterable[int], clock: Clock) -> None:
+    with app.open():
+        left_open()
+        with clock:
+            for number in numbers:
+                job.defer(number=number)
+
+
+def bulk(numbers: Sequence[int], clock: Clock) -> None:
+    with app.open():
+        left_open()
+        with clock:
+            job.batch_defer(*({"number": number} for number in numbers))
+
+
+def left() -> int:
+    with app.open():
+        return left_open()
+
+
+def left_open() -> int:
+    row = app.connector.get_sync_connector().execute_query_one(
+        "SELECT count(*) AS count FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+    )
+    return int(row["count"])
+
+
+def work() -> None:
+    app.run_worker(concurrency=CONCURRENCY)
+
+
+def declare(total: int, due: int, instant: float) -> None:
+    """They are in the code."""
+
+
+def lead(total: int, due: int, instant: float) -> None:
+    at = datetime.fromtimestamp(instant, UTC)
+    then = f"{at.minute} * * * * {at.second}"
+    later = f"{(at.minute + 30) % 60} * * * *"
+    for number in range(total):
+        app.periodic(cron=then if number < due else later, periodic_id=str(number), task_kwargs={"number": number})(job)
+    app.run_worker(queues=["none"])

@@ -1,0 +1,13 @@
+"""How long the acceptance runs take, and how much they are given to do. One variable says it: a minute by default.
+
+CARILLON_CHAOS_SECONDS=12 make chaos        a taste of it
+"""
+
+import os
+
+SECONDS = float(os.environ.get("CARILLON_CHAOS_SECONDS", "60"))
+CLIENTS = 4
+CALLS = round(5_000 * SECONDS / 60) // CLIENTS
+"""Calls that each client makes."""
+KILLS = max(1, round(SECONDS / 12))
+SCHEDULES = 100

@@ -1,0 +1,120 @@
+"""SIGKILL, SIGSTOP and SIGTERM to a worker: what it held runs elsewhere, and being interrupted is no failure."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.chaos import scale
+from tests.chaos.audit import audit
+from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, says, stop, wait_until_drained
+from tests.chaos.tasks import count, count_slowly, kill_the_worker
+from tests.processes import Process, eventually
+from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.queue import MOST_INTERRUPTIONS
+
+QUICK_RESCUE = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}
+MOST_SECONDS_TO_END_IDLE = 0.5
+
+
+@pytest.fixture
+def leader(crew: Crew) -> Process:
+    """One that runs no jobs itself."""
+    crew.scheduler = QUICK_RESCUE
+    leader = crew.leader("--leader-only")
+    eventually(says(leader, "elected, term"), within=SECONDS_TO_START)
+    return leader
+
+
+def test_jobs_of_a_killed_worker_run_elsewhere_and_nothing_is_lost(crew: Crew, leader: Process) -> None:
+    workers = [crew.worker(), crew.worker()]
+    orphans: set[int] = set()
+    for _ in range(scale.KILLS):
+        clients = crew.clients(scale.CALLS // scale.KILLS)
+        orphans |= _kill_while_it_holds_jobs(workers.pop(0))
+        workers.append(crew.worker())
+        for client in clients:
+            assert client.wait(within=60) == 0, client.output
+    wait_until_drained()
+    stop(*workers, leader)
+
+    result = audit(crew.calls)
+    assert result.finished == result.accepted
+    assert not FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED).exists()
+    rescued = FinishedJob.objects.filter(pk__in=orphans, interruptions__gt=0)
+    assert rescued.exists()
+    assert says(leader, "jobs of dead workers, gave up 0 of them")()
+
+
+def test_a_job_that_kills_its_worker_each_time_is_set_aside_and_the_others_run(crew: Crew, leader: Process) -> None:
+    kill_the_worker("deadly")
+    for _ in range(MOST_INTERRUPTIONS):
+        assert crew.start("process_tasks").wait(within=SECONDS_TO_START) == -signal.SIGKILL
+    count("harmless")
+    worker = crew.worker()
+    wait_until_drained()
+    stop(worker, leader)
+
+    result = audit(["deadly", "harmless"])
+    assert result.runs == MOST_INTERRUPTIONS + 1
+    deadly = FinishedJob.objects.get(interruptions=MOST_INTERRUPTIONS)
+    assert (deadly.state, deadly.attempts) == (FinishedState.FAILED, 0)
+    assert "died" in deadly.reason
+
+
+def test_a_worker_that_was_taken_for_dead_changes_nothing_when_it_wakes(crew: Crew, leader: Process) -> None:
+    labels = ["first", "second"]
+    count_slowly.enqueue_many([((label, 0.5), {}) for label in labels])
+    stopped = crew.worker("--threads", "2")
+    eventually(lambda: Job.objects.filter(worker_id=id_of(stopped)).count() == 2)
+    stopped.send(signal.SIGSTOP)
+    other = crew.worker()
+    wait_until_drained()
+    history = list(FinishedJob.objects.order_by("pk").values())
+    stopped.send(signal.SIGCONT)
+    eventually(lambda: stopped.output.count("was taken from this worker; what it did here is not recorded") == 2)
+    eventually(says(stopped, "it goes on as a new worker"))
+    stop(stopped, other, leader)
+
+    assert audit(labels).runs == 4
+    assert list(FinishedJob.objects.order_by("pk").values()) == history
+    assert all(job["worker"].endswith(f":{other.pid}") and job["interruptions"] == 1 for job in history)
+
+
+@pytest.mark.parametrize("options", [[], ["--leader"]], ids=["plain", "leader"])
+def test_an_idle_process_ends_within_half_a_second_of_sigterm(crew: Crew, options: list[str]) -> None:
+    """The quickest of three counts: a machine that is busy with something else delays one or another."""
+    seconds = [_seconds_to_end(crew.worker(*options)) for _ in range(3)]
+    assert min(seconds) < MOST_SECONDS_TO_END_IDLE, seconds
+
+
+def test_sigterm_lets_running_jobs_finish_and_gives_the_held_ones_back_unharmed(crew: Crew) -> None:
+    labels = [f"job {number}" for number in range(20)]
+    count_slowly.enqueue_many([((label, 0.5), {}) for label in labels])
+    worker = crew.worker("--threads", "2")
+    eventually(lambda: Job.objects.filter(state=JobState.RUNNING).exists())
+    stop(worker)
+
+    result = audit(labels)
+    assert result.finished >= 2
+    assert result.waiting == 20 - result.finished
+    assert result.interrupted == result.stuck == 0
+    assert not FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED).exists()
+    assert not Job.objects.exclude(state=JobState.READY, attempts=0).exists()
+
+
+def _seconds_to_end(process: Process) -> float:
+    asked_at = time.monotonic()
+    stop(process)
+    return time.monotonic() - asked_at
+
+
+def _kill_while_it_holds_jobs(worker: Process) -> set[int]:
+    """Returns the jobs that it leaves behind."""
+    held = Job.objects.filter(state=JobState.RUNNING, worker_id=id_of(worker))
+    eventually(held.exists, within=SECONDS_TO_START)
+    worker.send(signal.SIGKILL)
+    worker.wait(within=5)
+    return set(held.values_list("pk", flat=True))

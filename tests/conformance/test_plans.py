@@ -1,0 +1,171 @@
+"""The statements that are asked all the time walk an index, however many rows there are that they do not want.
+
+What is explained are the statements themselves, caught while the code sends them. Where a statement of MariaDB's
+scans, it also locks each row that it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from schedules.glance import glance
+from schedules.models import Schedule
+from schedules.scheduler import tick
+from tests.conformance.jobs import ALIAS, SOMEBODY, another_session, new
+from tests.schedules.moments import at
+from worker import queue
+from worker.chores import Chores
+from worker.models import FinishedJob, Job, JobState
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
+
+NOW = at("10:00")
+MANY = 3000
+"""Rows of each kind that a statement has to pass by."""
+
+
+ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
+    "claim from any queue": ("worker_job_ready", lambda using: queue.claim(using, SOMEBODY, 10)),
+    "claim from one queue": ("worker_job_ready_queue", lambda using: queue.claim(using, SOMEBODY, 10, ["mail"])),
+    "claim from several": ("worker_job_ready(_queue)?", lambda using: queue.claim(using, SOMEBODY, 10, ["mail", "a"])),
+    "promote": ("worker_job_scheduled", lambda using: queue.promote(using, NOW)),
+    "rescue": ("worker_job_running", lambda using: queue.rescue(using, 20.0)),
+    "prune": ("worker_finished_at", lambda using: queue.prune(using, NOW - timedelta(seconds=MANY - 10))),
+    "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
+}
+"""What is done, and the index that leads to the rows that it wants."""
+
+
+def test_what_is_asked_all_the_time_walks_its_index_in_crowded_tables() -> None:
+    crowd()
+
+    with another_session() as using:
+        astray = {
+            name: found for name, (index, act) in ASKED_ALL_THE_TIME.items() if (found := strays(act, using, index))
+        }
+
+    assert not astray
+
+
+def test_a_glance_reads_no_table() -> None:
+    crowd()
+
+    with another_session() as using:
+        assert not strays(glance, using, ".*")
+
+
+def crowd() -> None:
+    """Tables in which what is wanted is rare."""
+    tomorrow = [new(n, state=JobState.SCHEDULED, run_at=NOW + timedelta(days=1)) for n in range(MANY)]
+    others = [new(n, queue="other") for n in range(MANY)]
+    due = [new(n, state=JobState.SCHEDULED, run_at=NOW) for n in range(20)]
+    mail = [new(n, queue="mail", priority=-5) for n in range(30)]
+    queue.enqueue_many([*tomorrow, *others, *due, *mail], ALIAS)
+    queue.claim(ALIAS, SOMEBODY, 10)
+    _finish_many()
+    _schedule_many()
+    _gather_statistics()
+
+
+# How it is seen
+
+
+def strays(act: Callable[[str], object], using: str, index: str) -> list[str]:
+    """What is wrong with how the statements of `act` find their rows. What it did is taken back."""
+    with transaction.atomic(using=using), _explaining(using) as explained:
+        act(using)
+        transaction.set_rollback(True, using=using)
+    walked = {key for _, plan in explained for key in _values(plan, "Index Name", "key")}
+    wrong = [f"{found} by {sql[:1000]}" for sql, plan in explained for found in _scans(plan)]
+    return wrong if any(re.fullmatch(index, key) for key in walked) else [*wrong, f"{index} is not among {walked}"]
+
+
+@contextmanager
+def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
+    explained: list[tuple[str, Any]] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not many and any(model._meta.db_table in sql for model in _BIG) and not sql.startswith("INSERT"):
+            with context["connection"].connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {_AS_JSON} {sql}", params)
+                (plan,) = cursor.fetchone()
+            explained.append((sql, json.loads(plan) if isinstance(plan, str) else plan))
+        return execute(sql, params, many, context)
+
+    with connections[using].execute_wrapper(explain):
+        yield explained
+
+
+def _scans(plan: Any) -> Iterator[str]:
+    """Places where a plan reads a whole table of ours."""
+    for part in _parts(plan):
+        if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
+            yield f"Seq Scan of {part['Relation Name']}"
+        if part.get("access_type") == "ALL" and not part["table_name"].startswith("<"):
+            yield f"ALL of {part['table_name']}"
+
+
+def _values(plan: Any, *names: str) -> set[str]:
+    return {part[name] for part in _parts(plan) for name in names if name in part}
+
+
+def _parts(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        yield plan
+    for each in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
+        yield from _parts(each)
+
+
+def _finish_many() -> None:
+    FinishedJob.objects.bulk_create(
+        FinishedJob(
+            id=-n - 1,
+            task="a.task",
+            arguments="[[],{}]",
+            queue="default",
+            max_attempts=5,
+            state="succeeded",
+            enqueued_at=NOW,
+            run_at=NOW,
+            finished_at=NOW - timedelta(seconds=n),
+        )
+        for n in range(MANY)
+    )
+
+
+def _schedule_many() -> None:
+    Schedule.objects.bulk_create(
+        Schedule(
+            identity=str(n),
+            name=str(n),
+            source="api",
+            task="a.task",
+            max_attempts=5,
+            repeat="86400",
+            anchor=NOW,
+            settled_until=NOW - timedelta(days=1),
+            next_run_at=NOW if n < 5 else NOW + timedelta(seconds=n),
+            created_at=NOW,
+            changed_at=NOW,
+        )
+        for n in range(MANY)
+    )
+
+
+def _gather_statistics() -> None:
+    with connection.cursor() as cursor:
+        for table in _BIG_TABLES:
+            cursor.execute(f"{'ANALYZE' if connection.vendor == 'postgresql' else 'ANALYZE TABLE'} {table}")
+
+
+_BIG = (Job, FinishedJob, Schedule)
+_BIG_TABLES = tuple(model._meta.db_table for model in _BIG)
+_AS_JSON = "(FORMAT JSON)" if connection.vendor == "postgresql" else "FORMAT=JSON"

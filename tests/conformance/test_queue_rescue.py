@@ -1,0 +1,192 @@
+"""Rescue: what dead workers held goes to others, and what kills its workers is set aside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.conformance.jobs import (
+    ALIAS,
+    ack,
+    claim,
+    claim_one,
+    enqueue,
+    error,
+    ids,
+    living_worker,
+    rows,
+    silent_worker,
+    state_of,
+)
+from worker import queue, roster, signals
+from worker.clock import database_now
+from worker.models import FinishedJob, Job, WorkerProcess
+from worker.outcomes import Retry, Succeeded
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def rescue() -> int:
+    return queue.rescue(ALIAS, silence=20)
+
+
+def interrupt(times: int) -> None:
+    """So many workers die one after another, each holding all that is ready."""
+    for _ in range(times):
+        claim(worker_id=silent_worker())
+        rescue()
+
+
+def test_jobs_of_a_silent_worker_go_to_others() -> None:
+    numbers = [enqueue(), enqueue()]
+    claim(worker_id=silent_worker())
+
+    assert rescue() == 2
+    assert ids(claim(worker_id=living_worker())) == numbers
+
+
+def test_jobs_of_a_worker_that_is_not_on_the_roster_go_to_others() -> None:
+    id = enqueue()
+    claim(worker_id=987_654_321)
+
+    assert rescue() == 1
+    assert state_of(id) == "ready"
+
+
+def test_signs_of_life_keep_a_workers_jobs() -> None:
+    enqueue()
+    worker = silent_worker()
+    claim(worker_id=worker)
+    assert roster.beat(ALIAS, worker)
+    before = rows()
+
+    assert rescue() == 0
+    assert rows() == before
+
+
+def test_silence_is_measured_by_the_databases_clock() -> None:
+    enqueue()
+    claim(worker_id=silent_worker(seconds=15))
+
+    assert rescue() == 0
+    assert queue.rescue(ALIAS, silence=10) == 1
+
+
+def test_an_interruption_is_counted_and_is_no_attempt() -> None:
+    id = enqueue()
+    ack(claim_one(), Retry(error(), 0))
+
+    interrupt(1)
+
+    row = Job.objects.get(pk=id)
+    assert (row.state, row.interruptions, row.attempts, len(row.error_list)) == ("ready", 1, 1, 1)
+    assert (row.claim, row.worker_id, row.claimed_at) == (None, None, None)
+
+
+def test_a_job_that_keeps_killing_its_workers_is_set_aside_with_the_reason() -> None:
+    id = enqueue()
+
+    interrupt(queue.MOST_INTERRUPTIONS - 1)
+    assert state_of(id) == "ready"
+    interrupt(1)
+
+    row = FinishedJob.objects.get(pk=id)
+    assert (row.state, row.interruptions, row.attempts) == ("failed", 3, 0)
+    assert row.reason == "Its worker died 3 times while holding it, so it is not tried again."
+    assert row.finished_at is not None
+    assert claim() == []
+
+
+def test_a_job_that_survives_runs_to_its_end_with_its_interruptions_kept() -> None:
+    id = enqueue()
+    interrupt(2)
+
+    ack(claim_one(), Succeeded())
+
+    row = FinishedJob.objects.get(pk=id)
+    assert (row.state, row.interruptions) == ("succeeded", 2)
+
+
+def test_only_the_deadly_job_is_set_aside() -> None:
+    deadly = enqueue()
+    interrupt(2)
+    others = [enqueue() for _ in range(3)]
+
+    interrupt(1)
+
+    assert state_of(deadly) == "failed"
+    assert [state_of(id) for id in others] == ["ready"] * 3
+
+
+def test_the_dead_are_struck_off_the_roster_and_learn_of_it() -> None:
+    dead, alive = silent_worker(), living_worker()
+
+    rescue()
+
+    assert list(WorkerProcess.objects.values_list("pk", flat=True)) == [alive]
+    assert roster.beat(ALIAS, dead) is False
+    assert roster.beat(ALIAS, alive) is True
+
+
+def test_what_a_worker_that_was_taken_for_dead_says_is_lost() -> None:
+    enqueue()
+    worker = silent_worker()
+    job = claim(worker_id=worker)[0]
+    rescue()
+
+    assert ack(job, Succeeded()) is False
+    assert state_of(job.id) == "ready"
+
+
+def test_a_second_rescue_finds_nothing() -> None:
+    enqueue()
+    claim(worker_id=silent_worker())
+    rescue()
+    before = rows()
+
+    assert rescue() == 0
+    assert rows() == before
+
+
+def test_a_worker_that_signs_in_during_a_rescue_keeps_its_place_and_its_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    enqueue()
+    newborn: list[int] = []
+    living = roster.living
+
+    def overtaken(using: str, since: datetime) -> Any:
+        alive = living(using, since)
+        newborn.append(living_worker())
+        claim(worker_id=newborn[0])
+        return alive
+
+    monkeypatch.setattr(roster, "living", overtaken)
+
+    assert rescue() == 0
+    assert roster.beat(ALIAS, newborn[0])
+
+
+def test_a_rescue_tells_how_many_it_took_and_how_many_it_gave_up() -> None:
+    told: list[tuple[int, int]] = []
+
+    def listen(count: int, set_aside: int, **_: Any) -> None:
+        told.append((count, set_aside))
+
+    enqueue()
+    signals.jobs_rescued.connect(listen)
+    try:
+        interrupt(3)
+    finally:
+        signals.jobs_rescued.disconnect(listen)
+
+    assert told == [(1, 0), (1, 0), (1, 1)]
+
+
+def test_a_sign_of_life_is_dated_by_the_database() -> None:
+    worker = silent_worker()
+
+    roster.beat(ALIAS, worker)
+
+    seen = WorkerProcess.objects.get(pk=worker).heartbeat_at
+    assert abs((database_now(ALIAS) - seen).total_seconds()) < 5

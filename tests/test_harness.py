@@ -1,0 +1,39 @@
+"""What the tests themselves rest on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.models import Effect
+from tests.databases import PREFIX, django_settings
+from tests.processes import StartProcess
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres@127.0.0.1:5432/postgres",
+        "mysql://root@127.0.0.1:3306/shop",
+        "sqlite:////srv/shop/db.sqlite3",
+    ],
+)
+def test_a_database_that_is_not_for_tests_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=PREFIX):
+        django_settings(url)
+
+
+def test_a_password_and_a_socket_survive_the_url() -> None:
+    settings = django_settings(f"postgresql://clock:b%40ch@/{PREFIX}_1?host=/run/postgresql")
+
+    assert settings["PASSWORD"] == "b@ch"
+    assert settings["HOST"] == "/run/postgresql"
+
+
+def test_a_started_process_sees_what_a_test_has_committed(database: None, process: StartProcess) -> None:
+    Effect.objects.create(key="written by the test")
+    count = "from tests.app.models import Effect; print('rows:', Effect.objects.count())"
+
+    shell = process("shell", "--no-imports", "--command", count)
+
+    assert shell.wait(within=30) == 0, shell.output
+    assert "rows: 1" in shell.output

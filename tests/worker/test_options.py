@@ -1,0 +1,163 @@
+"""`settings.SCHEDULER`: every option, what it is without being given, and what is said of a bad value."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from worker.options import Options, options, problems
+
+DEFAULTS: dict[str, Any] = {
+    "DATABASE": "default",
+    "TIME_ZONE": "",
+    "THREADS": 4,
+    "BATCH_SIZE": 500,
+    "GRACE": 30.0,
+    "HEARTBEAT": 5.0,
+    "RESCUE_AFTER": 20.0,
+    "MAX_ATTEMPTS": 5,
+    "BACKOFF": 15.0,
+    "KEEP_FINISHED": timedelta(days=30),
+    "KEEP_LEDGER": timedelta(days=90),
+    "LOCK": "auto",
+    "WAKEUP": "auto",
+    "HIDE": ("API", "AUTH", "TOKEN", "KEY", "SECRET", "PASS", "SIGNATURE", "HTTP_COOKIE"),
+}
+COUNT = "a whole number from 1 to 10000"
+PERIOD = "a positive timedelta"
+GOOD: list[tuple[str, Any]] = [
+    ("DATABASE", "default"),
+    ("TIME_ZONE", "Europe/Riga"),
+    *((name, value) for name in ("THREADS", "BATCH_SIZE", "MAX_ATTEMPTS") for value in (1, 10_000)),
+    ("GRACE", 0),
+    ("GRACE", 0.5),
+    ("GRACE", 86_400),
+    ("HEARTBEAT", 0.1),
+    ("RESCUE_AFTER", 86_400),
+    ("BACKOFF", 0),
+    ("BACKOFF", [1, 10, 60]),
+    ("KEEP_FINISHED", timedelta(seconds=1)),
+    ("KEEP_LEDGER", timedelta(days=36_500)),
+    *(("LOCK", value) for value in ("auto", "session", "transaction")),
+    *(("WAKEUP", value) for value in ("auto", "notify", "poll")),
+    *(("HIDE", value) for value in ([], ["token"], ("^pin$", "PASS"))),
+]
+BAD: list[tuple[str, Any, str]] = [
+    ("DATABASE", "elsewhere", "one of the aliases in DATABASES (default)"),
+    ("DATABASE", None, "one of the aliases in DATABASES (default)"),
+    ("DATABASE", [], "one of the aliases in DATABASES (default)"),
+    ("TIME_ZONE", None, "the name of a time zone"),
+    *((name, value, COUNT) for name in ("THREADS", "BATCH_SIZE", "MAX_ATTEMPTS") for value in (0, -1, 10_001)),
+    *((name, value, COUNT) for name in ("THREADS", "BATCH_SIZE", "MAX_ATTEMPTS") for value in (True, 4.0, "4", None)),
+    ("GRACE", -1, "a number of seconds from 0 to 86400"),
+    ("GRACE", "30", "a number of seconds from 0 to 86400"),
+    ("GRACE", True, "a number of seconds from 0 to 86400"),
+    ("GRACE", timedelta(seconds=30), "a number of seconds from 0 to 86400"),
+    ("GRACE", float("nan"), "a number of seconds from 0 to 86400"),
+    ("HEARTBEAT", 0, "a number of seconds from 0.1 to 86400"),
+    ("HEARTBEAT", 86_401, "a number of seconds from 0.1 to 86400"),
+    ("RESCUE_AFTER", 0.1, "a number of seconds from 0.2 to 86400"),
+    ("BACKOFF", -1, "a number of seconds, or a list of them"),
+    ("BACKOFF", [], "a number of seconds, or a list of them"),
+    ("BACKOFF", "15", "a number of seconds, or a list of them"),
+    ("KEEP_FINISHED", timedelta(0), PERIOD),
+    ("KEEP_FINISHED", 30, PERIOD),
+    ("KEEP_LEDGER", timedelta(days=-1), PERIOD),
+    ("KEEP_LEDGER", None, PERIOD),
+    ("LOCK", "AUTO", 'one of "auto", "session", "transaction"'),
+    ("LOCK", [], 'one of "auto", "session", "transaction"'),
+    ("WAKEUP", "listen", 'one of "auto", "notify", "poll"'),
+    *(("HIDE", value, "a list of regular expressions") for value in (None, "token", [7], ["("], {"token"})),
+]
+
+
+def test_without_settings_every_option_has_its_default(settings: Settings) -> None:
+    del settings.SCHEDULER
+
+    assert {field.name: getattr(options(), field.name) for field in fields(Options)} == DEFAULTS
+    assert list(problems()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), GOOD, ids=repr)
+def test_a_good_value_is_taken_as_it_is(settings: Settings, name: str, value: Any) -> None:
+    settings.SCHEDULER = {name: value}
+
+    assert list(problems()) == []
+    assert getattr(options(), name) == value
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), BAD, ids=repr)
+def test_a_bad_value_is_refused_with_what_is_expected(settings: Settings, name: str, value: Any, expected: str) -> None:
+    settings.SCHEDULER = {name: value}
+
+    assert list(problems()) == [f'SCHEDULER["{name}"] is {value!r}, but must be {expected}.']
+    with pytest.raises(ImproperlyConfigured, match=name):
+        options()
+
+
+def test_good_and_bad_values_were_tried_for_every_option() -> None:
+    names = {field.name for field in fields(Options)}
+
+    assert {name for name, _ in GOOD} == names
+    assert {name for name, _, _ in BAD} == names
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TREADS", 'Did you mean "THREADS"?'),
+        ("threads", "Known: DATABASE, "),
+        ("HEART_BEAT", 'Did you mean "HEARTBEAT"?'),
+        ("RESCUE", 'Did you mean "RESCUE_AFTER"?'),
+        ("COLOUR", "Known: DATABASE, TIME_ZONE, THREADS, "),
+        (7, "Known: DATABASE, "),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_nearest_known(settings: Settings, name: Any, hint: str) -> None:
+    settings.SCHEDULER = {name: 4}
+
+    (problem,) = problems()
+    assert problem.startswith(f'SCHEDULER["{name}"] is not an option. {hint}')
+    with pytest.raises(ImproperlyConfigured, match="is not an option"):
+        options()
+
+
+@pytest.mark.parametrize("given", [[], "THREADS", None, 4, ("THREADS", 4)], ids=repr)
+def test_what_is_no_dictionary_is_refused(settings: Settings, given: Any) -> None:
+    settings.SCHEDULER = given
+
+    assert list(problems()) == [f"SCHEDULER is {given!r}, but must be a dictionary of options."]
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        ({"HEARTBEAT": 5, "RESCUE_AFTER": 9.9}, "(5 s)"),
+        ({"HEARTBEAT": 11}, "(11 s)"),
+        ({"RESCUE_AFTER": 9}, "(5 s)"),
+    ],
+    ids=repr,
+)
+def test_silence_counts_only_after_two_heartbeats(settings: Settings, given: dict[str, Any], least: str) -> None:
+    settings.SCHEDULER = given
+
+    (problem,) = problems()
+    assert problem.startswith('SCHEDULER["RESCUE_AFTER"]')
+    assert f"must be at least twice HEARTBEAT {least}" in problem
+
+
+def test_every_fault_is_told_at_once(settings: Settings) -> None:
+    settings.SCHEDULER = {"TREADS": 4, "GRACE": -1, "HEARTBEAT": "x", "RESCUE_AFTER": 1}
+
+    assert len(list(problems())) == 3
+
+
+def test_the_zone_of_cron_is_the_projects_unless_an_option_says_otherwise(settings: Settings) -> None:
+    settings.TIME_ZONE = "Europe/Paris"
+    assert Options().time_zone == "Europe/Paris"
+    assert Options(TIME_ZONE="Europe/Riga").time_zone == "Europe/Riga"

@@ -1,0 +1,80 @@
+"""How many jobs a worker holds, and how long it waits: few and short, or many and long, as things go."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker import process
+from worker.process import Pace
+from worker.wakeup import Patience
+
+
+class Stopwatch:
+    """A monotonic clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    watch = Stopwatch()
+    monkeypatch.setattr(process, "time", watch)
+    return watch
+
+
+def after(stopwatch: Stopwatch, seconds: float, jobs_a_second: float) -> Pace:
+    """The pace of a worker that counts what has ended a hundred times a second."""
+    pace = Pace()
+    for _ in range(int(seconds * 100)):
+        stopwatch.seconds += 0.01
+        pace.count(round(jobs_a_second / 100))
+    return pace
+
+
+def test_a_worker_without_a_past_holds_a_job_a_slot(stopwatch: Stopwatch) -> None:
+    assert Pace().appetite(slots=4, most=500) == 4
+
+
+def test_while_jobs_are_slow_a_worker_holds_no_more_than_it_runs(stopwatch: Stopwatch) -> None:
+    assert after(stopwatch, seconds=5, jobs_a_second=0).appetite(slots=4, most=500) == 4
+
+
+def test_while_jobs_fly_a_worker_holds_a_tenth_of_a_second_of_them(stopwatch: Stopwatch) -> None:
+    held = after(stopwatch, seconds=5, jobs_a_second=1000).appetite(slots=4, most=500)
+
+    assert held == pytest.approx(104, abs=2)
+
+
+def test_a_worker_never_holds_more_than_a_batch(stopwatch: Stopwatch) -> None:
+    assert after(stopwatch, seconds=5, jobs_a_second=100_000).appetite(slots=4, most=500) == 500
+
+
+def test_every_slot_gets_a_job_even_where_a_batch_is_smaller(stopwatch: Stopwatch) -> None:
+    assert Pace().appetite(slots=8, most=2) == 8
+
+
+def test_a_burst_is_forgotten_when_jobs_turn_slow(stopwatch: Stopwatch) -> None:
+    pace = after(stopwatch, seconds=5, jobs_a_second=5000)
+
+    stopwatch.seconds += 1
+    pace.count(0)
+
+    assert pace.appetite(slots=4, most=500) == 4
+
+
+def test_patience_grows_to_its_limit_while_nothing_happens_and_ends_when_something_does() -> None:
+    patience = Patience(longest=0.2)
+
+    assert [patience.next() for _ in range(6)] == [0.02, 0.04, 0.08, 0.16, 0.2, 0.2]
+    patience.reset()
+    assert patience.next() == 0.02
+
+
+def test_patience_never_exceeds_its_limit() -> None:
+    patience = Patience(longest=0.005)
+
+    assert [patience.next() for _ in range(2)] == [0.005, 0.005]

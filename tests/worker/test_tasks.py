@@ -1,0 +1,129 @@
+"""The registry: the only way from a name in the database to code."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from worker import tasks
+from worker.tasks import InvalidTask, Task, UnknownTask, path_of
+
+
+def report() -> None:
+    """A task."""
+
+
+def other() -> None:
+    """Another."""
+
+
+class Holder:
+    def method(self) -> None:
+        """No task: a worker would need the object."""
+
+
+@pytest.fixture(autouse=True)
+def registry_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_registry", {})
+
+
+def test_a_registered_task_is_found_by_its_name() -> None:
+    task = tasks.register(Task(report, "a report"))
+
+    assert tasks.get("a report") is task
+    assert task in tasks.registered()
+
+
+@pytest.mark.parametrize("name", ["tests.worker.test_tasks.report", "os.system", "Report", "report ", "r\u00e9port"])
+def test_a_name_that_nobody_registered_calls_nothing(name: str) -> None:
+    tasks.register(Task(report, "report"))
+
+    with pytest.raises(UnknownTask, match=name):
+        tasks.get(name)
+
+
+def test_the_same_function_may_be_declared_again() -> None:
+    tasks.register(Task(report, "report"))
+
+    assert tasks.register(Task(report, "report", queue="mail")).queue == "mail"
+    assert tasks.get("report").queue == "mail"
+
+
+def test_two_functions_of_one_name_are_refused_with_both_places() -> None:
+    tasks.register(Task(report, "report"))
+
+    with pytest.raises(InvalidTask, match=r"declared twice: by .*\.report and by .*\.other\. Give one of them"):
+        tasks.register(Task(other, "report"))
+
+
+def test_the_path_of_a_function_is_where_it_can_be_imported() -> None:
+    assert path_of(report) == f"{__name__}.report"
+
+
+@pytest.mark.parametrize(
+    "callable_without_path",
+    [lambda: None, Holder.method, Holder().method, functools.partial(report), Holder(), None, "report"],
+    ids=["lambda", "function of a class", "method", "partial", "object", "None", "text"],
+)
+def test_what_no_worker_could_import_is_no_task(callable_without_path: Any) -> None:
+    with pytest.raises(InvalidTask, match="it must be a top-level function of a module"):
+        path_of(callable_without_path)
+
+
+def test_a_function_in_a_function_is_no_task() -> None:
+    def inner() -> None:
+        """Gone when this test is."""
+
+    with pytest.raises(InvalidTask, match="top-level"):
+        path_of(inner)
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"name": "x" * 256}, "its name has 256 characters; at most 255 are allowed"),
+        ({"name": ""}, "its name"),
+        ({"name": "a\x00b"}, "its name"),
+        ({"name": "a\ud800b"}, "its name"),
+        ({"queue": "q" * 101}, 'the name of the queue "qqqqqqqqqqqqqqqqqqqq…" has 101 characters; at most 100'),
+        ({"queue": ""}, "'' is no queue: give a name of printable characters"),
+        ({"queue": "  "}, "'  ' is no queue"),
+        ({"queue": "a\nb"}, "is no queue"),
+        ({"queue": "a\x00b"}, "is no queue"),
+        ({"queue": "a\ud800b"}, "is no queue"),
+        ({"queue": 7}, "7 is no queue"),
+        ({"priority": 101}, "101 is no priority: give a whole number from -100 to 100"),
+        ({"priority": -101}, "-101 is no priority"),
+        ({"priority": 1.0}, "1.0 is no priority"),
+        ({"priority": True}, "True is no priority"),
+        ({"max_attempts": 0}, "max_attempts is 0, but must be a whole number from 1 to 10000"),
+        ({"max_attempts": True}, "max_attempts is True"),
+        ({"max_attempts": 2**31}, "max_attempts is 2147483648"),
+        ({"backoff": -1}, "-1 is no backoff"),
+        ({"backoff": []}, "[] is no backoff"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_task_that_could_not_work_is_refused(given: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InvalidTask) as refused:
+        Task(**{"function": report, "name": "report", **given})
+
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize("queue", ["default", "q" * 100, "mail & more", "Почта", "🔔", "Mail"])
+def test_printable_names_are_queues(queue: str) -> None:
+    assert Task(report, "report", queue=queue).queue == queue
+
+
+def test_attempts_and_backoff_come_from_the_task_or_else_from_the_settings(settings: Settings) -> None:
+    settings.SCHEDULER = {"MAX_ATTEMPTS": 3, "BACKOFF": [100]}
+
+    assert Task(report, "report").attempts_allowed == 3
+    assert Task(report, "report", max_attempts=1).attempts_allowed == 1
+    assert 100 <= Task(report, "report").retry_delay(attempt=1, job_id=7) <= 110
+    assert 5 <= Task(report, "report", backoff=[5]).retry_delay(attempt=1, job_id=7) <= 5.5
+    assert Task(report, "report", backoff=0).retry_delay(attempt=1, job_id=7) == 0

@@ -1,0 +1,29 @@
+"""The arguments of a task as a page shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from worker import masking
+from worker.arguments import InvalidArguments, decode
+from worker.echo import printable
+
+
+def shown(task: str, arguments: str) -> SafeString:
+    """The stored arguments of that task, without secrets."""
+    try:
+        args, kwargs = masking.arguments(task, *decode(arguments))
+        text = pretty({"args": args, "kwargs": kwargs})
+    except InvalidArguments:
+        text = _("These are no arguments: not written by Carillon, or nested too deeply to be shown.")
+    return format_html('<pre class="carillon-json">{}</pre>', text)
+
+
+def pretty(value: Any) -> str:
+    """As JSON with escapes for what cannot be seen, and for lone surrogates, with which no page can be sent."""
+    return printable(json.dumps(value, indent=2, ensure_ascii=False), but="\n")

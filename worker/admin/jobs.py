@@ -1,0 +1,245 @@
+"""The pages of jobs: those in the queue, and those that are finished.
+
+A job keeps its id when it moves, so the address of either page leads to where the job is now.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from worker import masking, queue
+from worker.admin import arguments, labels
+from worker.admin.filters import QueueInUse, TaskInUse
+from worker.admin.tables import ReadOnlyAdmin, batches, read_at
+from worker.admin.timeline import steps
+from worker.models import FinishedJob, Job, JobRecord, WorkerProcess
+from worker.options import options
+
+LONGEST_ID = 20
+"""Digits. Nothing longer is the id of a job."""
+
+
+class JobRecordAdmin(ReadOnlyAdmin):
+    """What both pages have in common."""
+
+    change_form_template = "worker/admin/job.html"
+    in_use: ClassVar[tuple[str, ...]] = ("task", "queue")
+    list_filter: ClassVar[Any] = ("state", QueueInUse, TaskInUse)
+    search_fields = ("task", "verbose_name", "creator", "pk__exact")
+    search_help_text = gettext_lazy("Task, name, creator, or the id of a job")
+    elsewhere: type[Job | FinishedJob]
+    """Where a job is that is not here."""
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
+            moved = self.elsewhere.objects.using(options().DATABASE)
+            if object_id.isdecimal() and moved.filter(pk=int(object_id[:LONGEST_ID])).exists():
+                return HttpResponseRedirect(_page(self.admin_site.name, self.elsewhere, int(object_id)))
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        job = kwargs["obj"]
+        told, now = steps(job, self.worker(job)), read_at(job)
+        context |= {"steps": [(step, labels.moment(step.at, now), step.at > now) for step in told]}
+        context |= {
+            "attempts": [
+                (_visible(error), labels.moment(datetime.fromisoformat(error["at"]), now))
+                for error in reversed(job.error_list)
+            ]
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def worker(self, job: Any) -> str:
+        raise NotImplementedError
+
+    @admin.display(description=gettext_lazy("job"))
+    def title(self, job: JobRecord) -> str:
+        return str(job)
+
+    @admin.display(description=gettext_lazy("state"))
+    def status(self, job: Job | FinishedJob) -> SafeString:
+        label = labels.status(job.state, job.get_state_display())
+        return format_html(
+            '{} <span class="carillon-quiet">{}</span>', label, labels.first_line(masking.text(self.remark(job)))
+        )
+
+    def remark(self, job: Any) -> str:
+        """What else there is to say about the state of a job."""
+        raise NotImplementedError
+
+    @admin.display(description=gettext_lazy("attempts"))
+    def tried(self, job: JobRecord) -> str:
+        tried = {"attempts": job.attempts, "max_attempts": job.max_attempts}
+        return _("%(attempts)d of %(max_attempts)d") % tried
+
+    @admin.display(description=gettext_lazy("scheduled for"))
+    def nominal(self, job: JobRecord) -> SafeString | str:
+        return labels.moment(job.scheduled_for, read_at(job))
+
+    @admin.display(description=gettext_lazy("arguments"))
+    def given(self, job: JobRecord) -> SafeString:
+        return arguments.shown(job.task, job.arguments)
+
+    @admin.display(description=gettext_lazy("retry of"))
+    def retried(self, job: JobRecord) -> SafeString | str:
+        if job.retry_of is None:
+            return labels.NOTHING
+        url = _page(self.admin_site.name, FinishedJob, job.retry_of)
+        return format_html('<a href="{}">#{}</a>', url, job.retry_of)
+
+
+@admin.register(Job)
+class JobAdmin(JobRecordAdmin):
+    """Jobs that are not finished. Those that nobody has started can be cancelled."""
+
+    elsewhere = FinishedJob
+    list_display: Any = ("title", "status", "queue", "due", "tried")
+    sortable_by = ("due",)
+    fieldsets: ClassVar[Any] = [
+        (None, {"fields": ["task", "status", ("queue", "priority", "tried"), ("nominal", "worker")]}),
+        (gettext_lazy("Arguments"), {"fields": ["given"]}),
+        (gettext_lazy("Origin"), {"fields": [("schedule_id", "creator"), ("retried", "interruptions")]}),
+    ]
+    actions = ("cancel",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        name = WorkerProcess.objects.filter(pk=OuterRef("worker_id")).values("name")
+        jobs: QuerySet[Any] = super().get_queryset(request).annotate(worker_name=Subquery(name))
+        return jobs
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.cancel_job")
+
+    def verbs(self, row: Job) -> dict[str, tuple[str, str]]:
+        if row.state not in queue.UNSTARTED:
+            return {}
+        return {"cancel": (_("Cancel"), _("Ends the job without running it."))}
+
+    @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["cancel"])
+    def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        reason = _("Cancelled by %(user)s.") % {"user": request.user}
+        alias = options().DATABASE
+        chosen = cancelled = 0
+        for batch in batches(jobs):
+            ended = queue.cancel(batch, str(reason), alias)
+            self.log(request, FinishedJob.objects.using(alias).filter(pk__in=ended), str(reason))
+            chosen, cancelled = chosen + len(batch), cancelled + len(ended)
+        self._say_how_many(request, cancelled, chosen - cancelled)
+
+    def _say_how_many(self, request: HttpRequest, cancelled: int, running: int) -> None:
+        said = ngettext("Cancelled %(count)d job.", "Cancelled %(count)d jobs.", cancelled) % {"count": cancelled}
+        if not running:
+            self.message_user(request, said, messages.SUCCESS)
+            return
+        skipped = ngettext(
+            "Skipped %(count)d that was running or finished.",
+            "Skipped %(count)d that were running or finished.",
+            running,
+        )
+        self.message_user(request, f"{said} {skipped % {'count': running}}", messages.WARNING)
+
+    @admin.display(description=gettext_lazy("may start"), ordering="run_at")
+    def due(self, job: Job) -> SafeString | str:
+        return labels.ago(job.run_at, read_at(job))
+
+    @admin.display(description=gettext_lazy("worker"))
+    def worker(self, job: Job) -> str:
+        if job.worker_id is None:
+            return labels.NOTHING
+        name: str | None = job.__dict__["worker_name"]
+        return name or _("a worker that is gone")
+
+    def remark(self, job: Job) -> str:
+        """Who runs it, or why it has to wait for a retry."""
+        if job.worker_id is not None:
+            return self.worker(job)
+        return f"{job.error_list[-1]['kind']}: {job.error_list[-1]['message']}" if job.errors else ""
+
+
+@admin.register(FinishedJob)
+class FinishedJobAdmin(JobRecordAdmin):
+    """The history of jobs. Any of them can be enqueued again."""
+
+    elsewhere = Job
+    list_display: Any = ("title", "status", "queue", "ran", "tried", "ended")
+    sortable_by = ("ended",)
+    fieldsets: ClassVar[Any] = [
+        (None, {"fields": ["task", "status", "why", ("queue", "priority", "tried"), ("nominal", "worker")]}),
+        (gettext_lazy("Arguments"), {"fields": ["given"]}),
+        (gettext_lazy("Origin"), {"fields": [("schedule_id", "creator"), ("retried", "interruptions")]}),
+    ]
+    actions = ("retry",)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.retry_job")
+
+    def verbs(self, row: FinishedJob) -> dict[str, tuple[str, str]]:
+        effect = _('Enqueues a new job with the same arguments on the queue "%(queue)s".') % {"queue": row.queue}
+        return {"retry": (_("Retry"), effect)}
+
+    @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["retry"])
+    def retry(self, request: HttpRequest, jobs: QuerySet[FinishedJob]) -> None:
+        alias = options().DATABASE
+        enqueued: dict[int, int] = {}
+        for batch in batches(jobs):
+            with transaction.atomic(using=alias):
+                # Nobody sees the new jobs before the end of this transaction, so none has moved on yet.
+                new = Job.objects.using(alias).filter(pk__in=queue.retry(batch, alias))
+                links = {job.retry_of or 0: job.pk for job in new.only("retry_of")}
+            for finished in FinishedJob.objects.using(alias).filter(pk__in=list(links)):
+                self.log(request, [finished], _("Retried as job #%(id)d.") % {"id": links[finished.pk]})
+            enqueued |= links
+        self._say_how_many(request, sorted(enqueued.values()))
+
+    def _say_how_many(self, request: HttpRequest, jobs: list[int]) -> None:
+        count = len(jobs)
+        if count == 1:
+            url = _page(self.admin_site.name, Job, jobs[0])
+            said: str = format_html(_('Enqueued it again as <a href="{}">job #{}</a>.'), url, jobs[0])
+        else:
+            said = ngettext("Enqueued %(count)d job again.", "Enqueued %(count)d jobs again.", count) % {"count": count}
+        self.message_user(request, said, messages.SUCCESS if jobs else messages.WARNING)
+
+    def remark(self, job: FinishedJob) -> str:
+        return job.reason
+
+    @admin.display(description=gettext_lazy("took"))
+    def ran(self, job: FinishedJob) -> SafeString | str:
+        if job.started_at is None:
+            return labels.NOTHING
+        waited = _("waited %(time)s") % {"time": labels.took(job.run_at, job.started_at)}
+        took = labels.took(job.started_at, job.finished_at)
+        return format_html('{} <span class="carillon-quiet">{}</span>', took, waited)
+
+    @admin.display(description=gettext_lazy("worker"))
+    def worker(self, job: FinishedJob) -> str:
+        return job.worker or labels.NOTHING
+
+    @admin.display(description=gettext_lazy("finished"), ordering="finished_at")
+    def ended(self, job: FinishedJob) -> SafeString:
+        when = labels.ago(job.finished_at, read_at(job))
+        return format_html('{} <span class="carillon-quiet">{}</span>', when, job.worker)
+
+    @admin.display(description=gettext_lazy("reason"))
+    def why(self, job: FinishedJob) -> str:
+        return masking.text(job.reason) or labels.NOTHING
+
+
+def _visible(error: dict[str, Any]) -> dict[str, Any]:
+    return {name: masking.text(value) if isinstance(value, str) else value for name, value in error.items()}
+
+
+def _page(site: str, model: type[Job | FinishedJob], pk: int) -> str:
+    return reverse(f"{site}:{model._meta.app_label}_{model._meta.model_name}_change", args=[pk])

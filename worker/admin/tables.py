@@ -1,0 +1,136 @@
+"""What all our pages in the admin share: where the rows come from, and how an operator's verb is done.
+
+A verb is an admin action with a permission of its own. On a list it works on what is selected; on an object's
+page it is a button that posts to `do/<verb>/` and works on that one. So each verb is written once, and the
+permission is asked for in one place. What the verbs are, each page decides for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from worker.clock import DatabaseNow
+from worker.options import options
+
+if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A verb on an object's page, and what it will do."""
+
+    verb: str
+    label: str
+    effect: str
+    url: str
+
+
+class TablesAdmin(AnyModelAdmin):
+    """Rows on the alias that holds our tables. Each brings along the database's time at which it was read."""
+
+    change_form_template = "worker/admin/change_form.html"
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    ordering: ClassVar[Any] = ("-pk",)
+
+    class Media:
+        css = {"all": ["worker/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).using(options().DATABASE).annotate(now=DatabaseNow())
+        return rows
+
+    def get_urls(self) -> list[URLPattern]:
+        do = path(
+            "<path:object_id>/do/<slug:verb>/",
+            self.admin_site.admin_view(require_POST(self.do)),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_do",
+        )
+        return [do, *super().get_urls()]
+
+    def do(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        """Do the verb to one object, for a user who may."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        permitted = set(self.get_actions(request)) & set(self.actions or ())
+        if not self.has_view_or_change_permission(request, row) or verb not in permitted:
+            raise PermissionDenied
+        if verb not in self.verbs(row):
+            self.message_user(request, _("That does not apply any more."), messages.WARNING)
+            return HttpResponseRedirect(self.page_of(row.pk))
+        response: HttpResponse | None = getattr(self, verb)(request, self.get_queryset(request).filter(pk=row.pk))
+        return response or HttpResponseRedirect(self.page_of(row.pk))
+
+    def verbs(self, row: Any) -> dict[str, tuple[str, str]]:
+        """What may be done to that row as it stands: the label and the effect of each verb."""
+        return {}
+
+    def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
+        permitted = self.get_actions(request)
+        return [
+            Button(verb, label, effect, self._url("do", row.pk, verb))
+            for verb, (label, effect) in self.verbs(row).items()
+            if verb in permitted
+        ]
+
+    def page_of(self, pk: int) -> str:
+        return self._url("change", pk)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if row := kwargs.get("obj"):
+            context["buttons"] = self.buttons(request, row)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def log(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
+        """Note a verb in the history of each row."""
+        assert request.user.pk is not None  # nobody gets here without logging in
+        LogEntry.objects.log_actions(request.user.pk, list(rows), CHANGE, message)
+
+    def _url(self, name: str, pk: int, *more: str) -> str:
+        route = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(route, args=[quote(pk), *more])
+
+
+class ReadOnlyAdmin(TablesAdmin):
+    """Rows that nobody edits."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def read_at(row: Model) -> datetime:
+    """The database's time when the row was read."""
+    at: datetime = row.__dict__["now"]
+    return at
+
+
+def batches(rows: QuerySet[Any]) -> Iterable[list[int]]:
+    """The keys of all rows, so many at a time."""
+    keys = list(rows.order_by("pk").values_list("pk", flat=True))
+    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))

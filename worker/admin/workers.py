@@ -1,0 +1,42 @@
+"""The page of the workers: which there are, and whether they are alive."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from worker.admin import labels
+from worker.admin.tables import ReadOnlyAdmin, read_at
+from worker.models import WorkerProcess
+from worker.options import options
+
+
+@admin.register(WorkerProcess)
+class WorkerProcessAdmin(ReadOnlyAdmin):
+    list_display = ("name", "state", "slots", "drains", "sign_of_life", "started")
+    fields = list_display
+    search_fields = ("name",)
+    sortable_by = ("name", "slots")
+
+    @admin.display(description=gettext_lazy("status"))
+    def state(self, worker: WorkerProcess) -> SafeString:
+        silence = read_at(worker) - worker.heartbeat_at
+        if silence <= timedelta(seconds=options().RESCUE_AFTER):
+            return labels.status("alive", _("alive"))
+        return labels.status("silent", _("silent: its jobs go to others"))
+
+    @admin.display(description=gettext_lazy("queues"))
+    def drains(self, worker: WorkerProcess) -> str:
+        return ", ".join(worker.queue_names) or _("all")
+
+    @admin.display(description=gettext_lazy("last sign of life"))
+    def sign_of_life(self, worker: WorkerProcess) -> SafeString | str:
+        return labels.ago(worker.heartbeat_at, read_at(worker))
+
+    @admin.display(description=gettext_lazy("started"))
+    def started(self, worker: WorkerProcess) -> SafeString | str:
+        return labels.ago(worker.started_at, read_at(worker))

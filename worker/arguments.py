@@ -1,0 +1,89 @@
+"""The arguments of a job as one canonical JSON text: equal calls give equal texts. Refuses what JSON would change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+from worker.echo import echo, one_line, quoted
+
+MOST_LEVELS = 100
+"""Lists and dictionaries within each other: more would be refused by Python's own reader sooner or later."""
+LONGEST_PLACE = 200
+"""Characters that say where, in nested arguments, a value stands."""
+
+
+class InvalidArguments(TypeError):
+    """An argument is not JSON: it could not be stored, or would come back as something else."""
+
+
+def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list.
+
+    Raises InvalidArguments naming the argument and what it holds.
+    """
+    _require_arguments(args, kwargs)
+    for where, value in _named(args, kwargs):
+        try:
+            _require_json(where, value, MOST_LEVELS)
+        except RecursionError:
+            raise InvalidArguments(
+                f"{where} is nested too deeply, or contains itself; at most {MOST_LEVELS} levels are allowed."
+            ) from None
+    return _ENCODER.encode([args, kwargs])
+
+
+def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
+    """Raises InvalidArguments for what `encode` could not have written: somebody else did."""
+    try:
+        args, kwargs = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as fault:
+        raise InvalidArguments(f"The stored arguments cannot be read: {one_line(str(fault))}.") from None
+    if type(args) is list and type(kwargs) is dict:
+        return args, kwargs
+    raise InvalidArguments("The stored arguments are not a list and an object, in a list of two.")
+
+
+def _require_arguments(args: object, kwargs: object) -> None:
+    if not isinstance(args, (list, tuple)):
+        raise InvalidArguments(f"args is {echo(args)}, but must be a list or tuple.")
+    if not isinstance(kwargs, dict) or not all(type(name) is str for name in kwargs):
+        raise InvalidArguments(f"kwargs is {echo(kwargs)}, but must be a dictionary with string keys.")
+
+
+def _named(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    yield from ((f"argument {position}", value) for position, value in enumerate(args, start=1))
+    yield from ((f"argument {quoted(name)}", value) for name, value in kwargs.items())
+
+
+def _require_json(where: str, value: Any, levels: int) -> None:
+    kind = type(value)
+    if kind in _SCALARS:
+        return
+    if kind is int and value.bit_length() > _MOST_BITS:
+        raise InvalidArguments(f"{where} is a number of {value.bit_length()} bits; at most {_MOST_BITS} are allowed.")
+    if kind is int or (kind is float and isfinite(value)):
+        return
+    if kind in _CONTAINERS and levels == 0:
+        raise RecursionError
+    if kind in (list, tuple):
+        for index, each in enumerate(value):
+            _require_json(f"{where}[{index}]", each, levels - 1)
+        return
+    if kind is dict and all(type(key) is str for key in value):
+        for key, each in value.items():
+            _require_json(f"{where}[{echo(key)}]", each, levels - 1)
+        return
+    raise InvalidArguments(
+        f"{one_line(where, LONGEST_PLACE)} is {echo(value)} ({one_line(kind.__name__)}), which is not JSON. "
+        "Pass strings, numbers, booleans, None, lists and dictionaries with string keys; for a model, its primary key."
+    )
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_CONTAINERS = frozenset({list, tuple, dict})
+_SCALARS = frozenset({str, bool, type(None)})
+_MOST_BITS = 8192
+"""Python refuses to write or read a whole number of more than 4300 digits."""

@@ -1,0 +1,49 @@
+"""How long a failed job waits before its next attempt. Pure: no clock, no Django, no chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from worker.echo import echo
+
+Backoff = float | Sequence[float]
+"""Seconds before the second attempt, doubling with each further one; or the delays themselves, the last repeated."""
+
+LONGEST = 86_400.0
+SPREAD = 0.1
+
+
+def delay(backoff: Backoff, attempt: int, job_id: int) -> float:
+    """Seconds to wait after failed attempt number `attempt` (from 1).
+
+    Jobs that failed together do not come back together: each is shifted by up to a tenth, by its id,
+    so the answer is the same however often it is asked.
+    """
+    seconds = _doubling(backoff, attempt) if isinstance(backoff, (int, float)) else _listed(backoff, attempt)
+    return seconds * (1 + SPREAD * _fraction(job_id, attempt))
+
+
+def problem(backoff: object) -> str | None:
+    """What is wrong with a value given as a backoff, or None."""
+    delays = backoff if isinstance(backoff, (list, tuple)) else [backoff]
+    if delays and all(_is_delay(each) for each in delays):
+        return None
+    return f"{echo(backoff)} is no backoff: give seconds, or a list of them, from 0 to {LONGEST:.0f}."
+
+
+def _doubling(first: float, attempt: int) -> float:
+    return float(min(LONGEST, first * 2.0 ** min(attempt - 1, 64)))
+
+
+def _listed(delays: Sequence[float], attempt: int) -> float:
+    return float(delays[min(attempt, len(delays)) - 1])
+
+
+def _fraction(job_id: int, attempt: int) -> float:
+    digest = blake2b(f"{job_id}:{attempt}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**32
+
+
+def _is_delay(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LONGEST

@@ -1,0 +1,128 @@
+"""System checks of the queue: its options, and whether its database can hold it. Ids: docs/reference/checks.md.
+
+Only what settings tell; a check asks the database only where Django says that it may. How work is going is no
+matter of checks: see `list_schedule --check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps.config import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
+from django.db import DatabaseError, connections
+
+from worker.options import options, problems
+
+SUPPORTED = ("postgresql", "mysql", "sqlite")
+OLDEST_SQLITE = (3, 35)
+"""The first with RETURNING."""
+
+
+@checks.register("worker")
+def check_options(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [Error(problem, id="worker.E001") for problem in problems()]
+
+
+@checks.register("worker")
+def check_use_tz(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False, but jobs run at instants: an hour that the clock repeats would be ambiguous.",
+            hint="Set USE_TZ = True.",
+            id="worker.E002",
+        )
+    ]
+
+
+@checks.register("worker")
+def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    if any(problems()):
+        return []
+    connection = connections[options().DATABASE]
+    if connection.vendor not in SUPPORTED:
+        return [
+            Error(
+                f'SCHEDULER["DATABASE"] is "{connection.alias}", whose kind is {connection.vendor}; '
+                f"jobs can be kept in {', '.join(SUPPORTED)}.",
+                hint='Name the alias of such a database in SCHEDULER["DATABASE"].',
+                id="worker.E003",
+            )
+        ]
+    return _sqlite_faults(connection) if connection.vendor == "sqlite" else []
+
+
+@checks.register(Tags.database)
+def check_server(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    if any(problems()) or options().DATABASE not in (databases or ()):
+        return []
+    connection = connections[options().DATABASE]
+    try:
+        skips_locked = connection.vendor != "mysql" or connection.features.has_select_for_update_skip_locked
+    except DatabaseError:  # a server that does not answer is shown by whatever needs it
+        return []
+    if skips_locked:
+        return []
+    return [
+        Error(
+            f'The server of database "{connection.alias}" is too old: it has no SKIP LOCKED.',
+            hint="Use MySQL 8 or later, or MariaDB 10.6 or later.",
+            id="worker.E005",
+        )
+    ]
+
+
+def _sqlite_faults(connection: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    alias, given = connection.alias, connection.settings_dict.get("OPTIONS", {})
+    version = connection.Database.sqlite_version_info
+    if version < OLDEST_SQLITE:
+        found.append(
+            Error(
+                f"SQLite {'.'.join(map(str, version))} is too old: it has no RETURNING.",
+                hint="Use SQLite 3.35 or later.",
+                id="worker.E004",
+            )
+        )
+    if str(given.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
+        found.append(
+            checks.Warning(
+                f'Transactions in database "{alias}" do not say beforehand that they will write, '
+                'so they fail with "database is locked" where they could wait.',
+                hint=_option(alias, "transaction_mode", "IMMEDIATE"),
+                id="worker.W001",
+            )
+        )
+    if not _has_write_ahead_log(connection):
+        found.append(
+            checks.Warning(
+                f'Database "{alias}" keeps no write-ahead log, so readers and workers keep each other waiting.',
+                hint=_option(alias, "init_command", "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"),
+                id="worker.W002",
+            )
+        )
+    return found
+
+
+def _option(alias: str, option: str, value: str) -> str:
+    return f'Set DATABASES["{alias}"]["OPTIONS"]["{option}"] = "{value}".'
+
+
+def _has_write_ahead_log(connection: Any) -> bool:
+    """By the settings, or by the header of the file: SQLite keeps the mode there. In memory there is none to keep."""
+    command = str(connection.settings_dict.get("OPTIONS", {}).get("init_command", ""))
+    if connection.is_in_memory_db() or "journal_mode=wal" in command.replace(" ", "").lower():
+        return True
+    try:
+        with Path(connection.settings_dict["NAME"]).open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"  # https://www.sqlite.org/fileformat.html, 1.3.3
+    except OSError:
+        return False

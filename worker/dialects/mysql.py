@@ -1,0 +1,51 @@
+"""MySQL 8 and MariaDB ≥ 10.6."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.backends.utils import CursorWrapper
+
+from worker.dialects.portable import Dialect, in_list
+
+
+class MySQL(Dialect):
+    now = "UTC_TIMESTAMP(6)"
+    later = "UTC_TIMESTAMP(6) + INTERVAL (%s * 1000000) MICROSECOND"
+    row_lock = "FOR UPDATE"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    def instant(self, value: datetime) -> datetime:
+        return value.replace(tzinfo=UTC)
+
+    def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
+        """Names are compared byte by byte: its collations take "Mail", "máil" and "mail " for "mail"."""
+        conditions, params = ["state = 'ready'"], [*queues, *queues, *without_tasks]
+        if queues:
+            named = in_list(queues)
+            conditions.append(f"queue IN {named}")  # for the index
+            conditions.append(f"{_bytes_of('queue')} IN {named}")
+        if without_tasks:
+            conditions.append(f"{_bytes_of('task')} NOT IN {in_list(without_tasks)}")
+        return " AND ".join(conditions), params
+
+    def execute_insert(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> list[int]:
+        """MariaDB returns the ids. MySQL reports the first; the others follow in the steps that the server counts in.
+
+        https://dev.mysql.com/doc/refman/8.4/en/innodb-auto-increment-handling.html ("simple inserts")
+        """
+        if cursor.db.mysql_is_mariadb:
+            return super().execute_insert(cursor, sql, params, count)
+        cursor.execute(sql, params)
+        first = int(cursor.lastrowid)
+        if count == 1:
+            return [first]
+        cursor.execute("SELECT @@auto_increment_increment", [])
+        (step,) = cursor.fetchone()
+        return list(range(first, first + count * step, step))
+
+
+def _bytes_of(column: str) -> str:
+    return f"CAST(CONVERT({column} USING utf8mb4) AS BINARY)"

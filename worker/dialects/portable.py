@@ -1,0 +1,259 @@
+"""The queue's statements in SQL that every database here understands. A dialect overrides what it does better.
+
+Instants go in through `to_database` and come out through `instant`; the clock is always the database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from worker.dialects.many import ManyRows
+from worker.models import FinishedJob, Job
+from worker.rows import ClaimedJob, Finish, NewJob
+
+CHANGES_ON_FINISH = ("attempts", "errors")
+RECORD = tuple(
+    str(field.column)
+    for field in FinishedJob._meta.concrete_fields
+    if field.column not in {"state", "reason", "worker", "started_at", "finished_at", *CHANGES_ON_FINISH}
+)
+"""Columns that a job takes into history unchanged, its id among them."""
+
+FINISH = ("state", "attempts", "errors", "reason", "worker", "started_at", "finished_at")
+
+
+class Dialect:
+    now: str
+    """SQL: the current instant by the database's clock."""
+    later: str
+    """SQL: that, plus a parameter of seconds."""
+    row_lock: str
+    """SQL: lock the rows of a SELECT until the transaction ends."""
+    skip_locked: str
+    """SQL: the same, passing over rows that others hold."""
+    notifies = False
+    """Whether processes can be told of new work, instead of asking for it."""
+    many = ManyRows()
+
+    def instant(self, value: Any) -> datetime:
+        """An instant as the database gave it → aware, UTC."""
+        raise NotImplementedError
+
+    def to_database(self, connection: BaseDatabaseWrapper, instant: datetime | None) -> Any:
+        return None if instant is None else connection.ops.adapt_datetimefield_value(instant)
+
+    # enqueue
+
+    def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
+        """Insert the jobs and return their ids in the same order."""
+        sql = insert_values(table(connection, Job), self.later, self.now, len(jobs))
+        params = [
+            self.to_database(connection, value) if isinstance(value, datetime) else value
+            for job in jobs
+            for value in job
+        ]
+        with connection.cursor() as cursor:
+            return self.execute_insert(cursor, sql, params, len(jobs))
+
+    def execute_insert(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> list[int]:
+        cursor.execute(f"{sql} RETURNING id", params)
+        return sorted(id for (id,) in cursor.fetchall())
+
+    # promote
+
+    def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
+        """Make ready up to `limit` delayed jobs that were to run by `now`, those that wait longest. Returns how many.
+
+        What another holds, it will promote itself.
+        """
+        jobs, moment = table(connection, Job), self.to_database(connection, now)
+        due = f"FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 {due} LIMIT 1", [moment])
+            if cursor.fetchone() is None:  # looking takes no lock
+                return 0
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute(f"SELECT id {due} ORDER BY run_at LIMIT %s {self.skip_locked}", [moment, limit])
+            ids = [id for (id,) in cursor.fetchall()]
+            if ids:
+                cursor.execute(f"UPDATE {jobs} SET state = 'ready' WHERE id IN {in_list(ids)}", ids)
+        return len(ids)
+
+    # claim
+
+    def claim(
+        self,
+        connection: BaseDatabaseWrapper,
+        *,
+        token: int,
+        worker_id: int,
+        limit: int,
+        queues: Collection[str],
+        without_tasks: Collection[str],
+    ) -> list[ClaimedJob]:
+        """Take up to `limit` ready jobs, the most urgent first."""
+        where, params = self.ready_filter(queues, without_tasks)
+        ready = f"FROM {table(connection, Job)} WHERE {where}"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 {ready} LIMIT 1", params)
+            if cursor.fetchone() is None:  # looking takes no lock, so an idle worker is in nobody's way
+                return []
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {_CLAIMED} {ready} ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
+                [*params, limit],
+            )
+            rows = cursor.fetchall()
+            if rows:
+                self._mark_claimed(connection, cursor, token, worker_id, [row[0] for row in rows])
+        return [self.claimed(row, token) for row in rows]
+
+    def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
+        """SQL and parameters for the jobs that a worker may take."""
+        conditions = ["state = 'ready'"]
+        if queues:
+            conditions.append(f"queue IN {in_list(queues)}")
+        if without_tasks:
+            conditions.append(f"task NOT IN {in_list(without_tasks)}")
+        return " AND ".join(conditions), [*queues, *without_tasks]
+
+    def take(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> list[ClaimedJob]:
+        """Take those of the jobs that nobody has started, to end them in the same transaction."""
+        if not ids:
+            return []
+        chosen = in_list(ids)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {table(connection, Job)} SET state = 'running', claim = %s "
+                f"WHERE id IN {chosen} AND state <> 'running'",
+                [token, *ids],
+            )
+            cursor.execute(
+                f"SELECT {_CLAIMED} FROM {table(connection, Job)} WHERE id IN {chosen} AND claim = %s",
+                [*ids, token],
+            )
+            return [self.claimed(row, token) for row in cursor.fetchall()]
+
+    def _mark_claimed(
+        self,
+        connection: BaseDatabaseWrapper,
+        cursor: CursorWrapper,
+        token: int,
+        worker_id: int,
+        ids: Collection[int],
+    ) -> None:
+        cursor.execute(
+            f"UPDATE {table(connection, Job)} "
+            f"SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} WHERE id IN {in_list(ids)}",
+            [token, worker_id, *ids],
+        )
+
+    def claimed(self, row: Sequence[Any], token: int) -> ClaimedJob:
+        (
+            id,
+            task,
+            arguments,
+            attempts,
+            max_attempts,
+            errors,
+            run_at,
+            start_by,
+            retry_before,
+            schedule_id,
+            *record,
+        ) = row
+        return ClaimedJob(
+            id,
+            token,
+            task,
+            arguments,
+            attempts,
+            max_attempts,
+            errors,
+            self.instant(run_at),
+            None if start_by is None else self.instant(start_by),
+            None if retry_before is None else self.instant(retry_before),
+            schedule_id,
+            tuple(record),
+        )
+
+    # ack
+
+    def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
+        """Move the jobs that are still held into history. Returns their holds. Call it in a transaction."""
+        with connection.cursor() as cursor:
+            held = self._held(connection, cursor, [end.job for end in ends])
+            kept = [end for end in ends if end.job.hold in held]
+            if kept:
+                columns = (*RECORD, *FINISH)
+                cursor.executemany(
+                    f"INSERT INTO {table(connection, FinishedJob)} ({', '.join(columns)}) "
+                    f"VALUES ({', '.join(['%s'] * len(columns))})",
+                    [self._finish_params(connection, end, worker) for end in kept],
+                )
+                ids = [end.job.id for end in kept]
+                cursor.execute(f"DELETE FROM {table(connection, Job)} WHERE id IN {in_list(ids)}", ids)
+        return {end.job.hold for end in kept}
+
+    def _held(
+        self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, jobs: Sequence[ClaimedJob]
+    ) -> set[tuple[int, int]]:
+        ids = [job.id for job in jobs]
+        cursor.execute(
+            f"SELECT id, claim FROM {table(connection, Job)} WHERE id IN {in_list(ids)} AND claim IS NOT NULL "
+            f"{self.row_lock}",
+            ids,
+        )
+        return set(cursor.fetchall())
+
+    def _finish_params(self, connection: BaseDatabaseWrapper, end: Finish, worker: str) -> tuple[Any, ...]:
+        return (
+            *end.job.record,
+            end.state,
+            end.attempts,
+            end.errors,
+            end.reason,
+            worker,
+            self.to_database(connection, end.started_at),
+            self.to_database(connection, end.finished_at),
+        )
+
+
+INSERTED = ", ".join((*NewJob._fields[:-2], "run_at", "enqueued_at", "attempts", "interruptions", "errors"))
+"""The columns that enqueueing fills. A job's delay counts from the database's now, so it only gives `run_at`."""
+
+CLAIMED = (
+    "id",
+    "task",
+    "arguments",
+    "attempts",
+    "max_attempts",
+    "errors",
+    "run_at",
+    "start_by",
+    "retry_before",
+    "schedule_id",
+)
+_CLAIMED = ", ".join((*CLAIMED, *RECORD))
+
+
+@lru_cache(maxsize=8)
+def insert_values(jobs: str, later: str, now: str, count: int) -> str:
+    """SQL that inserts so many jobs, with the fields of each as parameters."""
+    row = f"({'%s, ' * len(NewJob._fields[:-2])}COALESCE(%s, {later}), {now}, 0, 0, '')"
+    return f"INSERT INTO {jobs} ({INSERTED}) VALUES {', '.join([row] * count)}"
+
+
+def table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def in_list(values: Collection[Any]) -> str:
+    return f"({', '.join(['%s'] * len(values))})"

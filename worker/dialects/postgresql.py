@@ -1,0 +1,154 @@
+"""PostgreSQL: a batch is one statement, whatever its size, and the arguments travel once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from worker.dialects.many import ManyRowsByArrays, as_table
+from worker.dialects.portable import CLAIMED, FINISH, INSERTED, RECORD, Dialect, table
+from worker.models import FinishedJob, Job
+from worker.rows import ClaimedJob, Finish, NewJob
+
+
+class PostgreSQL(Dialect):
+    now = "statement_timestamp()"
+    later = "statement_timestamp() + %s * interval '1 second'"
+    row_lock = "FOR UPDATE"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+    notifies = True
+    many = ManyRowsByArrays()
+
+    def instant(self, value: datetime) -> datetime:
+        return value.astimezone(UTC)
+
+    def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
+        """One statement for any number of jobs."""
+        if len(jobs) == 1:
+            return super().insert(connection, jobs)
+        source, params = as_table(_INSERTED, jobs)
+        later = self.later.replace("%s", "delay")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table(connection, Job)} "
+                f"({INSERTED}) SELECT {_GIVEN}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
+                f"FROM {source} ORDER BY place RETURNING id",
+                params,
+            )
+            return sorted(id for (id,) in cursor.fetchall())
+
+    def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
+        jobs = table(connection, Job)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH due AS (SELECT id FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s "
+                f"ORDER BY run_at LIMIT %s FOR UPDATE SKIP LOCKED) "
+                f"UPDATE {jobs} AS job SET state = 'ready' FROM due WHERE job.id = due.id",
+                [now, limit],
+            )
+            return int(cursor.rowcount)
+
+    def claim(
+        self,
+        connection: BaseDatabaseWrapper,
+        *,
+        token: int,
+        worker_id: int,
+        limit: int,
+        queues: Collection[str],
+        without_tasks: Collection[str],
+    ) -> list[ClaimedJob]:
+        jobs = table(connection, Job)
+        conditions = ["state = 'ready'"]
+        params: list[Any] = []
+        if len(queues) == 1:  # its index has the order; of several, none has
+            conditions.append("queue = %s")
+            params.extend(queues)
+        elif queues:
+            conditions.append("queue = ANY(%s)")
+            params.append(list(queues))
+        if without_tasks:
+            conditions.append("task <> ALL(%s)")
+            params.append(list(without_tasks))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH ready AS (SELECT id FROM {jobs} WHERE {' AND '.join(conditions)} "
+                f"ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED) "
+                f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
+                f"FROM ready WHERE job.id = ready.id RETURNING job.priority, {_CLAIMED}",
+                [*params, limit, token, worker_id],
+            )
+            rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
+        return [self.claimed(row[1:], token) for row in rows]
+
+    def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
+        record = ", ".join(f"gone.{column}" for column in RECORD)
+        source, params = as_table(
+            _ENDED,
+            [
+                (
+                    end.job.id,
+                    end.job.claim,
+                    str(end.state),
+                    end.attempts,
+                    end.errors,
+                    end.reason,
+                    worker,
+                    end.started_at,
+                    end.finished_at,
+                )
+                for end in ends
+            ],
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH ended AS MATERIALIZED (SELECT * FROM {source}), "
+                f"gone AS (DELETE FROM {table(connection, Job)} AS job USING ended "
+                f"WHERE job.id = ended.id AND job.claim = ended.claim RETURNING job.*), "
+                f"history AS (INSERT INTO {table(connection, FinishedJob)} ({', '.join((*RECORD, *FINISH))}) "
+                f"SELECT {record}, {', '.join(f'ended.{column}' for column in FINISH)} "
+                f"FROM gone JOIN ended ON ended.id = gone.id AND ended.claim = gone.claim) "
+                f"SELECT id, claim FROM gone",
+                params,
+            )
+            return set(cursor.fetchall())
+
+
+_INSERTED = {
+    "task": "text",
+    "arguments": "text",
+    "queue": "text",
+    "priority": "smallint",
+    "max_attempts": "integer",
+    "state": "text",
+    "verbose_name": "text",
+    "creator": "text",
+    "schedule_id": "bigint",
+    "scheduled_for": "timestamptz",
+    "start_by": "timestamptz",
+    "retry_before": "timestamptz",
+    "retry_of": "bigint",
+    "run_at": "timestamptz",
+    "delay": "float8",
+}
+"""The parameters of an inserted job, in their order, and their types."""
+
+_GIVEN = ", ".join(NewJob._fields[:-2])
+
+_ENDED = {
+    "id": "bigint",
+    "claim": "bigint",
+    "state": "text",
+    "attempts": "integer",
+    "errors": "text",
+    "reason": "text",
+    "worker": "text",
+    "started_at": "timestamptz",
+    "finished_at": "timestamptz",
+}
+"""How a job ended: its hold, and the columns of history that it adds."""
+
+_CLAIMED = ", ".join(f"job.{column}" for column in CLAIMED)

@@ -1,0 +1,159 @@
+"""The tables of the queue: live jobs, their history, and the processes that work.
+
+Rows change only through `worker.queue`; nothing calls `save()` on them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from worker.indexes import StateIndex
+
+QUEUE_NAME_LENGTH = 100
+TASK_NAME_LENGTH = 255
+
+
+class JobState(models.TextChoices):
+    SCHEDULED = "scheduled", _("scheduled")
+    """Its time has not come: delayed, or waiting for a retry."""
+    WAITING = "waiting", _("waiting")
+    """Its time has come, but the job before it of the same schedule is not finished."""
+    READY = "ready", _("ready")
+    RUNNING = "running", _("running")
+    """Held by a worker, under a claim."""
+
+
+class FinishedState(models.TextChoices):
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+    MISSED = "missed", _("missed")
+    """It was not started before its deadline, so it was not run."""
+
+
+class JobRecord(models.Model):
+    """What a job is, in the queue and in history alike."""
+
+    task = models.CharField(_("task"), max_length=TASK_NAME_LENGTH)
+    arguments = models.TextField(
+        _("arguments"), help_text=_("JSON: a list of the positional and the keyword arguments.")
+    )
+    queue = models.CharField(_("queue"), max_length=QUEUE_NAME_LENGTH)
+    priority = models.SmallIntegerField(_("priority"), default=0, help_text=_("Larger runs first."))
+    verbose_name = models.CharField(_("verbose name"), max_length=255, default="", blank=True)
+    creator = models.CharField(
+        _("creator"),
+        max_length=255,
+        default="",
+        blank=True,
+        help_text=_('The object it was made for, as "app.Model:key".'),
+    )
+    enqueued_at = models.DateTimeField(_("enqueued at"))
+    run_at = models.DateTimeField(_("run at"), help_text=_("When it may start."))
+    attempts = models.PositiveIntegerField(_("attempts"), default=0, help_text=_("Attempts made so far."))
+    max_attempts = models.PositiveIntegerField(_("max attempts"))
+    interruptions = models.PositiveIntegerField(
+        _("interruptions"), default=0, help_text=_("How often its worker died while holding it.")
+    )
+    errors = models.TextField(
+        _("errors"), default="", blank=True, help_text=_("A line of JSON for each failed attempt.")
+    )
+    schedule_id = models.BigIntegerField(_("schedule"), null=True, blank=True)
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True, blank=True)
+    retry_of = models.BigIntegerField(
+        _("retry of"), null=True, blank=True, help_text=_("The finished job that it repeats.")
+    )
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.verbose_name or self.task} #{self.pk}"
+
+    @property
+    def args(self) -> list[Any]:
+        args: list[Any] = json.loads(self.arguments)[0]
+        return args
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        kwargs: dict[str, Any] = json.loads(self.arguments)[1]
+        return kwargs
+
+    @property
+    def error_list(self) -> list[dict[str, Any]]:
+        """The failed attempts, oldest first: attempt, kind, message, traceback, at."""
+        return [json.loads(line) for line in self.errors.splitlines()]
+
+
+class Job(JobRecord):
+    """A job from enqueue until it is finished. It keeps its id when it moves to `FinishedJob`."""
+
+    state = models.CharField(_("state"), max_length=10, choices=JobState.choices)
+    start_by = models.DateTimeField(null=True, help_text=_("Not started by then, it is missed."))
+    retry_before = models.DateTimeField(null=True, help_text=_("No retry starts at or after this."))
+    claim = models.BigIntegerField(null=True, help_text=_("The token of the claim that holds it: the fence."))
+    worker_id = models.BigIntegerField(_("worker"), null=True)
+    claimed_at = models.DateTimeField(_("claimed at"), null=True)
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        default_permissions = ("view",)
+        permissions = [("retry_job", _("Can retry jobs")), ("cancel_job", _("Can cancel jobs"))]
+        indexes = [
+            StateIndex(state="ready", fields=["-priority", "id"], name="worker_job_ready"),
+            StateIndex(state="ready", fields=["queue", "-priority", "id"], name="worker_job_ready_queue"),
+            StateIndex(state="scheduled", fields=["run_at"], name="worker_job_scheduled"),
+            StateIndex(state="waiting", fields=["schedule_id"], name="worker_job_waiting"),
+            StateIndex(state="running", fields=["worker_id"], name="worker_job_running"),
+            models.Index(fields=["schedule_id"], name="worker_job_schedule"),
+        ]
+
+
+class FinishedJob(JobRecord):
+    """What became of a job. Rows are only ever added, and pruned by age."""
+
+    id = models.BigIntegerField(primary_key=True)
+    state = models.CharField(_("state"), max_length=10, choices=FinishedState.choices)
+    reason = models.TextField(_("reason"), default="", blank=True)
+    worker = models.CharField(_("worker"), max_length=255, default="", blank=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"))
+
+    class Meta:
+        verbose_name = _("finished job")
+        verbose_name_plural = _("finished jobs")
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["finished_at"], name="worker_finished_at"),
+            models.Index(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+        ]
+
+
+class WorkerProcess(models.Model):
+    """A process that drains queues, and when it last gave a sign of life."""
+
+    name = models.CharField(_("name"), max_length=255, help_text=_("Host and process id."))
+    queues = models.TextField(
+        _("queues"), default="", blank=True, help_text=_("Empty: all of them. Else a name a line.")
+    )
+    slots = models.PositiveIntegerField(_("slots"))
+    started_at = models.DateTimeField(_("started at"))
+    heartbeat_at = models.DateTimeField(_("last sign of life"), db_index=True)
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def queue_names(self) -> list[str]:
+        return self.queues.splitlines()

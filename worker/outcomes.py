@@ -1,0 +1,90 @@
+"""What running a job yields: a value. Deciding it is `execution`'s business, recording it is `queue`'s."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+LONGEST_SNOOZE = 3660 * 86_400
+"""Seconds. Databases can add them to any instant; a later date than they know could never be recorded."""
+
+
+class Cancel(Exception):
+    """Raise it in a task to end the job as cancelled, with the message as the reason. It is not retried."""
+
+
+class Snooze(Exception):
+    """Raise it in a task to run the same job again later. It does not count as an attempt.
+
+    `delay`: seconds, or a timedelta; not negative, and at most ten years.
+    """
+
+    def __init__(self, delay: float | timedelta) -> None:
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+        if not 0 <= seconds <= LONGEST_SNOOZE:
+            raise ValueError(f"Snooze({delay!r}): the delay must be a number of seconds from 0 to {LONGEST_SNOOZE}.")
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """One failed attempt, as history keeps it."""
+
+    attempt: int
+    kind: str
+    message: str
+    traceback: str
+    at: datetime
+
+    def as_line(self) -> str:
+        """One line of JSON: the errors of a job are such lines, one an attempt."""
+        return json.dumps(
+            {
+                "attempt": self.attempt,
+                "kind": self.kind,
+                "message": self.message,
+                "traceback": self.traceback,
+                "at": self.at.isoformat(),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    error: Error
+    delay: float
+    """Seconds until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: Error
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snoozed:
+    delay: float
+    """Seconds until the job runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """The job was not started before its deadline, so it was not run."""
+
+    reason: str
+
+
+Outcome = Succeeded | Retry | Failed | Cancelled | Snoozed | Missed

@@ -1,0 +1,247 @@
+"""A worker: claim → pool → ack, signs of life, a clean end. One thread and one session fetch for all slots.
+
+The loop sleeps until there is something to do: a slot ended a job, somebody announced work, or it is time to look.
+What it holds survives the loss of the database: outcomes wait here until they can be recorded.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from django.db import DatabaseError, InterfaceError
+
+from worker import queue, roster, signals, tasks
+from worker.chores import Deputy
+from worker.clock import ServerClock, database_now
+from worker.connection import private_connection
+from worker.options import options
+from worker.pool import Pool, ThreadPool
+from worker.queue import Ended
+from worker.rows import ClaimedJob
+from worker.wakeup import Patience, longest_wait
+
+LONGEST_QUEUEING = 1.0
+"""Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
+LOOKAHEAD = 0.1
+"""Seconds of work, at the present pace, that are claimed ahead of the slots."""
+
+
+GATHERING = 0.005
+"""Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
+
+They are recorded together. A slot that finds nothing more to begin says so at once.
+"""
+
+
+class Worker:
+    """Drains queues of the database `alias` until told to stop.
+
+    `queues`: their names; none: all. `longest_sleep`: seconds between two looks at the queue when idle.
+    `until_idle`: end when nothing is due. `leader_silence(using)`: seconds since a leader gave a sign of life.
+    """
+
+    def __init__(
+        self,
+        alias: str,
+        *,
+        threads: int,
+        leader_silence: Callable[[str], float],
+        queues: Sequence[str] = (),
+        longest_sleep: float | None = None,
+        until_idle: bool = False,
+    ) -> None:
+        self.alias = alias
+        self.name = roster.process_name()
+        self.threads = threads
+        self.queues = tuple(queues)
+        self.until_idle = until_idle
+        self.patience = Patience(longest_sleep or longest_wait(alias))
+        self.deputy = Deputy(leader_silence, at_once=until_idle)
+        self.pace = Pace()
+        self.news = threading.Event()
+        self.stops = 0
+        self.give_back_at = math.inf
+        self.unknown: set[str] = set()
+        self.unrecorded: list[Ended] = []
+        self.id: int | None = None
+        self.beat_at = 0.0
+        """When the next sign of life is due, by the monotonic clock."""
+
+    # From any thread
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self.news.set()
+
+    def stop(self) -> None:
+        """First call: finish what runs, within SCHEDULER["GRACE"]. Second: give it back now."""
+        self.stops += 1
+        self.news.set()
+
+    # The loop
+
+    def run(self) -> None:
+        """Work until stopped. Survives the loss of the database, as often as it happens."""
+        retry_in = Patience(longest=5.0)
+        while True:
+            try:
+                with private_connection(self.alias, "worker") as using:
+                    self._sign_in(using)
+                    retry_in.reset()
+                    self._work(using)
+                    self._sign_off(using)
+                    return
+            except (DatabaseError, InterfaceError) as error:
+                if self.stops:
+                    raise
+                delay = retry_in.next()
+                signals.database_lost.send_robust(None, name=self.name, error=error, retry_in=delay)
+                time.sleep(delay)
+
+    def _work(self, using: str) -> None:
+        while True:
+            self.news.clear()
+            delay = self._turn(using)
+            if self._is_over():
+                return
+            self.news.wait(delay)
+
+    def _turn(self, using: str) -> float:
+        """One pass. Returns how many seconds it may sleep."""
+        ended = self._record(using)
+        self._give_sign_of_life(using)
+        if self.stops:
+            return self._wind_down(using)
+        due = self.deputy.do(using, self.clock.now())
+        claimed = self._fetch(using)
+        self._give_back_what_waits(using)
+        if ended or claimed:
+            self.patience.reset()
+        elif self.until_idle and not self.pool.held():
+            self.stop()
+        return self._sleep(due)
+
+    def _sleep(self, due: datetime | None) -> float:
+        until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
+        pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
+        return max(0.0, min(pause, until_due, self.beat_at - time.monotonic()))
+
+    # What a turn is made of
+
+    def _record(self, using: str) -> int:
+        """Record what came of jobs. What cannot be recorded now is kept for the next turn."""
+        self.unrecorded += self.pool.ended()
+        if not (ended := self.unrecorded):
+            self.pace.count(0)
+            return 0
+        recorded = queue.ack(using, ended, self.name)
+        self.unrecorded = []
+        self.pace.count(len(ended))
+        self._tell(ended, recorded)
+        return len(ended)
+
+    def _fetch(self, using: str) -> int:
+        """Claim as many jobs as the slots will soon be free for."""
+        room = self.pace.appetite(self.pool.slots, options().BATCH_SIZE) - len(self.pool.held())
+        if room <= 0:
+            return 0
+        claimed = queue.claim(using, self._id, room, self.queues, self.unknown)
+        self.pool.submit([job for job in claimed if tasks.is_registered(job.task)])
+        self.fetched_at = time.monotonic()
+        self._leave(using, [job for job in claimed if not tasks.is_registered(job.task)])
+        return len(claimed)
+
+    def _give_back_what_waits(self, using: str) -> None:
+        """Jobs that were claimed ahead, while those before them turned out slow."""
+        if len(self.pool.held()) > self.pool.slots and time.monotonic() - self.fetched_at > LONGEST_QUEUEING:
+            self.pace = Pace()
+            queue.release(using, self.pool.withdraw())
+
+    def _give_sign_of_life(self, using: str) -> None:
+        if time.monotonic() < self.beat_at:
+            return
+        if not roster.beat(using, self._id):
+            signals.worker_declared_dead.send_robust(None, name=self.name)
+            self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
+            self.id = None
+            self._sign_in(using)
+        self.beat_at = time.monotonic() + options().HEARTBEAT
+        self.clock.set(database_now(using))
+
+    def _wind_down(self, using: str) -> float:
+        """Stop claiming, give back what no slot has begun, and wait for the rest."""
+        if self.give_back_at == math.inf:
+            self.give_back_at = time.monotonic() + options().GRACE
+            queue.release(using, self.pool.withdraw())
+            running = len(self.pool.held())
+            signals.worker_stopping.send_robust(None, name=self.name, running=running, grace=options().GRACE)
+        return max(0.0, min(self.give_back_at, self.beat_at) - time.monotonic())
+
+    def _is_over(self) -> bool:
+        if not self.stops:
+            return False
+        return not self.pool.held() or self.stops > 1 or time.monotonic() >= self.give_back_at
+
+    def _leave(self, using: str, unknown: Sequence[ClaimedJob]) -> None:
+        """Jobs of tasks that this process does not have are left to one that does: unknown is not failed."""
+        queue.release(using, unknown)
+        for task in {job.task for job in unknown}:
+            self.unknown.add(task)
+            signals.task_unknown.send_robust(None, task=task)
+
+    def _tell(self, ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
+        kept = {each.job.hold for each in recorded}
+        for each in ended:
+            if each.job.hold in kept:
+                signals.tell_ended(each.job, each.outcome, each.started_at, each.finished_at)
+            else:
+                signals.job_lost.send_robust(None, job=each.job)
+
+    # Beginning and end
+
+    def _sign_in(self, using: str) -> None:
+        """Begin, or go on after the database was lost."""
+        if not hasattr(self, "pool"):
+            self.clock = ServerClock(database_now(using))
+            self.pool: Pool = ThreadPool(self.threads, self.clock.now, self.wake)
+            signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
+        if self.id is None:
+            self.id = roster.sign_in(using, self.name, self.threads, self.queues)
+        else:
+            queue.release_unheld(using, self.id, [*self.pool.held(), *(each.job for each in self.unrecorded)])
+        self.beat_at = time.monotonic()
+
+    def _sign_off(self, using: str) -> None:
+        self._record(using)
+        released = queue.release(using, self.pool.held())
+        self.pool.close()
+        roster.sign_off(using, self._id)
+        signals.worker_stopped.send_robust(None, name=self.name, released=released)
+
+    @property
+    def _id(self) -> int:
+        assert self.id is not None, "a worker that has not signed in claims nothing"
+        return self.id
+
+
+class Pace:
+    """Jobs a second of late, and how many to hold because of it: few while they are slow, many while they fly."""
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self.counted_at = time.monotonic()
+
+    def count(self, ended: int) -> None:
+        now = time.monotonic()
+        elapsed = max(now - self.counted_at, 1e-6)
+        self.counted_at = now
+        weight = 1 - math.exp(-elapsed / LOOKAHEAD)
+        self.rate += weight * (ended / elapsed - self.rate)
+
+    def appetite(self, slots: int, most: int) -> int:
+        """How many jobs to hold: one a slot, and what the slots will end within `LOOKAHEAD`."""
+        return max(slots, min(most, slots + int(self.rate * LOOKAHEAD)))

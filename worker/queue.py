@@ -1,0 +1,314 @@
+"""Every transition of a job, and nothing else touches its state.
+
+    enqueue ──▶ scheduled ──promote──▶ ready ──claim──▶ running ──ack──▶ history
+       │            ▲                  ▲ ▲ ▲               │ │ │
+       ├────────────┼──────────────────┘ │ └────release────┘ │ │   given back unstarted
+       │            │                    └──────rescue───────┘ │   its worker died
+       │            └───────────────retry, snooze──────────────┘
+       └──▶ waiting ──promote──▶ ready           behind the job before it of the same schedule
+
+A claim has a token of its own, the fence: whatever is done to a running job names it, so a worker that was
+taken for dead changes nothing. Everything here is one guarded statement or one short transaction; `using` is
+the alias of the connection it runs on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+
+from worker import roster, signals, wakeup
+from worker.clock import DatabaseNow, database_now
+from worker.dialects import dialect_of
+from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.rows import ClaimedJob, Finish, NewJob, PutBack
+
+BATCH = 1000
+MOST_BATCHES = 5
+"""That one call promotes: a tenth of a second, for which the leader is deaf."""
+MOST_INTERRUPTIONS = 3
+UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that is over: the job, what came of it, and from when to when, by the database's clock."""
+
+    job: ClaimedJob
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+
+
+# Into the queue
+
+
+def enqueue(job: NewJob, using: str) -> int:
+    """Add a job in the caller's transaction. Returns its id."""
+    return enqueue_many([job], using)[0]
+
+
+def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:
+    """Add jobs in the caller's transaction, a thousand at each round trip. Returns their ids in order."""
+    connection = connections[using]
+    dialect = dialect_of(connection)
+    ids = [id for batch in _batches(jobs) for id in dialect.insert(connection, batch)]
+    wakeup.announce({wakeup.READY if job.state == JobState.READY else wakeup.LATER for job in jobs}, using)
+    return ids
+
+
+# Into a worker's hands and out of them
+
+
+def claim(
+    using: str, worker_id: int, limit: int, queues: Collection[str] = (), without_tasks: Collection[str] = ()
+) -> list[ClaimedJob]:
+    """Take up to `limit` ready jobs, the most urgent first. No queues: all of them."""
+    connection = connections[using]
+    return dialect_of(connection).claim(
+        connection,
+        token=_new_token(),
+        worker_id=worker_id,
+        limit=limit,
+        queues=queues,
+        without_tasks=without_tasks,
+    )
+
+
+def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
+    """Record what came of jobs, each under its fence. Returns those that were recorded; the others were lost."""
+    finishes = [finish for each in ended if (finish := _finish(each))]
+    put_backs = [put_back for each in ended if (put_back := _put_back(each))]
+    with transaction.atomic(using=using):
+        kept = _record(using, finishes, worker)
+        kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
+        recorded = [each for each in ended if each.job.hold in kept]
+        if missed := [each.job for each in recorded if isinstance(each.outcome, Missed)]:
+            signals.jobs_missed.send(None, jobs=missed, using=using)
+    if put_backs:
+        wakeup.announce({wakeup.LATER}, using)
+    return recorded
+
+
+def release(using: str, jobs: Sequence[ClaimedJob]) -> int:
+    """Give back jobs as if they had not been claimed. Returns how many were still held."""
+    released = 0
+    for token, held in groupby(sorted(jobs, key=lambda job: job.claim), key=lambda job: job.claim):
+        running = Job.objects.using(using).filter(pk__in=[job.id for job in held], claim=token)
+        released += running.update(state=JobState.READY, **UNHELD)
+    if released:
+        wakeup.announce({wakeup.READY}, using)
+    return released
+
+
+def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> int:
+    """Give back what the database says the worker holds, but it does not: a claim whose answer never arrived."""
+    claims = {job.claim for job in held}
+    running = Job.objects.using(using).filter(state=JobState.RUNNING, worker_id=worker_id).exclude(claim__in=claims)
+    return running.update(state=JobState.READY, **UNHELD)
+
+
+def rescue(using: str, silence: float) -> int:
+    """Take the jobs of workers that were silent for `silence` seconds and give them to others. Returns how many.
+
+    A job whose workers died again and again may be what kills them: it is set aside as failed.
+    """
+    long_ago = DatabaseNow(after=-silence)
+    if not (roster.silent(using, long_ago).exists() or _orphans(using, long_ago).exists()):
+        return 0
+    with transaction.atomic(using=using):
+        since = database_now(using) - timedelta(seconds=silence)
+        rescued = dict(_orphans(using, since).values_list("pk", "claim"))
+        under_their_claim = Job.objects.using(using).filter(pk__in=rescued, claim__in=set(rescued.values()))
+        count = under_their_claim.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
+        roster.bury(using, since)
+        deadly = Job.objects.using(using).filter(pk__in=rescued, interruptions__gte=MOST_INTERRUPTIONS)
+        set_aside = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
+    if count:
+        wakeup.announce({wakeup.READY}, using)
+        signals.jobs_rescued.send_robust(None, count=count, set_aside=len(set_aside))
+    return count
+
+
+# When their time has come
+
+
+def promote(using: str, now: datetime) -> int:
+    """Make ready the jobs that were to run by `now`, and those whose turn has come. Returns how many.
+
+    A batch is a transaction, and is announced. After some batches the caller may have other things to do: what is
+    still due then, the next call promotes.
+    """
+    promoted = sum(_batches_of_due(using, now))
+    next_in_line = _some(_next_in_line(using, now))
+    let_in = Job.objects.using(using).filter(pk__in=next_in_line, state=JobState.WAITING).update(state=JobState.READY)
+    if let_in:
+        wakeup.announce({wakeup.READY}, using)
+    return promoted + let_in
+
+
+def next_run_at(using: str) -> datetime | None:
+    """When the next job is to be promoted."""
+    scheduled = Job.objects.using(using).filter(state=JobState.SCHEDULED).order_by("run_at")
+    return scheduled.values_list("run_at", flat=True).first()
+
+
+# The operator's verbs
+
+
+def cancel(jobs: Collection[int], reason: str, using: str) -> list[int]:
+    """End jobs that nobody has started. Returns the ids of those that were cancelled."""
+    with transaction.atomic(using=using):
+        return _end(using, jobs, FinishedState.CANCELLED, reason)
+
+
+def cancel_equal(task: str, arguments: str, reason: str, using: str) -> list[int]:
+    """Cancel the unstarted jobs of that task with those arguments. Returns their ids."""
+    alike = Job.objects.using(using).filter(task=task, arguments=arguments, state__in=UNSTARTED)
+    # MySQL's collations take "eu" for "EU".
+    equal = [id for id, *what in alike.values_list("pk", "task", "arguments") if what == [task, arguments]]
+    return cancel(equal, reason, using)
+
+
+def cancel_of_schedule(schedule_id: int, reason: str, using: str) -> list[int]:
+    """Cancel the unstarted jobs of a schedule. Returns their ids."""
+    unstarted = Job.objects.using(using).filter(schedule_id=schedule_id, state__in=UNSTARTED)
+    return cancel(unstarted.values_list("pk", flat=True), reason, using)
+
+
+def retry(finished: Collection[int], using: str) -> list[int]:
+    """Enqueue finished jobs again, as new jobs that are linked to them. Returns the new ids."""
+    again = [_as_new(job) for job in FinishedJob.objects.using(using).filter(pk__in=finished).order_by("pk")]
+    return enqueue_many(again, using)
+
+
+def prune(using: str, before: datetime) -> int:
+    """Forget jobs that finished before that instant, in batches of short transactions. Returns how many."""
+    old = FinishedJob.objects.using(using).filter(finished_at__lt=before).order_by("finished_at")
+    pruned = 0
+    while ids := _some(old):
+        pruned += FinishedJob.objects.using(using).filter(pk__in=ids).delete()[0]
+    return pruned
+
+
+# Into history, or back
+
+
+def _record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
+    connection = connections[using]
+    return dialect_of(connection).finish(connection, ends, worker) if ends else set()
+
+
+def _schedule_again(using: str, job: PutBack) -> bool:
+    held = Job.objects.using(using).filter(pk=job.job.id, claim=job.job.claim)
+    return (
+        held.update(
+            state=JobState.SCHEDULED if job.delay else JobState.READY,
+            run_at=DatabaseNow(after=job.delay),
+            attempts=job.attempts,
+            errors=job.errors,
+            **UNHELD,
+        )
+        == 1
+    )
+
+
+def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -> list[int]:
+    """End jobs by hand: claim those that nobody holds, and finish them at once under that claim."""
+    connection = connections[using]
+    taken = dialect_of(connection).take(connection, token=_new_token(), ids=list(jobs))
+    now = database_now(using)
+    ends = [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken]
+    return sorted(id for id, _ in _record(using, ends, worker=""))
+
+
+def _finish(ended: Ended) -> Finish | None:
+    job, errors = ended.job, ended.job.errors
+    match ended.outcome:
+        case Succeeded():
+            state, attempts, reason = FinishedState.SUCCEEDED, job.attempts + 1, ""
+        case Failed(error):
+            state, attempts, reason = FinishedState.FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
+            errors = _with(job, error)
+        case Cancelled(why):
+            state, attempts, reason = FinishedState.CANCELLED, job.attempts + 1, why
+        case Missed(why):
+            return Finish(job, FinishedState.MISSED, job.attempts, errors, why, None, ended.finished_at)
+        case _:
+            return None
+    return Finish(job, state, attempts, errors, reason, ended.started_at, ended.finished_at)
+
+
+def _put_back(ended: Ended) -> PutBack | None:
+    match ended.outcome:
+        case Retry(error, delay):
+            return PutBack(ended.job, delay, ended.job.attempts + 1, _with(ended.job, error))
+        case Snoozed(delay):
+            return PutBack(ended.job, delay, ended.job.attempts, ended.job.errors)
+    return None
+
+
+def _with(job: ClaimedJob, error: Error) -> str:
+    return f"{job.errors}{error.as_line()}\n"
+
+
+def _as_new(job: FinishedJob) -> NewJob:
+    return NewJob(
+        task=job.task,
+        arguments=job.arguments,
+        queue=job.queue,
+        priority=job.priority,
+        max_attempts=job.max_attempts,
+        verbose_name=job.verbose_name,
+        creator=job.creator,
+        retry_of=job.pk,
+    )
+
+
+# Which jobs
+
+
+def _batches_of_due(using: str, now: datetime) -> Iterator[int]:
+    connection = connections[using]
+    for _ in range(MOST_BATCHES):
+        promoted = dialect_of(connection).promote(connection, now=now, limit=BATCH)
+        if promoted:
+            wakeup.announce({wakeup.READY}, using)
+        yield promoted
+        if promoted < BATCH:
+            return
+
+
+def _orphans(using: str, since: datetime | DatabaseNow) -> QuerySet[Job]:
+    alive = roster.living(using, since).values("pk")
+    return Job.objects.using(using).filter(state=JobState.RUNNING).exclude(worker_id__in=alive)
+
+
+def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
+    before = Job.objects.filter(schedule_id=OuterRef("schedule_id"), pk__lt=OuterRef("pk"))
+    waiting = Job.objects.using(using).filter(state=JobState.WAITING, run_at__lte=now)
+    return waiting.filter(~Exists(before)).order_by("schedule_id")  # one each; by the index over those that wait
+
+
+def _some(rows: QuerySet[Any]) -> list[int]:
+    return list(rows.values_list("pk", flat=True)[:BATCH])
+
+
+def _batches(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    return (jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH))
+
+
+def _new_token() -> int:
+    return secrets.randbits(63)
+
+
+UNHELD: dict[str, None] = {"claim": None, "worker_id": None, "claimed_at": None}
+_DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

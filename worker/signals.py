@@ -1,0 +1,190 @@
+"""The events of the queue, and the one place that makes log lines of them.
+
+Receivers get keyword arguments, listed at each signal. A receiver that raises is logged and stops nothing,
+except those of `jobs_missed`, which belong to the transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from textwrap import indent
+from typing import TYPE_CHECKING, Any
+
+from django.dispatch import Signal
+
+from worker.masking import line, text
+from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.rows import ClaimedJob
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+job_started = Signal()
+"""job, late: seconds after its time. In the thread that runs the job."""
+job_ended = Signal()
+"""job, outcome, took: seconds. After its outcome was recorded."""
+job_lost = Signal()
+"""job. It was taken from this worker meanwhile: its outcome was not recorded."""
+jobs_missed = Signal()
+"""jobs, using. Inside the transaction that records it."""
+jobs_rescued = Signal()
+"""count, set_aside: how many were taken from dead workers, and how many of those were given up."""
+task_unknown = Signal()
+"""task. Its jobs stay in the queue for a process that has it."""
+worker_started = Signal()
+"""name, slots, queues."""
+worker_stopping = Signal()
+"""name, running, grace: seconds."""
+worker_stopped = Signal()
+"""name, released: how many jobs were given back."""
+worker_declared_dead = Signal()
+"""name. It was silent too long, and its jobs were given to others."""
+database_lost = Signal()
+"""name, error, retry_in: seconds."""
+leader_missing = Signal()
+"""seconds. No leader for so long: delayed jobs run all the same, schedules wait."""
+
+job_log = logging.getLogger("worker.job")
+process_log = logging.getLogger("worker")
+
+
+# Each job passes through these two, so one that nobody watches costs nothing.
+
+
+def tell_started(job: ClaimedJob, started_at: datetime) -> None:
+    """In the thread that runs the job, before it does."""
+    if job_started.receivers or job_log.isEnabledFor(logging.INFO):
+        late = (started_at - job.run_at).total_seconds()
+        job_log.info("%s #%d started, %.2fs after its time", job.task, job.id, late)
+        job_started.send_robust(None, job=job, late=late)
+
+
+def tell_ended(job: ClaimedJob, outcome: Outcome, started_at: datetime, finished_at: datetime) -> None:
+    """After its outcome was recorded."""
+    if job_ended.receivers or job_log.isEnabledFor(logging.INFO) or not isinstance(outcome, Succeeded):
+        took = (finished_at - started_at).total_seconds()
+        _log_ended(job, outcome, took)
+        job_ended.send_robust(None, job=job, outcome=outcome, took=took)
+
+
+def _log_ended(job: ClaimedJob, outcome: Outcome, took: float) -> None:
+    match outcome:
+        case Succeeded():
+            job_log.info("%s #%d succeeded in %.2fs", job.task, job.id, took)
+        case Retry(error, delay):
+            job_log.warning(
+                "%s #%d failed in %.2fs (%s: %s), attempt %d of %d; next in %.0fs",
+                *(
+                    job.task,
+                    job.id,
+                    took,
+                    line(error.kind),
+                    line(error.message),
+                    error.attempt,
+                    job.max_attempts,
+                    delay,
+                ),
+            )
+        case Failed(error):
+            job_log.error(
+                "%s #%d failed in %.2fs (%s: %s), attempt %d of %d; no more attempts\n%s",
+                *(
+                    job.task,
+                    job.id,
+                    took,
+                    line(error.kind),
+                    line(error.message),
+                    error.attempt,
+                    job.max_attempts,
+                    _indented(error.traceback),
+                ),
+            )
+        case Cancelled(reason):
+            job_log.info("%s #%d cancelled: %s", job.task, job.id, line(reason))
+        case Snoozed(delay):
+            job_log.info("%s #%d snoozed for %.0fs", job.task, job.id, delay)
+        case Missed(reason):
+            job_log.warning("%s #%d missed: %s", job.task, job.id, line(reason))
+
+
+def _indented(traceback: str) -> str:
+    """So that no line of it passes for one of the log."""
+    return indent(text(traceback), "    ").rstrip()
+
+
+def _log_lost(job: ClaimedJob, **_: Any) -> None:
+    job_log.warning("%s #%d was taken from this worker; what it did here is not recorded", job.task, job.id)
+
+
+def _log_rescued(count: int, set_aside: int, **_: Any) -> None:
+    process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, set_aside)
+
+
+def _log_unknown(task: str, **_: Any) -> None:
+    process_log.warning("no task %s in this process; its jobs are left to one that has it", line(task))
+
+
+def _log_worker_started(name: str, slots: int, queues: tuple[str, ...], **_: Any) -> None:
+    process_log.info("%s started: %d slots, %s", name, slots, f"queues {', '.join(queues)}" if queues else "all queues")
+
+
+def _log_worker_stopping(running: int, grace: float, **_: Any) -> None:
+    if running:
+        process_log.info("stopping: waiting up to %.0fs for %d jobs (Ctrl-C again to release them now)", grace, running)
+
+
+def _log_worker_stopped(name: str, released: int, **_: Any) -> None:
+    process_log.info("%s stopped%s", name, f", {released} jobs given back" if released else "")
+
+
+def _log_declared_dead(name: str, **_: Any) -> None:
+    process_log.warning("%s was silent too long and its jobs were given to others; it goes on as a new worker", name)
+
+
+def _log_database_lost(name: str, error: Exception, retry_in: float, **_: Any) -> None:
+    process_log.error("%s lost the database (%s); again in %.1fs", name, line(str(error).strip()), retry_in)
+
+
+def _log_leader_missing(seconds: float, **_: Any) -> None:
+    process_log.warning(
+        "no leader for %.0fs: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
+        seconds,
+    )
+
+
+job_lost.connect(_log_lost)
+jobs_rescued.connect(_log_rescued)
+task_unknown.connect(_log_unknown)
+worker_started.connect(_log_worker_started)
+worker_stopping.connect(_log_worker_stopping)
+worker_stopped.connect(_log_worker_stopped)
+worker_declared_dead.connect(_log_declared_dead)
+database_lost.connect(_log_database_lost)
+leader_missing.connect(_log_leader_missing)
+
+
+# For people who watch a process
+
+
+class _Line(logging.Formatter):
+    """`12:00:59 job      shop.tasks.report #8812 succeeded in 0.21s`: the time, who speaks, what happened."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(speaker)-8s %(message)s", datefmt="%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.speaker = record.name.rpartition(".")[2]
+        return super().format(record)
+
+
+def show_log(stream: SupportsWrite[str], verbosity: int) -> None:
+    """Print the events on a stream, unless the project's LOGGING has a place for them. Verbosity: as of manage.py."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
+    for name in ("worker", "schedules"):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        if not logger.hasHandlers():
+            handler = logging.StreamHandler(stream)
+            handler.setFormatter(_Line())
+            logger.addHandler(handler)

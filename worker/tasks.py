@@ -1,0 +1,144 @@
+"""Tasks: Python callables by name, with how their jobs are to be run. It refuses to know when they run.
+
+The registry is the only way from a name in the database to code: a row can call nothing that was not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from worker import backoff
+from worker.echo import echo, quoted
+from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
+from worker.options import options, whole_number
+
+DEFAULT_QUEUE = "default"
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+
+
+class InvalidTask(ValueError):
+    """A task is declared in a way that could not work."""
+
+
+class UnknownTask(LookupError):
+    """No task of that name is declared in this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A callable and the defaults of its jobs."""
+
+    function: Callable[..., Any]
+    name: str
+    """The dotted path, or the name that the declaration gives it."""
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    """From -100 to 100; larger runs first."""
+    max_attempts: int | None = None
+    """None: SCHEDULER["MAX_ATTEMPTS"]."""
+    backoff: backoff.Backoff | None = None
+    """None: SCHEDULER["BACKOFF"]."""
+
+    def __post_init__(self) -> None:
+        for fault in _faults(self):
+            raise InvalidTask(f"Task {quoted(self.name)}: {fault}")
+
+    @property
+    def attempts_allowed(self) -> int:
+        return options().MAX_ATTEMPTS if self.max_attempts is None else self.max_attempts
+
+    def retry_delay(self, attempt: int, job_id: int) -> float:
+        """Seconds to wait after failed attempt number `attempt`."""
+        return backoff.delay(options().BACKOFF if self.backoff is None else self.backoff, attempt, job_id)
+
+
+def path_of(function: Callable[..., Any]) -> str:
+    """The dotted path under which a worker finds the function.
+
+    Raises InvalidTask where there is none: a lambda, a method, a function inside a function.
+    """
+    module, qualname = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if not callable(function) or not module or not qualname or "." in qualname or "<" in qualname:
+        raise InvalidTask(
+            f"{echo(function)} cannot be a task: a worker finds it by name, so it must be a top-level function of a "
+            "module."
+        )
+    return f"{module}.{qualname}"
+
+
+_registry: dict[str, Task] = {}
+
+
+def register(task: Task) -> Task:
+    """Make the task known in this process.
+
+    Raises InvalidTask when another function already has the name. The same one may be declared again (a reload).
+    """
+    known = _registry.get(task.name)
+    if known is not None and _place(known.function) != _place(task.function):
+        raise InvalidTask(
+            f'Task "{task.name}" is declared twice: by {".".join(_place(known.function))} and by '
+            f"{'.'.join(_place(task.function))}. Give one of them another name."
+        )
+    _registry[task.name] = task
+    return task
+
+
+def get(name: str) -> Task:
+    """Raises UnknownTask."""
+    try:
+        return _registry[name]
+    except KeyError:
+        raise UnknownTask(name) from None
+
+
+def is_registered(name: str) -> bool:
+    return name in _registry
+
+
+def registered() -> Iterable[Task]:
+    return _registry.values()
+
+
+def queue_problem(name: object) -> str | None:
+    """What is wrong with a value given as the name of a queue, or None."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        return f"{echo(name)} is no queue: give a name of printable characters."
+    if len(name) > QUEUE_NAME_LENGTH:
+        return (
+            f'the name of the queue "{name[:20]}…" has {len(name)} characters; at most {QUEUE_NAME_LENGTH} are allowed.'
+        )
+    return None
+
+
+def priority_problem(priority: object) -> str | None:
+    """What is wrong with a value given as a priority, or None."""
+    good = (
+        isinstance(priority, int) and not isinstance(priority, bool) and LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY
+    )
+    return (
+        None
+        if good
+        else f"{echo(priority)} is no priority: give a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}."
+    )
+
+
+def _faults(task: Task) -> Iterable[str]:
+    if not isinstance(task.name, str) or not task.name.strip() or not task.name.isprintable():
+        yield "its name must be of printable characters."
+    elif len(task.name) > TASK_NAME_LENGTH:
+        yield f"its name has {len(task.name)} characters; at most {TASK_NAME_LENGTH} are allowed."
+    for fault in (queue_problem(task.queue), priority_problem(task.priority)):
+        if fault:
+            yield fault
+    attempts = task.max_attempts
+    if attempts is not None and (expected := whole_number(attempts)):
+        yield f"max_attempts is {echo(attempts)}, but must be {expected}."
+    if task.backoff is not None and (fault := backoff.problem(task.backoff)):
+        yield fault
+
+
+def _place(function: Callable[..., Any]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__

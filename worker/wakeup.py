@@ -1,0 +1,185 @@
+"""How processes hear that there is something to do: at once where the database can tell, by asking where not.
+
+Whoever commits work announces it, at most once in `QUIET` seconds a process and topic; whoever hears of it looks
+now, and once more after `QUIET`. So what was committed within the quiet time of an announcement is seen by that
+second look, and announcing costs next to nothing under load. Beneath it all there is always polling, at
+intervals that grow while nothing happens.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from worker import signals
+from worker.connection import private_connection
+from worker.dialects import dialect_of
+from worker.file_watch import FileWatch
+from worker.models import Job
+from worker.options import options
+
+READY = "ready"
+"""Topic: there are jobs to claim. For workers."""
+LATER = "later"
+"""Topic: a delayed job or a schedule was added or changed. For whoever watches the clock."""
+
+QUIET = 0.02
+RECONNECT = 1.0
+
+
+# Telling
+
+
+def announce(topics: Collection[str], using: str) -> None:
+    """Tell this process and the others when the caller's transaction commits; a rollback tells nothing."""
+    connection = connections[using]
+    others = dialect_of(connection).notifies and options().WAKEUP != "poll"
+
+    def tell() -> None:
+        for topic in topics:
+            for listener in _here:
+                listener.tell(topic)
+            if others:
+                _notify(connection, topic)
+
+    # The work is committed: that nobody hears of it is for polling to make good, and no failure of the caller's.
+    transaction.on_commit(tell, using=using, robust=True)
+
+
+def _notify(connection: BaseDatabaseWrapper, topic: str) -> None:
+    now = time.monotonic()
+    key = (connection.settings_dict["NAME"], topic)
+    if now - _told_at.get(key, -QUIET) < QUIET:
+        return
+    _told_at[key] = now
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [channel(), topic])
+
+
+_told_at: dict[tuple[str, str], float] = {}
+_here: list[Listener] = []
+"""The listeners of this process."""
+
+
+def channel() -> str:
+    return f"{Job._meta.db_table}_news"
+
+
+# Hearing
+
+
+class Listener:
+    """Calls `hear[topic]()` whenever there is news of that topic. One thread a process; `with` starts and ends it."""
+
+    def __init__(self, alias: str, hear: Mapping[str, Callable[[], None]]) -> None:
+        self.alias = alias
+        self.hear = hear
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="carillon-listener", daemon=True)
+
+    def __enter__(self) -> Listener:
+        _here.append(self)
+        if self.listens:
+            self.bell, self.bell_pull = socket.socketpair()  # wakes the thread when it is to end
+            self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _here.remove(self)
+        self.closed.set()
+        if self.thread.ident is not None:
+            self.bell_pull.close()
+            self.thread.join(timeout=2 * RECONNECT)
+
+    def tell(self, topic: str) -> None:
+        if topic in self.hear:
+            self.hear[topic]()
+
+    @property
+    def listens(self) -> bool:
+        return options().WAKEUP != "poll" and connections[self.alias].vendor in _WAYS
+
+    def _run(self) -> None:
+        with self.bell:
+            while not self.closed.is_set():
+                try:
+                    with private_connection(self.alias, "listener") as own_alias:
+                        _WAYS[connections[own_alias].vendor](self, connections[own_alias])
+                except (DatabaseError, InterfaceError) as error:
+                    signals.database_lost.send_robust(None, name="listener", error=error, retry_in=RECONNECT)
+                    self.closed.wait(RECONNECT)
+
+    def _hear_notifications(self, connection: BaseDatabaseWrapper) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {connection.ops.quote_name(channel())}")
+        news = set(self.hear)  # whatever was told while nobody listened here
+        with selectors.DefaultSelector() as ears:
+            ears.register(connection.connection.fileno(), selectors.EVENT_READ)
+            ears.register(self.bell, selectors.EVENT_READ)
+            again: set[str] = set()
+            while not self.closed.is_set():
+                for topic in news | again:
+                    self.tell(topic)
+                again = news
+                ears.select(1.5 * QUIET if again else None)
+                with connection.wrap_database_errors:
+                    news = {notice.payload for notice in connection.connection.notifies(timeout=0)}
+
+    def _watch_file(self, connection: BaseDatabaseWrapper) -> None:
+        """https://www.sqlite.org/pragma.html#pragma_data_version"""
+        look, seen = connection.connection.cursor(), None
+        with FileWatch(_files(connection)) as file:
+            while not self.closed.is_set():
+                with connection.wrap_database_errors:
+                    (version,) = look.execute("PRAGMA data_version").fetchone()
+                if version != seen:
+                    seen = version
+                    for topic in self.hear:
+                        self.tell(topic)
+                file.wait()
+
+
+def _files(connection: BaseDatabaseWrapper) -> list[str]:
+    """What SQLite writes a commit to: its write-ahead log if it keeps one, and the database itself."""
+    database = connection.connection.execute("PRAGMA database_list").fetchone()[2]
+    log = f"{database}-wal"
+    return [database, log] if Path(log).exists() else [database]
+
+
+_WAYS: dict[str, Callable[[Listener, BaseDatabaseWrapper], None]] = {
+    "postgresql": Listener._hear_notifications,
+    "sqlite": Listener._watch_file,
+}
+
+
+# Asking
+
+
+class Patience:
+    """How long to wait before asking again: briefly after something happened, longer while nothing does."""
+
+    SHORTEST = 0.02
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+        self.reset()
+
+    def reset(self) -> None:
+        self.seconds = min(self.SHORTEST, self.longest)
+
+    def next(self) -> float:
+        seconds = self.seconds
+        self.seconds = min(self.longest, 2 * seconds)
+        return seconds
+
+
+def longest_wait(alias: str) -> float:
+    """Seconds between two questions of an idle process: many where it is told of news, few where not."""
+    return 1.0 if options().WAKEUP != "poll" and connections[alias].vendor in _WAYS else 0.2
