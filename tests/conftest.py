@@ -34,13 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--only-database-tests",
         action="store_true",
-        help="leave out the tests that touch no database: they say the same on every one",
+        help="leave out the tests that say the same on every database",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--only-database-tests"):
-        _keep(config, items, _touches_database)
+        _keep(config, items, _may_differ_by_database)
     if not _pages_are_tested():
         _keep(config, items, lambda item: item.get_closest_marker("browser") is None)
     _keep(config, items, _has_what_it_needs)
@@ -64,7 +64,9 @@ def _has_what_it_needs(item: pytest.Item) -> bool:
     return all(connection.vendor in marker.args for marker in item.iter_markers("only_on"))
 
 
-def _touches_database(item: pytest.Item) -> bool:
+def _may_differ_by_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("once") is not None:
+        return False
     fixtures = getattr(item, "fixturenames", ())
     return "django_db_setup" in fixtures or item.get_closest_marker("django_db") is not None
 

@@ -17,7 +17,7 @@ from tests import admin_rows, browser
 from tests.processes import StartProcess, eventually
 from worker.models import FinishedJob
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -269,6 +269,7 @@ def test_declarations_are_listed_before_the_first_sync(clock: VirtualClock, sett
     assert not Schedule.objects.exists()
 
 
+@pytest.mark.once
 def test_declarations_are_listed_and_the_tables_missed_before_migrate(process: StartProcess, tmp_path: Path) -> None:
     environment = {
         "CARILLON_TEST_DATABASE": f"sqlite:///{tmp_path}/carillon_test_empty.sqlite3",
