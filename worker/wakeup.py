@@ -1,13 +1,14 @@
 """How processes hear that there is something to do: at once where the database can tell, by asking where not.
 
-Whoever commits work announces it, at most once in `QUIET` seconds a process and topic; whoever hears of it looks
-now, and once more after `QUIET`. So what was committed within the quiet time of an announcement is seen by that
-second look, and announcing costs next to nothing under load. Beneath it all there is always polling, at
-intervals that grow while nothing happens.
+Whoever commits work announces it, and then is quiet about that topic: for `QUIET` seconds, and longer the more there
+is to say, up to `LONGEST_QUIET`. Whoever hears of it looks now, and again at growing pauses until that time is over. So
+what was committed in the quiet time is seen too, and many who enqueue without a pause pay nothing that can be measured.
+Beneath it all there is always polling, at intervals that grow while nothing happens.
 """
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import threading
@@ -31,6 +32,7 @@ LATER = "later"
 """Topic: a delayed job or a schedule was added or changed. For whoever watches the clock."""
 
 QUIET = 0.02
+LONGEST_QUIET = 0.3
 RECONNECT = 1.0
 
 
@@ -56,14 +58,17 @@ def announce(topics: Collection[str], using: str) -> None:
 def _notify(connection: BaseDatabaseWrapper, topic: str) -> None:
     now = time.monotonic()
     key = (connection.settings_dict["NAME"], topic)
-    if now - _told_at.get(key, -QUIET) < QUIET:
+    told_at, left_out = _told.get(key, (-math.inf, 0))
+    if now - told_at < min(QUIET * (1 + left_out), LONGEST_QUIET):
+        _told[key] = (told_at, left_out + 1)
         return
-    _told_at[key] = now
+    _told[key] = (now, 0)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel(), topic])
 
 
-_told_at: dict[tuple[str, str], float] = {}
+_told: dict[tuple[str, str], tuple[float, int]] = {}
+"""Of which database and topic this process told others when, and how often it was quiet since."""
 _here: list[Listener] = []
 """The listeners of this process."""
 
@@ -123,12 +128,12 @@ class Listener:
         with selectors.DefaultSelector() as ears:
             ears.register(connection.connection.fileno(), selectors.EVENT_READ)
             ears.register(self.bell, selectors.EVENT_READ)
-            again: set[str] = set()
+            looks = Looks()
             while not self.closed.is_set():
-                for topic in news | again:
+                looks.begin(news, time.monotonic())
+                for topic in looks.due(time.monotonic()):
                     self.tell(topic)
-                again = news
-                ears.select(1.5 * QUIET if again else None)
+                ears.select(looks.pause(time.monotonic()))
                 with connection.wrap_database_errors:
                     news = {notice.payload for notice in connection.connection.notifies(timeout=0)}
 
@@ -157,6 +162,29 @@ _WAYS: dict[str, Callable[[Listener, BaseDatabaseWrapper], None]] = {
     "postgresql": Listener._hear_notifications,
     "sqlite": Listener._watch_file,
 }
+
+
+class Looks:
+    """When to look after news of a topic: now, and at growing pauses for as long as whoever told it may be quiet."""
+
+    def __init__(self) -> None:
+        self.next: dict[str, tuple[float, float]] = {}
+        """The instant of a topic's next look, and the pause after it."""
+
+    def begin(self, topics: Collection[str], now: float) -> None:
+        self.next |= dict.fromkeys(topics, (now, 1.5 * QUIET))
+
+    def due(self, now: float) -> list[str]:
+        due = [topic for topic, (instant, _) in self.next.items() if instant <= now]
+        for topic in due:
+            _, pause = self.next.pop(topic)
+            if pause < LONGEST_QUIET:
+                self.next[topic] = (now + pause, 2 * pause)
+        return due
+
+    def pause(self, now: float) -> float | None:
+        """Seconds until the next one; None: there is none."""
+        return max(0.0, min(instant for instant, _ in self.next.values()) - now) if self.next else None
 
 
 # Asking

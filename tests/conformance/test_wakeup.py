@@ -16,6 +16,7 @@ from tests.app.tasks import leave_trace
 from tests.conformance.jobs import ALIAS, another_session, enqueue, rolled_back
 from tests.conformance.workers import Crew, crew_of_test, cut
 from tests.processes import StartProcess, eventually
+from tests.worker.test_pace import Stopwatch
 from worker import queue, wakeup
 from worker.models import FinishedJob, Job, JobState
 from worker.wakeup import LATER, READY, Listener, longest_wait
@@ -136,19 +137,30 @@ def test_news_of_another_process_is_heard() -> None:
         eventually(lambda: told(ears))
 
 
+def listen(session: str) -> None:
+    with connections[session].cursor() as cursor:
+        cursor.execute(f"LISTEN {wakeup.channel()}")
+
+
+def heard(session: str) -> Counter[str]:
+    """How often a session that listens was told of what, until now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, 'that is all')", [wakeup.channel()])
+    notices = connections[session].connection.notifies(timeout=30)
+    return Counter(iter(lambda: next(notices).payload, "that is all"))
+
+
 @postgresql_only
 def test_a_rollback_notifies_nobody() -> None:
     with another_session() as other:
-        with connections[other].cursor() as cursor:
-            cursor.execute(f"LISTEN {wakeup.channel()}")
-        wakeup._told_at.clear()
+        listen(other)
+        wakeup._told.clear()
 
         with rolled_back():
             enqueue()
         enqueue(state=JobState.SCHEDULED, delay=60.0)
 
-        heard = connections[other].connection.notifies(timeout=5, stop_after=1)
-        assert [notice.payload for notice in heard] == [LATER]
+        assert heard(other) == Counter({LATER: 1})
 
 
 @postgresql_only
@@ -159,7 +171,7 @@ def test_a_session_that_ends_before_the_news_is_told_fails_nobody() -> None:
         with transaction.atomic():
             (mine,) = sessions.sessions
             transaction.on_commit(lambda: cut(mine))
-            wakeup._told_at.clear()
+            wakeup._told.clear()
             enqueue()
         connection.close()
 
@@ -167,19 +179,20 @@ def test_a_session_that_ends_before_the_news_is_told_fails_nobody() -> None:
 
 
 @postgresql_only
-def test_a_burst_is_announced_once_on_its_first_commit() -> None:
+@pytest.mark.parametrize(("pause", "announced"), [(0.001, 1), (0.011, 4), (0.021, 100)])
+def test_the_faster_jobs_follow_each_other_the_fewer_are_announced(
+    pause: float, announced: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred of them, at that many seconds from each other."""
+    clock = Stopwatch()
+    monkeypatch.setattr(wakeup, "time", clock)
     with another_session() as other:
-        with connections[other].cursor() as cursor:
-            cursor.execute(f"LISTEN {wakeup.channel()}")
-        wakeup._told_at.clear()
-
-        burst = range(5)
-        for _ in burst:
+        listen(other)
+        for _ in range(100):
             enqueue()
+            clock.seconds += pause
 
-        heard = list(connections[other].connection.notifies(timeout=0.2))
-        assert 1 <= len(heard) <= len(burst)
-        assert {notice.payload for notice in heard} == {READY}
+        assert heard(other) == Counter({READY: announced})
 
 
 @told_at_once
