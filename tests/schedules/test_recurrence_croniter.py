@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from croniter import croniter
@@ -101,9 +101,9 @@ def test_a_second_pass_loses_no_fires(timezone: str, change: str, shift: int) ->
 
 def test_a_lost_day_adds_no_fire_and_costs_no_time() -> None:
     cron = Cron("* * * * *", "Pacific/Apia")
-    begun = perf_counter()
+    begun = thread_time()
     assert cron.after(at("2011-12-30 09:59")) == at("2011-12-30 10:00")
-    assert perf_counter() - begun < 1.0
+    assert thread_time() - begun < 1.0
     assert len(list(cron.between(at("2011-12-30 09:00"), at("2011-12-30 11:00")))) == 120
 
 

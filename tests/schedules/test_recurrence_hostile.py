@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -41,10 +41,10 @@ class Nowhere(tzinfo):
 
 
 def refuse(call: Callable[[], object]) -> str:
-    begun = perf_counter()
+    begun = thread_time()
     with pytest.raises(InvalidRecurrence) as refusal:
         call()
-    assert perf_counter() - begun < 2.0
+    assert thread_time() - begun < 2.0
     message = str(refusal.value)
     assert len(message) < 300
     assert message.isprintable()
