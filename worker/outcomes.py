@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 LONGEST_SNOOZE = 3660 * 86_400
 """Seconds. Databases can add them to any instant; a later date than they know could never be recorded."""
+
+LONGEST_ERRORS = 250_000
+"""Characters of a job's errors that are kept: a job may be tried ten thousand times, and each claim reads them."""
 
 
 class Cancel(Exception):
@@ -50,6 +54,22 @@ class Error:
                 "at": self.at.isoformat(),
             }
         )
+
+
+def with_error(errors: str, error: Error) -> str:
+    """The errors of a job and one more. Where they grow too long, the first and the latest stay."""
+    line = error.as_line()
+    if len(errors) + len(line) < LONGEST_ERRORS:
+        return f"{errors}{line}\n"
+    first, *others = errors.splitlines(keepends=True) or [""]
+    room = LONGEST_ERRORS - len(first) - len(line) - 1
+    latest = [other for other, length in zip(others, _lengths_from(others), strict=True) if length <= room]
+    return "".join([first, *latest, line, "\n"])
+
+
+def _lengths_from(lines: list[str]) -> list[int]:
+    """Of each line and all that follow it."""
+    return list(accumulate(map(len, reversed(lines))))[::-1]
 
 
 @dataclass(frozen=True, slots=True)

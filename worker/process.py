@@ -19,8 +19,8 @@ from worker.chores import Deputy
 from worker.clock import ServerClock, database_now
 from worker.connection import private_connection
 from worker.options import options
+from worker.outbox import Outbox
 from worker.pool import Pool, ThreadPool
-from worker.queue import Ended
 from worker.rows import ClaimedJob
 from worker.wakeup import Patience, longest_wait
 
@@ -66,7 +66,7 @@ class Worker:
         self.stops = 0
         self.give_back_at = math.inf
         self.unknown: set[str] = set()
-        self.unrecorded: list[Ended] = []
+        self.outbox = Outbox(self.name)
         self.id: int | None = None
         self.beat_at = 0.0
         """When the next sign of life is due, by the monotonic clock."""
@@ -134,15 +134,10 @@ class Worker:
 
     def _record(self, using: str) -> int:
         """Record what came of jobs. What cannot be recorded now is kept for the next turn."""
-        self.unrecorded += self.pool.ended()
-        if not (ended := self.unrecorded):
-            self.pace.count(0)
-            return 0
-        recorded = queue.ack(using, ended, self.name)
-        self.unrecorded = []
-        self.pace.count(len(ended))
-        self._tell(ended, recorded)
-        return len(ended)
+        self.outbox.add(self.pool.ended())
+        ended = self.outbox.empty(using)
+        self.pace.count(ended)
+        return ended
 
     def _fetch(self, using: str) -> int:
         """Claim as many jobs as the slots will soon be free for."""
@@ -193,14 +188,6 @@ class Worker:
             self.unknown.add(task)
             signals.task_unknown.send_robust(None, task=task)
 
-    def _tell(self, ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
-        kept = {each.job.hold for each in recorded}
-        for each in ended:
-            if each.job.hold in kept:
-                signals.tell_ended(each.job, each.outcome, each.started_at, each.finished_at)
-            else:
-                signals.job_lost.send_robust(None, job=each.job)
-
     # Beginning and end
 
     def _sign_in(self, using: str) -> None:
@@ -212,7 +199,7 @@ class Worker:
         if self.id is None:
             self.id = roster.sign_in(using, self.name, self.threads, self.queues)
         else:
-            queue.release_unheld(using, self.id, [*self.pool.held(), *(each.job for each in self.unrecorded)])
+            queue.release_unheld(using, self.id, [*self.pool.held(), *(each.job for each in self.outbox.waiting)])
         self.beat_at = time.monotonic()
 
     def _sign_off(self, using: str) -> None:

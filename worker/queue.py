@@ -28,7 +28,7 @@ from worker import roster, signals, wakeup
 from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
 from worker.models import FinishedJob, FinishedState, Job, JobState
-from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
 from worker.rows import ClaimedJob, Finish, NewJob, PutBack
 
 BATCH = 1000
@@ -237,7 +237,7 @@ def _finish(ended: Ended) -> Finish | None:
             state, attempts, reason = FinishedState.SUCCEEDED, job.attempts + 1, ""
         case Failed(error):
             state, attempts, reason = FinishedState.FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
-            errors = _with(job, error)
+            errors = with_error(errors, error)
         case Cancelled(why):
             state, attempts, reason = FinishedState.CANCELLED, job.attempts + 1, why
         case Missed(why):
@@ -250,14 +250,10 @@ def _finish(ended: Ended) -> Finish | None:
 def _put_back(ended: Ended) -> PutBack | None:
     match ended.outcome:
         case Retry(error, delay):
-            return PutBack(ended.job, delay, ended.job.attempts + 1, _with(ended.job, error))
+            return PutBack(ended.job, delay, ended.job.attempts + 1, with_error(ended.job.errors, error))
         case Snoozed(delay):
             return PutBack(ended.job, delay, ended.job.attempts, ended.job.errors)
     return None
-
-
-def _with(job: ClaimedJob, error: Error) -> str:
-    return f"{job.errors}{error.as_line()}\n"
 
 
 def _as_new(job: FinishedJob) -> NewJob:

@@ -26,6 +26,8 @@ job_ended = Signal()
 """job, outcome, took: seconds. After its outcome was recorded."""
 job_lost = Signal()
 """job. It was taken from this worker meanwhile: its outcome was not recorded."""
+outcome_refused = Signal()
+"""job, error. The database takes nothing of what came of it, not even that it failed: the job stays as it is."""
 jobs_missed = Signal()
 """jobs, using. Inside the transaction that records it."""
 jobs_rescued = Signal()
@@ -117,6 +119,12 @@ def _log_lost(job: ClaimedJob, **_: Any) -> None:
     job_log.warning("%s #%d was taken from this worker; what it did here is not recorded", job.task, job.id)
 
 
+def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
+    job_log.error(
+        "%s #%d ended, and the database refuses to record it (%s)", job.task, job.id, line(str(error).strip())
+    )
+
+
 def _log_rescued(count: int, set_aside: int, **_: Any) -> None:
     process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, set_aside)
 
@@ -154,6 +162,7 @@ def _log_leader_missing(seconds: float, **_: Any) -> None:
 
 
 job_lost.connect(_log_lost)
+outcome_refused.connect(_log_outcome_refused)
 jobs_rescued.connect(_log_rescued)
 task_unknown.connect(_log_unknown)
 worker_started.connect(_log_worker_started)

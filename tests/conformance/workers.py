@@ -69,6 +69,10 @@ class Session:
     connection: BaseDatabaseWrapper
     number: int
 
+    @classmethod
+    def of(cls, connection: BaseDatabaseWrapper) -> Session:
+        return cls(connection, _NUMBER[connection.vendor](connection.connection))
+
     @property
     def alias(self) -> str:
         return self.connection.alias
@@ -108,7 +112,7 @@ def crew_of_test() -> Iterator[Crew]:
     crew = Crew()
 
     def remember(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-        crew.sessions.append(Session(connection, _NUMBER[connection.vendor](connection.connection)))
+        crew.sessions.append(Session.of(connection))
 
     connection_created.connect(remember)
     try:

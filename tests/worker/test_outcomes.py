@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.outcomes import Error, Snooze
+from worker.outcomes import LONGEST_ERRORS, Error, Snooze, with_error
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,17 @@ def test_an_error_is_one_line_whatever_it_holds() -> None:
         "traceback": hostile,
         "at": "2026-07-01T10:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize("length", [0, 1_000, 50_000, LONGEST_ERRORS])
+def test_of_errors_without_end_the_first_and_the_latest_are_kept(length: int) -> None:
+    attempts = range(1, 401)
+    errors = ""
+    for attempt in attempts:
+        errors = with_error(errors, Error(attempt, "ValueError", "x" * length, "", datetime(2026, 7, 1, tzinfo=UTC)))
+
+    kept = [json.loads(line)["attempt"] for line in errors.splitlines()]
+    assert kept[0] == 1
+    assert kept[1:] == [*attempts][1 - len(kept) :]
+    assert len(errors) <= max(LONGEST_ERRORS, 2 * length + 300)
+    assert length > 0 or kept == [*attempts]
