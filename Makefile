@@ -10,6 +10,8 @@ ARGS ?=
 EXAMPLES ?= 20000
 # Random stories in `make check-model`.
 STORIES ?= 1000
+# Sessions that are cut in `make check-atomic`.
+CUTS ?= 1000
 
 # A name on PATH proves nothing (a version manager's shim may stand behind it), so each is run.
 is_recent = "$(1)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
@@ -33,10 +35,10 @@ Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or
 Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3
 endef
 
-.PHONY: help demo test check audit bench bench-peers check-time check-model chaos clean
+.PHONY: help demo test check audit bench bench-peers check-time check-model check-atomic chaos clean
 
 help: ## List these targets
-	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 demo: $(installed) ## Show it: a small Django project at work (ARGS=--until-idle ends by itself)
 	@$(python) manage_example/demo.py $(ARGS)
@@ -66,6 +68,9 @@ check-time: $(installed) ## Try the rules of time against the oracles, at length
 
 check-model: $(installed) ## Drive jobs and schedules at random beside a model, at length (STORIES=1000)
 	@CARILLON_MODEL_EXAMPLES=$(STORIES) $(python) -m tests.run --install-drivers tests/conformance/test_model.py $(ARGS)
+
+check-atomic: $(installed) ## Cut the sessions of atomic jobs at every step, at length (CUTS=1000)
+	@CARILLON_ATOMIC_CUTS=$(CUTS) $(python) -m tests.run --install-drivers tests/conformance/test_atomic_severed.py $(ARGS)
 
 chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost or done twice
 	@$(python) -m tests.run --install-drivers tests/chaos $(ARGS)

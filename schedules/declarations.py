@@ -103,8 +103,9 @@ class Background(Generic[P, R]):
         return queue.enqueue_many([self._job(*self._pair(call)) for call in calls], project_options().DATABASE)
 
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it here, at once, and return its result."""
-        result: R = self.task.function(*args, **kwargs)
+        """Run it here, at once, and return its result. An atomic task runs in a transaction."""
+        with transaction.atomic(using=project_options().DATABASE) if self.task.atomic else _NO_TRANSACTION:
+            result: R = self.task.function(*args, **kwargs)
         return result
 
     def check_options(self) -> None:
@@ -185,6 +186,7 @@ def background(
     priority: int | None = None,
     max_attempts: int | None = None,
     backoff: Backoff | None = None,
+    atomic: bool = False,
     **options: Any,
 ) -> Callable[[Callable[P, R]], Background[P, R]]: ...
 def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
@@ -192,7 +194,8 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
 
     name: of the task, if not its dotted path. schedule: seconds from the call until it runs, a timedelta or an aware
     datetime. queue, priority (-100 to 100, larger first), max_attempts, backoff (seconds before the second attempt,
-    doubling, or a list of them). Any option of `Background.using` is a default for its calls.
+    doubling, or a list of them). atomic: whether what it does in the queue's database, and that its job succeeded, are
+    one transaction. Any option of `Background.using` is a default for its calls.
     Raises InvalidTask or InvalidSchedule, at import.
     """
     if callable(name):
@@ -231,7 +234,7 @@ def scheduled(
             task = function
         else:
             task = _task(function, None, {option: given[option] for option in _OF_TASK if option in given})
-            given = {option: value for option, value in given.items() if option not in ("max_attempts", "backoff")}
+            given = {option: value for option, value in given.items() if option not in _ONLY_OF_TASK}
         _add(
             spec_of(
                 task.task,
@@ -316,7 +319,8 @@ def _enqueued(job: NewJob, id: int, alias: str) -> Job:
     return Job.from_db(alias, ("id", *_KNOWN), (id, *(getattr(job, name) for name in _KNOWN)))
 
 
-_OF_TASK = ("queue", "priority", "max_attempts", "backoff")
+_ONLY_OF_TASK = ("max_attempts", "backoff", "atomic")
+_OF_TASK = ("queue", "priority", *_ONLY_OF_TASK)
 _OF_A_JOB = (*JOB, "schedule", "remove_existing_tasks")
 _KNOWN = [
     field.attname

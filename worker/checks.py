@@ -16,6 +16,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import DatabaseError, connections
 
+from worker import tasks
 from worker.options import options, problems
 
 SUPPORTED = ("postgresql", "mysql", "sqlite")
@@ -55,7 +56,7 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 id="worker.E003",
             )
         ]
-    return _sqlite_faults(connection) if connection.vendor == "sqlite" else []
+    return [*_sqlite_faults(connection), *_sqlite_writers(connection)] if connection.vendor == "sqlite" else []
 
 
 @checks.register(Tags.database)
@@ -110,6 +111,19 @@ def _sqlite_faults(connection: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _sqlite_writers(connection: Any) -> list[CheckMessage]:
+    return [
+        checks.Warning(
+            f"From its first write until it ends, the atomic task {task.name} keeps all others from writing to "
+            f'the database "{connection.alias}": SQLite has one writer at a time.',
+            hint="Let it write late and end soon, or keep the jobs in PostgreSQL or MariaDB.",
+            id="worker.W003",
+        )
+        for task in tasks.registered()
+        if task.atomic
+    ]
 
 
 def _option(alias: str, option: str, value: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from traceback import format_exception
+from typing import Any
 
 from worker import tasks
 from worker.arguments import InvalidArguments, decode
@@ -26,8 +28,11 @@ LONGEST_TEXT = 20_000
 """Characters of a message or a traceback that are kept: its beginning and its end."""
 
 
-def run(job: ClaimedJob, now: Callable[[], datetime]) -> Outcome:
-    """Call the task of the job, which this process has. `now` reads the database's clock."""
+def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] = operator.call) -> Outcome:
+    """Call the task of the job, which this process has. `now` reads the database's clock.
+
+    `call(function, *args, **kwargs)` may do something around the call of the function.
+    """
     task = tasks.get(job.task)
     if job.start_by is not None and now() > job.start_by:
         return Missed(f"Not started by {job.start_by.isoformat()}.")
@@ -36,7 +41,7 @@ def run(job: ClaimedJob, now: Callable[[], datetime]) -> Outcome:
     except InvalidArguments as error:  # no further attempt would find others
         return Failed(_told(job, error, now()))
     try:
-        return Succeeded(task.function(*args, **kwargs))
+        return Succeeded(call(task.function, *args, **kwargs))
     except Cancel as reason:
         return Cancelled(_said_by(reason))
     except Snooze as pause:

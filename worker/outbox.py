@@ -58,7 +58,8 @@ class Outbox:
                 self._record_refused(using, ended, error)
 
     def _record(self, using: str, ended: Sequence[Ended]) -> None:
-        recorded = queue.ack(using, ended, self.worker)
+        others = [each for each in ended if not each.recorded]
+        recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)
         _tell(ended, recorded)
 
@@ -88,7 +89,7 @@ def _refusal(ended: Ended, error: Exception) -> Error:
 def _tell(ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
     kept = {each.job.hold for each in recorded}
     for each in ended:
-        if each.job.hold in kept:
+        if each.recorded or each.job.hold in kept:
             signals.tell_ended(each.job, each.outcome, each.started_at, each.finished_at)
         else:
             signals.job_lost.send_robust(None, job=each.job)

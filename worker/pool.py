@@ -13,8 +13,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from worker import execution, signals
-from worker.outcomes import Error, Failed, Outcome
+from worker import execution, signals, tasks
+from worker.atomic_run import AtomicRuns
+from worker.outcomes import Error, Failed
 from worker.queue import Ended
 from worker.rows import ClaimedJob
 from worker.slot_connections import BREAK, SlotConnections
@@ -41,10 +42,13 @@ class Pool(Protocol):
 class ThreadPool:
     """Slots that are threads. A job reaches one through a `SimpleQueue`, which costs a few microseconds."""
 
-    def __init__(self, slots: int, now: Callable[[], datetime], on_ended: Callable[[], None]) -> None:
+    def __init__(
+        self, slots: int, now: Callable[[], datetime], on_ended: Callable[[], None], atomic_runs: AtomicRuns
+    ) -> None:
         self.slots = slots
         self._now = now
         self._on_ended = on_ended
+        self._atomic_runs = atomic_runs
         self._inbox: SimpleQueue[ClaimedJob | None] = SimpleQueue()
         self._outbox: deque[Ended] = deque()
         self._low_water = 0
@@ -88,7 +92,7 @@ class ThreadPool:
             while (job := self._next(own)) is not None:
                 started_at = self._now()
                 signals.tell_started(job, started_at)
-                self._outbox.append(Ended(job, self._run(job), started_at, self._now()))
+                self._outbox.append(self._run(job, started_at))
                 if self._inbox.qsize() in (0, self._low_water):
                     self._on_ended()
                 own.after_job()
@@ -102,16 +106,12 @@ class ThreadPool:
             own.give_up()
         return self._inbox.get()
 
-    def _run(self, job: ClaimedJob) -> Outcome:
+    def _run(self, job: ClaimedJob, started_at: datetime) -> Ended:
         try:
-            return execution.run(job, self._now)
+            if tasks.get(job.task).atomic:
+                return self._atomic_runs.run(job, started_at)
+            return Ended(job, execution.run(job, self._now), started_at, self._now())
         except BaseException as error:  # noqa: BLE001  a fault of ours, or an error that cannot be printed: an outcome too
-            return Failed(
-                Error(
-                    job.attempts + 1,
-                    type(error).__qualname__,
-                    "The job ended without an outcome.",
-                    "",
-                    self._now(),
-                )
-            )
+            now = self._now()
+            fault = Error(job.attempts + 1, type(error).__qualname__, "The job ended without an outcome.", "", now)
+            return Ended(job, Failed(fault), started_at, now)

@@ -15,6 +15,7 @@ from datetime import datetime
 from django.db import DatabaseError, InterfaceError
 
 from worker import queue, roster, signals, tasks
+from worker.atomic_run import AtomicRuns
 from worker.chores import Deputy
 from worker.clock import ServerClock, database_now
 from worker.connection import private_connection
@@ -194,7 +195,9 @@ class Worker:
         """Begin, or go on after the database was lost."""
         if not hasattr(self, "pool"):
             self.clock = ServerClock(database_now(using))
-            self.pool: Pool = ThreadPool(self.threads, self.clock.now, self.wake)
+            self.pool: Pool = ThreadPool(
+                self.threads, self.clock.now, self.wake, AtomicRuns(self.alias, self.name, self.clock.now)
+            )
             signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
         if self.id is None:
             self.id = roster.sign_in(using, self.name, self.threads, self.queues)

@@ -46,6 +46,8 @@ class Ended:
     outcome: Outcome
     started_at: datetime
     finished_at: datetime
+    recorded: bool = False
+    """Its outcome is in the database already: the run was a transaction that wrote it."""
 
 
 # Into the queue
@@ -84,10 +86,13 @@ def claim(
 
 
 def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
-    """Record what came of jobs, each under its fence. Returns those that were recorded; the others were lost."""
+    """Record what came of jobs, each under its fence. Returns those that were recorded; the others were lost.
+
+    In the caller's transaction if there is one, else in its own.
+    """
     finishes = [finish for each in ended if (finish := _finish(each))]
     put_backs = [put_back for each in ended if (put_back := _put_back(each))]
-    with transaction.atomic(using=using):
+    with transaction.atomic(using=using, savepoint=False):
         kept = _record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
         recorded = [each for each in ended if each.job.hold in kept]

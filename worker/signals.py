@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from textwrap import indent
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from django.dispatch import Signal
@@ -28,6 +29,8 @@ job_lost = Signal()
 """job. It was taken from this worker meanwhile: its outcome was not recorded."""
 outcome_refused = Signal()
 """job, error. The database takes nothing of what came of it, not even that it failed: the job stays as it is."""
+callback_failed = Signal()
+"""job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 jobs_missed = Signal()
 """jobs, using. Inside the transaction that records it."""
 jobs_rescued = Signal()
@@ -125,6 +128,13 @@ def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
     )
 
 
+def _log_callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
+    job_log.error(
+        "%s #%d succeeded, and a callback after its commit failed\n%s",
+        *(job.task, job.id, _indented("".join(format_exception(error)))),
+    )
+
+
 def _log_rescued(count: int, set_aside: int, **_: Any) -> None:
     process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, set_aside)
 
@@ -163,6 +173,7 @@ def _log_leader_missing(seconds: float, **_: Any) -> None:
 
 job_lost.connect(_log_lost)
 outcome_refused.connect(_log_outcome_refused)
+callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
 task_unknown.connect(_log_unknown)
 worker_started.connect(_log_worker_started)

@@ -40,6 +40,8 @@ class Task:
     """None: SCHEDULER["MAX_ATTEMPTS"]."""
     backoff: backoff.Backoff | None = None
     """None: SCHEDULER["BACKOFF"]."""
+    atomic: bool = False
+    """Its jobs run in a transaction of the queue's database, which also records that they succeeded."""
 
     def __post_init__(self) -> None:
         for fault in _faults(self):
@@ -138,6 +140,8 @@ def _faults(task: Task) -> Iterable[str]:
         yield f"max_attempts is {echo(attempts)}, but must be {expected}."
     if task.backoff is not None and (fault := backoff.problem(task.backoff)):
         yield fault
+    if not isinstance(task.atomic, bool):
+        yield f"atomic is {echo(task.atomic)}, but must be True or False."
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:

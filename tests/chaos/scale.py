@@ -10,4 +10,6 @@ CLIENTS = 4
 CALLS = round(5_000 * SECONDS / 60) // CLIENTS
 """Calls that each client makes."""
 KILLS = max(1, round(SECONDS / 12))
+ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
+ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 SCHEDULES = 100

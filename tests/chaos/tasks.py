@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from django.db import connection
 from django.dispatch import receiver
 
 from schedules import background
@@ -31,6 +34,13 @@ def count(label: str) -> None:
     _leave_trace()
 
 
+@background(atomic=True)
+def count_atomically(label: str) -> None:
+    """Dawdles between its trace and its end, where it is to be killed."""
+    _leave_trace()
+    threading.Event().wait(0.02)
+
+
 @background
 def count_slowly(label: str, seconds: float) -> None:
     """Holds its slot for so long."""
@@ -48,4 +58,38 @@ def fail_at_first(label: str) -> None:
 @background
 def kill_the_worker(label: str) -> None:
     _leave_trace()
+    _die()
+
+
+@background(atomic=True)
+def count_and_be_killed(step: str, mark: str) -> None:
+    """SIGKILL at that step of its first run, which leaves a file as its mark."""
+    _leave_trace()
+    if not Path(mark).exists():
+        Path(mark).touch()
+        KILLED[step]()
+
+
+def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_before_commit() -> None:
+    connection.commit = _die  # type: ignore[method-assign]
+
+
+def _die_after_commit() -> None:
+    commit = connection.commit
+
+    def commit_and_die() -> None:
+        commit()
+        _die()
+
+    connection.commit = commit_and_die  # type: ignore[method-assign]
+
+
+KILLED: dict[str, Callable[[], None]] = {
+    "after its body": _die,
+    "before its commit": _die_before_commit,
+    "after its commit": _die_after_commit,
+}

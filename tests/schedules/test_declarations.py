@@ -57,13 +57,13 @@ def test_a_task_looks_like_its_function() -> None:
 
 
 def test_scheduled_makes_a_task_and_a_schedule() -> None:
-    task = scheduled(cron="30 2 * * *", timezone="Europe/Paris", queue="night", max_attempts=1)(another)
+    task = scheduled(cron="30 2 * * *", timezone="Europe/Paris", queue="night", max_attempts=1, atomic=True)(another)
 
     (spec,) = in_code()
     assert (spec.name, spec.task, spec.source) == (task.task.name, task.task.name, Source.CODE)
     assert (spec.cron, spec.timezone, spec.queue, spec.max_attempts) == ("30 2 * * *", "Europe/Paris", "night", 1)
     assert spec.declared_in.startswith("tests/schedules/test_declarations.py:")
-    assert (task.task.queue, task.task.max_attempts) == ("night", 1)
+    assert (task.task.queue, task.task.max_attempts, task.task.atomic) == ("night", 1, True)
 
 
 def test_scheduled_may_stand_above_background_and_several_times() -> None:
@@ -143,6 +143,7 @@ def test_one_function_cannot_declare_one_schedule_twice() -> None:
         ({"priority": 1000}, r"1000 is no priority"),
         ({"max_attempts": 0}, r"max_attempts is 0, but must be a whole number from 1 to 10000"),
         ({"backoff": -1}, r"-1 is no backoff"),
+        ({"atomic": "yes"}, r"atomic is 'yes', but must be True or False"),
         ({"name": "n" * 256}, r"its name has 256 characters; at most 255 are allowed"),
         ({"verbose_name": 7}, r"verbose_name is 7, but must be a text"),
     ],

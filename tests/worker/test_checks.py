@@ -13,7 +13,9 @@ from django.core.checks import CheckMessage, Tags, run_checks
 from django.db import connection, connections
 from pytest_django import Settings
 
+from worker import tasks
 from worker.checks import check_server
+from worker.tasks import Task
 
 UseDatabase = Callable[..., Path]
 
@@ -32,6 +34,11 @@ def use_database(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     yield use
     if "jobs" in connections.settings:
         del connections["jobs"]
+
+
+@pytest.fixture(autouse=True)
+def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_registry", {})
 
 
 GOOD = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"}
@@ -126,6 +133,16 @@ def test_a_database_in_memory_needs_no_write_ahead_log(use_database: UseDatabase
     use_database(name=":memory:", transaction_mode="IMMEDIATE")
 
     assert ids() == []
+
+
+@pytest.mark.parametrize(("kept_in", "expected"), [("sqlite3", ["worker.W003"]), ("postgresql", [])])
+def test_an_atomic_task_on_sqlite_is_a_warning(use_database: UseDatabase, kept_in: str, expected: list[str]) -> None:
+    use_database(engine=f"django.db.backends.{kept_in}", **(GOOD if kept_in == "sqlite3" else {}))
+    tasks.register(Task(print, "shop.print", atomic=True))
+    tasks.register(Task(print, "shop.print_too"))
+
+    assert ids() == expected
+    assert all("atomic task shop.print keeps" in message.msg for message in run_checks(tags=["worker"]))
 
 
 def asked(database: str) -> list[str | None]:

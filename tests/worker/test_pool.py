@@ -12,6 +12,7 @@ import pytest
 from tests.processes import eventually
 from tests.schedules.moments import at
 from worker import execution, signals, tasks
+from worker.atomic_run import AtomicRuns
 from worker.outcomes import Failed, Succeeded
 from worker.pool import ThreadPool
 from worker.queue import Ended
@@ -34,7 +35,7 @@ class Bench:
         self.calls: list[int] = []
         self.gate = threading.Event()
         self.begun = threading.Semaphore(0)
-        self.pool = ThreadPool(slots, lambda: NOW, lambda: self.calls.append(1))
+        self.pool = ThreadPool(slots, lambda: NOW, lambda: self.calls.append(1), AtomicRuns("default", "", lambda: NOW))
 
     def task(self) -> str:
         self.begun.release()

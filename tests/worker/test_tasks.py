@@ -104,6 +104,8 @@ def test_a_function_in_a_function_is_no_task() -> None:
         ({"max_attempts": 2**31}, "max_attempts is 2147483648"),
         ({"backoff": -1}, "-1 is no backoff"),
         ({"backoff": []}, "[] is no backoff"),
+        ({"atomic": 1}, "atomic is 1, but must be True or False"),
+        ({"atomic": "default"}, "atomic is 'default', but must be True or False"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
