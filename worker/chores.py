@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from worker import queue, signals
 from worker.options import options
 
+FIRST_OF_MANY = 500
+"""Jobs that are promoted at first, so that workers begin with them while the others follow."""
 PRUNE_EVERY = 600.0
 LEADER_MISSED_AFTER = 10.0
 LOOK_FOR_LEADER_EVERY = 2.0
@@ -27,11 +29,16 @@ class Chores:
 
     def __init__(self) -> None:
         self._rescue_at = self._prune_at = time.monotonic()
+        self._limit = FIRST_OF_MANY
 
     def do(self, using: str, now: datetime) -> datetime | None:
         """Promote what is due by `now`, and keep. Returns when to promote next: at once, where more is due."""
-        promoted = queue.promote(using, now)
+        promoted = queue.promote(using, now, self._limit)
         self.keep(using, now)
+        more = promoted >= self._limit
+        self._limit = queue.MOST_PROMOTED if more else FIRST_OF_MANY
+        if more:
+            return now
         due = queue.next_run_at(using)
         if due is not None and due <= now and not promoted:
             return now + HELD_BY_OTHERS

@@ -32,8 +32,8 @@ from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, 
 from worker.rows import ClaimedJob, Finish, NewJob, PutBack
 
 BATCH = 1000
-MOST_BATCHES = 5
-"""That one call promotes: a tenth of a second, for which the leader is deaf."""
+MOST_PROMOTED = 5000
+"""In one transaction: a tenth of a second, for which the leader is deaf."""
 MOST_INTERRUPTIONS = 3
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
 
@@ -146,16 +146,13 @@ def rescue(using: str, silence: float) -> int:
 # When their time has come
 
 
-def promote(using: str, now: datetime) -> int:
-    """Make ready the jobs that were to run by `now`, and those whose turn has come. Returns how many.
-
-    A batch is a transaction, and is announced. After some batches the caller may have other things to do: what is
-    still due then, the next call promotes.
-    """
-    promoted = sum(_batches_of_due(using, now))
+def promote(using: str, now: datetime, limit: int = MOST_PROMOTED) -> int:
+    """Make ready up to `limit` jobs that were to run by `now`, and those whose turn has come. Returns how many."""
+    connection = connections[using]
+    promoted = dialect_of(connection).promote(connection, now=now, limit=limit)
     next_in_line = _some(_next_in_line(using, now))
     let_in = Job.objects.using(using).filter(pk__in=next_in_line, state=JobState.WAITING).update(state=JobState.READY)
-    if let_in:
+    if promoted or let_in:
         wakeup.announce({wakeup.READY}, using)
     return promoted + let_in
 
@@ -275,17 +272,6 @@ def _as_new(job: FinishedJob) -> NewJob:
 
 
 # Which jobs
-
-
-def _batches_of_due(using: str, now: datetime) -> Iterator[int]:
-    connection = connections[using]
-    for _ in range(MOST_BATCHES):
-        promoted = dialect_of(connection).promote(connection, now=now, limit=BATCH)
-        if promoted:
-            wakeup.announce({wakeup.READY}, using)
-        yield promoted
-        if promoted < BATCH:
-            return
 
 
 def _orphans(using: str, since: datetime | DatabaseNow) -> QuerySet[Job]:

@@ -24,7 +24,7 @@ from tests.conformance.jobs import (
 )
 from tests.schedules.moments import at
 from worker import queue
-from worker.chores import Chores
+from worker.chores import FIRST_OF_MANY, Chores
 from worker.models import Job, JobState
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Succeeded
 
@@ -93,14 +93,27 @@ def test_processes_that_promote_at_once_count_each_job_once() -> None:
 def test_a_flood_is_promoted_in_turns_so_that_a_leader_is_never_deaf_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queue, "BATCH", 10)
-    queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at("10:00")) for n in range(70)], ALIAS)
+    monkeypatch.setattr(queue, "MOST_PROMOTED", 40)
+    queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at("10:00")) for n in range(570)], ALIAS)
     chores = Chores()
+    ready: list[int] = []
 
-    assert chores.do(ALIAS, at("10:01")) == at("10:00")
-    assert Job.objects.filter(state=JobState.READY).count() == 10 * queue.MOST_BATCHES
-    assert chores.do(ALIAS, at("10:01")) is None
+    while chores.do(ALIAS, at("10:01")) is not None:
+        ready.append(Job.objects.filter(state=JobState.READY).count())
+
+    assert ready == [FIRST_OF_MANY, 540]
     assert not Job.objects.filter(state=JobState.SCHEDULED).exists()
+
+
+def test_after_a_flood_the_first_of_the_next_are_soon_ready_again() -> None:
+    chores = Chores()
+    for time in ("10:00", "11:00"):
+        queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at(time)) for n in range(FIRST_OF_MANY + 1)], ALIAS)
+
+    assert chores.do(ALIAS, at("10:01")) == at("10:01")
+    assert chores.do(ALIAS, at("10:01")) == at("11:00")
+    assert chores.do(ALIAS, at("11:01")) == at("11:01")
+    assert Job.objects.filter(state=JobState.READY).count() == 2 * FIRST_OF_MANY + 1
 
 
 @rows_are_locked
