@@ -1,4 +1,7 @@
-"""An index over the rows in one state: partial where the database can, else led by the state's column."""
+"""Indexes over the rows that are looked for: partial where the database can, else over all rows.
+
+Only speed rests on them, never a guarantee.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ class StateIndex(Index):
     """`StateIndex(state="ready", fields=["queue", "id"])` serves queries that ask for that state.
 
     PostgreSQL and SQLite index only those rows. MySQL has no partial indexes, so there the state becomes
-    the first column. Only speed rests on it, never a guarantee.
+    the first column.
     """
 
     def __init__(self, *, state: str, **kwargs: Any) -> None:
@@ -32,4 +35,19 @@ class StateIndex(Index):
             plain = Index(fields=self.fields, name=name, condition=Q(state=self.state))
         else:
             plain = Index(fields=["state", *self.fields], name=name)
+        return plain.create_sql(model, schema_editor, using, **kwargs)
+
+
+class GivenIndex(Index):
+    """Serves queries by the value of its first column, which most rows do not have.
+
+    Each change of a job's state writes a line into every index that holds its row; this one does not hold it.
+    """
+
+    def create_sql(
+        self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **kwargs: Any
+    ) -> Statement:
+        partial = schema_editor.connection.features.supports_partial_indexes
+        given = Q(**{f"{self.fields[0]}__isnull": False}) if partial else None
+        plain = Index(fields=self.fields, name=self.name, condition=given)
         return plain.create_sql(model, schema_editor, using, **kwargs)

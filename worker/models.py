@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from worker.indexes import StateIndex
+from worker.indexes import GivenIndex, StateIndex
 
 QUEUE_NAME_LENGTH = 100
 TASK_NAME_LENGTH = 255
@@ -111,7 +111,7 @@ class Job(JobRecord):
             StateIndex(state="scheduled", fields=["run_at"], name="worker_job_scheduled"),
             StateIndex(state="waiting", fields=["schedule_id"], name="worker_job_waiting"),
             StateIndex(state="running", fields=["worker_id"], name="worker_job_running"),
-            models.Index(fields=["schedule_id"], name="worker_job_schedule"),
+            GivenIndex(fields=["schedule_id"], name="worker_job_schedule"),
         ]
 
 
@@ -131,7 +131,7 @@ class FinishedJob(JobRecord):
         default_permissions = ("view",)
         indexes = [
             models.Index(fields=["finished_at"], name="worker_finished_at"),
-            models.Index(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+            GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
         ]
 
 

@@ -131,7 +131,7 @@ class Migration(migrations.Migration):
                 "default_permissions": ("view",),
                 "indexes": [
                     models.Index(fields=["finished_at"], name="worker_finished_at"),
-                    models.Index(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+                    worker.indexes.GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
                 ],
             },
         ),
@@ -242,7 +242,7 @@ class Migration(migrations.Migration):
                     worker.indexes.StateIndex(fields=["run_at"], name="worker_job_scheduled", state="scheduled"),
                     worker.indexes.StateIndex(fields=["schedule_id"], name="worker_job_waiting", state="waiting"),
                     worker.indexes.StateIndex(fields=["worker_id"], name="worker_job_running", state="running"),
-                    models.Index(fields=["schedule_id"], name="worker_job_schedule"),
+                    worker.indexes.GivenIndex(fields=["schedule_id"], name="worker_job_schedule"),
                 ],
             },
         ),
