@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,9 @@ from tests.schedules.moments import at
 from worker import queue
 from worker.chores import Chores
 from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import Succeeded
+from worker.queue import Ended
+from worker.rows import ClaimedJob
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
 
@@ -36,7 +39,9 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "claim from any queue": ("worker_job_ready", lambda using: queue.claim(using, SOMEBODY, 10)),
     "claim from one queue": ("worker_job_ready_queue", lambda using: queue.claim(using, SOMEBODY, 10, ["mail"])),
     "claim from several": ("worker_job_ready(_queue)?", lambda using: queue.claim(using, SOMEBODY, 10, ["mail", "a"])),
+    "ack": ("worker_job_pkey|PRIMARY", lambda using: ack_all(using, queue.claim(using, SOMEBODY, 500))),
     "promote": ("worker_job_scheduled", lambda using: queue.promote(using, NOW)),
+    "cancel": ("worker_job_schedule", lambda using: queue.cancel_of_schedule(7, "why", using)),
     "rescue": ("worker_job_running", lambda using: queue.rescue(using, 20.0)),
     "prune": ("worker_finished_at", lambda using: queue.prune(using, NOW - timedelta(seconds=MANY - 10))),
     "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
@@ -73,6 +78,10 @@ def crowd() -> None:
     _finish_many()
     _schedule_many()
     _gather_statistics()
+
+
+def ack_all(using: str, jobs: Iterable[ClaimedJob]) -> None:
+    queue.ack(using, [Ended(job, Succeeded(), NOW, NOW) for job in jobs])
 
 
 # How it is seen

@@ -85,7 +85,6 @@ class PostgreSQL(Dialect):
         return [self.claimed(row[1:], token) for row in rows]
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
-        record = ", ".join(f"gone.{column}" for column in RECORD)
         source, params = as_table(
             _ENDED,
             [
@@ -105,12 +104,10 @@ class PostgreSQL(Dialect):
         )
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH ended AS MATERIALIZED (SELECT * FROM {source}), "
-                f"gone AS (DELETE FROM {table(connection, Job)} AS job USING ended "
-                f"WHERE job.id = ended.id AND job.claim = ended.claim RETURNING job.*), "
+                f"WITH gone AS (DELETE FROM {table(connection, Job)} AS job USING {source} "
+                f"WHERE job.id = given.id AND job.claim = given.claim RETURNING job.claim, {_RECORDED}), "
                 f"history AS (INSERT INTO {table(connection, FinishedJob)} ({', '.join((*RECORD, *FINISH))}) "
-                f"SELECT {record}, {', '.join(f'ended.{column}' for column in FINISH)} "
-                f"FROM gone JOIN ended ON ended.id = gone.id AND ended.claim = gone.claim) "
+                f"SELECT {', '.join((*RECORD, *FINISH))} FROM gone) "
                 f"SELECT id, claim FROM gone",
                 params,
             )
@@ -152,3 +149,4 @@ _ENDED = {
 """How a job ended: its hold, and the columns of history that it adds."""
 
 _CLAIMED = ", ".join(f"job.{column}" for column in CLAIMED)
+_RECORDED = ", ".join([*(f"job.{column}" for column in RECORD), *(f"given.{column}" for column in FINISH)])
