@@ -145,8 +145,12 @@ class Worker:
         room = self.pace.appetite(self.pool.slots, options().BATCH_SIZE) - len(self.pool.held())
         if room <= 0:
             return 0
-        claimed = queue.claim(using, self._id, room, self.queues, self.unknown)
-        self.pool.submit([job for job in claimed if tasks.is_registered(job.task)])
+        holds_suspect = any(map(queue.is_suspect, self.pool.held()))
+        claimed = queue.claim(using, self._id, room, self.queues, self.unknown, with_suspects=not holds_suspect)
+        known = [job for job in claimed if tasks.is_registered(job.task)]
+        too_many = list(filter(queue.is_suspect, known))[1:]
+        queue.release(using, too_many)  # before the one begins, which may end this process at once
+        self.pool.submit([job for job in known if job not in too_many])
         self.fetched_at = time.monotonic()
         self._leave(using, [job for job in claimed if not tasks.is_registered(job.task)])
         return len(claimed)

@@ -71,7 +71,12 @@ def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:
 
 
 def claim(
-    using: str, worker_id: int, limit: int, queues: Collection[str] = (), without_tasks: Collection[str] = ()
+    using: str,
+    worker_id: int,
+    limit: int,
+    queues: Collection[str] = (),
+    without_tasks: Collection[str] = (),
+    with_suspects: bool = True,
 ) -> list[ClaimedJob]:
     """Take up to `limit` ready jobs, the most urgent first. No queues: all of them."""
     connection = connections[using]
@@ -82,7 +87,13 @@ def claim(
         limit=limit,
         queues=queues,
         without_tasks=without_tasks,
+        interrupted_below=None if with_suspects else _SUSPECT_FROM,
     )
+
+
+def is_suspect(job: ClaimedJob) -> bool:
+    """Its workers died so often that the next death is its end. A worker holds one of them at a time."""
+    return job.interruptions >= _SUSPECT_FROM
 
 
 def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
@@ -298,4 +309,5 @@ def _new_token() -> int:
 
 
 UNHELD: dict[str, None] = {"claim": None, "worker_id": None, "claimed_at": None}
+_SUSPECT_FROM = MOST_INTERRUPTIONS - 1
 _DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

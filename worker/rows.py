@@ -43,6 +43,7 @@ class ClaimedJob(NamedTuple):
     start_by: datetime | None
     retry_before: datetime | None
     schedule_id: int | None
+    interruptions: int
     record: tuple[Any, ...]
     """What history keeps unchanged, as the database gave it; empty where the database moves it by itself."""
 

@@ -13,3 +13,5 @@ KILLS = max(1, round(SECONDS / 12))
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 SCHEDULES = 100
+DEADLY = ["SIGSEGV", "SIGKILL", "exit"][:KILLS]
+"""Ways in which tasks end their process."""

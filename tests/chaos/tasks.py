@@ -56,9 +56,13 @@ def fail_at_first(label: str) -> None:
 
 
 @background
-def kill_the_worker(label: str) -> None:
+def end_the_process(label: str, how: str) -> None:
+    """As a fault in a C library does, the out-of-memory killer, or a call of `os._exit`."""
     _leave_trace()
-    _die()
+    if how == "exit":
+        os._exit(3)
+    os.kill(os.getpid(), signal.Signals[how])
+    threading.Event().wait()
 
 
 @background(atomic=True)

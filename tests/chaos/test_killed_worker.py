@@ -7,10 +7,11 @@ import time
 
 import pytest
 
+from tests.app.models import Effect
 from tests.chaos import scale
 from tests.chaos.audit import audit
-from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, says, stop, wait_until_drained
-from tests.chaos.tasks import count, count_slowly, kill_the_worker
+from tests.chaos.crew import SECONDS_TO_START, SECONDS_TO_STOP, Crew, id_of, says, stop, wait_until_drained
+from tests.chaos.tasks import count_slowly, end_the_process
 from tests.processes import Process, eventually
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue import MOST_INTERRUPTIONS
@@ -48,20 +49,28 @@ def test_jobs_of_a_killed_worker_run_elsewhere_and_nothing_is_lost(crew: Crew, l
     assert says(leader, "jobs of dead workers, gave up 0 of them")()
 
 
-def test_a_job_that_kills_its_worker_each_time_is_set_aside_and_the_others_run(crew: Crew, leader: Process) -> None:
-    kill_the_worker("deadly")
-    for _ in range(MOST_INTERRUPTIONS):
-        assert crew.start("process_tasks").wait(within=SECONDS_TO_START) == -signal.SIGKILL
-    count("harmless")
-    worker = crew.worker()
+def test_jobs_that_kill_their_worker_each_time_are_set_aside_and_those_beside_them_run(
+    crew: Crew, leader: Process
+) -> None:
+    """Though the others were in their slots each time, and died with them."""
+    for how in scale.DEADLY:
+        end_the_process(how, how)
+    beside = [f"beside {number}" for number in range(12)]
+    count_slowly.enqueue_many([((label, 0.3), {}) for label in beside])
+    supervisor = crew.start("process_tasks", "--processes", "2", "--threads", "2")
     wait_until_drained()
-    stop(worker, leader)
+    supervisor.send(signal.SIGTERM)
+    supervisor.wait(within=SECONDS_TO_STOP)  # with the code of the process that died last, if that is not replaced yet
+    stop(leader)
 
-    result = audit(["deadly", "harmless"])
-    assert result.runs == MOST_INTERRUPTIONS + 1
-    deadly = FinishedJob.objects.get(interruptions=MOST_INTERRUPTIONS)
-    assert (deadly.state, deadly.attempts) == (FinishedState.FAILED, 0)
-    assert "died" in deadly.reason
+    result = audit([*scale.DEADLY, *beside])
+    assert result.finished == result.accepted
+    set_aside = FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED)
+    assert sorted(job.args[0] for job in set_aside) == sorted(scale.DEADLY)
+    for deadly in set_aside:
+        assert (deadly.state, deadly.attempts) == (FinishedState.FAILED, 0)
+        assert deadly.interruptions == Effect.objects.filter(key=str(deadly.pk)).count() == MOST_INTERRUPTIONS
+        assert "died" in deadly.reason
 
 
 def test_a_worker_that_was_taken_for_dead_changes_nothing_when_it_wakes(crew: Crew, leader: Process) -> None:

@@ -51,6 +51,18 @@ def test_a_claim_takes_what_the_job_is_and_marks_it_as_held() -> None:
     assert abs((row.claimed_at - database_now(ALIAS)).total_seconds()) < 5
 
 
+def test_a_claim_leaves_out_jobs_whose_next_interruption_is_their_last_where_that_is_asked() -> None:
+    numbers = [enqueue() for _ in range(queue.MOST_INTERRUPTIONS)]
+    for interruptions, id in enumerate(numbers):
+        Job.objects.filter(pk=id).update(interruptions=interruptions)
+
+    others = claim(with_suspects=False)
+    suspects = claim()
+
+    assert (ids(others), ids(suspects)) == (numbers[:-1], numbers[-1:])
+    assert [*map(queue.is_suspect, [*others, *suspects])] == [False, False, True]
+
+
 @pytest.mark.only_on("postgresql")
 def test_a_claim_follows_its_index_though_the_queue_was_empty_when_the_server_last_looked() -> None:
     """Statistics are taken once a minute, and a plan may be kept for as long as the session lasts."""

@@ -184,3 +184,23 @@ def test_signs_of_life_cover_jobs_that_run_longer_than_the_silence(crew: Crew, s
     gates["a"].set()
     eventually(lambda: FinishedJob.objects.filter(state="succeeded").count() == 1)
     assert hand.works
+
+
+# What may have killed others
+
+
+def test_a_worker_holds_one_job_at_a_time_whose_next_interruption_is_its_last(crew: Crew) -> None:
+    """So if it dies, it is known which of them it was running."""
+    suspects = [hold(str(n)) for n in range(3)]
+    Job.objects.update(interruptions=queue.MOST_INTERRUPTIONS - 1)
+    hand = crew.start(threads=4, longest_sleep=0.05)
+
+    for n, suspect in enumerate(suspects):
+        eventually(lambda id=suspect.pk: state_of(id) == "running")  # type: ignore[misc]
+        other = leave_trace(f"beside {n}")
+        eventually(lambda id=other.pk: state_of(id) == "succeeded")  # type: ignore[misc]
+        assert [state_of(each.pk) for each in suspects[n + 1 :]] == ["ready"] * (2 - n)
+        gates[str(n)].set()
+
+    eventually(lambda: FinishedJob.objects.filter(state="succeeded", interruptions=2).count() == 3)
+    assert hand.works

@@ -43,6 +43,7 @@ def job(*args: Any, **given: Any) -> ClaimedJob:
         "start_by": None,
         "retry_before": None,
         "schedule_id": None,
+        "interruptions": 0,
         "record": (),
     }
     return ClaimedJob(**{**values, **given})

@@ -97,9 +97,12 @@ class Dialect:
         limit: int,
         queues: Collection[str],
         without_tasks: Collection[str],
+        interrupted_below: int | None,
     ) -> list[ClaimedJob]:
         """Take up to `limit` ready jobs, the most urgent first."""
         where, params = self.ready_filter(queues, without_tasks)
+        if interrupted_below is not None:
+            where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
         ready = f"FROM {table(connection, Job)} WHERE {where}"
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT 1 {ready} LIMIT 1", params)
@@ -167,6 +170,7 @@ class Dialect:
             start_by,
             retry_before,
             schedule_id,
+            interruptions,
             *record,
         ) = row
         return ClaimedJob(
@@ -181,6 +185,7 @@ class Dialect:
             None if start_by is None else self.instant(start_by),
             None if retry_before is None else self.instant(retry_before),
             schedule_id,
+            interruptions,
             tuple(record),
         )
 
@@ -240,6 +245,7 @@ CLAIMED = (
     "start_by",
     "retry_before",
     "schedule_id",
+    "interruptions",
 )
 _CLAIMED = ", ".join((*CLAIMED, *RECORD))
 

@@ -60,6 +60,7 @@ class PostgreSQL(Dialect):
         limit: int,
         queues: Collection[str],
         without_tasks: Collection[str],
+        interrupted_below: int | None,
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
         conditions = ["state = 'ready'"]
@@ -73,6 +74,9 @@ class PostgreSQL(Dialect):
         if without_tasks:
             conditions.append("task <> ALL(%s)")
             params.append(list(without_tasks))
+        if interrupted_below is not None:
+            conditions.append("interruptions < %s")
+            params.append(interrupted_below)
         with connection.cursor() as cursor:
             cursor.execute(
                 f"WITH ready AS (SELECT id FROM {jobs} WHERE {' AND '.join(conditions)} "
