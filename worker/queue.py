@@ -135,18 +135,22 @@ def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> in
 def rescue(using: str, silence: float) -> int:
     """Take the jobs of workers that were silent for `silence` seconds and give them to others. Returns how many.
 
-    A job whose workers died again and again may be what kills them: it is set aside as failed.
+    A job whose workers died again and again may be what kills them: it is set aside as failed. One whose end is being
+    recorded just now is left for the next time: its worker may stand still in the middle of that, and whoever waited
+    for it would stand still too.
     """
     long_ago = DatabaseNow(after=-silence)
     if not (roster.silent(using, long_ago).exists() or _orphans(using, long_ago).exists()):
         return 0
     with transaction.atomic(using=using):
         since = database_now(using) - timedelta(seconds=silence)
-        rescued = dict(_orphans(using, since).values_list("pk", "claim"))
-        under_their_claim = Job.objects.using(using).filter(pk__in=rescued, claim__in=set(rescued.values()))
-        count = under_their_claim.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
+        orphans = dict(_orphans(using, since).values_list("pk", "claim"))
+        under_their_claim = Job.objects.using(using).filter(pk__in=orphans, claim__in=set(orphans.values()))
+        free = under_their_claim.select_for_update(skip_locked=True)
+        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)))
+        count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
         roster.bury(using, since)
-        deadly = Job.objects.using(using).filter(pk__in=rescued, interruptions__gte=MOST_INTERRUPTIONS)
+        deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
         set_aside = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
     if count:
         wakeup.announce({wakeup.READY}, using)

@@ -6,17 +6,21 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from tests.conformance.jobs import (
     ALIAS,
     ack,
+    another_session,
     claim,
     claim_one,
+    ended,
     enqueue,
     error,
     ids,
     living_worker,
     rows,
+    rows_are_locked,
     silent_worker,
     state_of,
 )
@@ -53,6 +57,22 @@ def test_jobs_of_a_worker_that_is_not_on_the_roster_go_to_others() -> None:
 
     assert rescue() == 1
     assert state_of(id) == "ready"
+
+
+@rows_are_locked
+def test_a_worker_that_stands_still_while_it_records_an_end_holds_nobody_up() -> None:
+    recorded, held = enqueue(), enqueue()
+    jobs = claim(worker_id=silent_worker())
+    with another_session() as standing_still:
+        with transaction.atomic(using=standing_still):
+            queue.ack(standing_still, [ended(jobs[0], Succeeded())])
+
+            assert rescue() == 1
+            transaction.set_rollback(True, using=standing_still)
+        assert (state_of(recorded), state_of(held)) == ("running", "ready")
+
+    assert rescue() == 1
+    assert state_of(recorded) == "ready"
 
 
 def test_signs_of_life_keep_a_workers_jobs() -> None:
