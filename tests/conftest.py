@@ -26,6 +26,7 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from tests import browser
+from tests.databases import POOLED, is_pooled
 from tests.processes import Process, StartProcess
 from worker import wakeup
 
@@ -61,7 +62,11 @@ def _pages_are_tested() -> bool:
 
 
 def _has_what_it_needs(item: pytest.Item) -> bool:
-    return all(connection.vendor in marker.args for marker in item.iter_markers("only_on"))
+    """A database of that kind, and a session of its own if a test rests on one."""
+    if is_pooled() and item.get_closest_marker("own_session") is not None:
+        return False
+    kind = POOLED if is_pooled() else connection.vendor
+    return all(kind in marker.args for marker in item.iter_markers("only_on"))
 
 
 def _may_differ_by_database(item: pytest.Item) -> bool:
@@ -76,11 +81,11 @@ def django_db_setup(
     django_test_environment: None, django_db_blocker: DjangoDbBlocker, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     """Create the test database, once. pytest-django's own would not, for tests that ask for `database`."""
-    verbosity = request.config.get_verbosity()
+    verbosity, kept = request.config.get_verbosity(), request.config.getoption("reuse_db")
     with django_db_blocker.unblock(), _folder_of_sqlite():
-        created = setup_databases(verbosity=verbosity, interactive=False)
+        created = setup_databases(verbosity=verbosity, interactive=False, keepdb=kept)
         yield
-        teardown_databases(created, verbosity=verbosity)
+        teardown_databases(created, verbosity=verbosity, keepdb=kept)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 VARIABLE = "CARILLON_TEST_DATABASE"
 PREFIX = "carillon_test"
+POOLED = "pgbouncer"
+"""PostgreSQL behind a transaction pooler: a kind of database, and the scheme of its URL."""
 
 
 def name_of_this_run() -> str:
@@ -32,6 +34,11 @@ def url_of_this_run() -> str:
     The answer is left in the environment, where processes started by the tests find it.
     """
     return os.environ.setdefault(VARIABLE, sqlite_url(name_of_this_run()))
+
+
+def is_pooled() -> bool:
+    """Whether a transaction pooler stands before the database of this run."""
+    return url_of_this_run().startswith(f"{POOLED}:")
 
 
 def django_settings(url: str) -> dict[str, Any]:
@@ -64,6 +71,11 @@ def _postgresql(parts: SplitResult) -> dict[str, Any]:
     return {"ENGINE": "django.db.backends.postgresql", **_address(parts)}
 
 
+def _pgbouncer(parts: SplitResult) -> dict[str, Any]:
+    """https://docs.djangoproject.com/en/stable/ref/databases/#transaction-pooling-and-server-side-cursors"""
+    return {**_postgresql(parts), "DISABLE_SERVER_SIDE_CURSORS": True}
+
+
 def _mysql(parts: SplitResult) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.mysql",
@@ -83,4 +95,4 @@ def _address(parts: SplitResult) -> dict[str, Any]:
     }
 
 
-_ENTRIES = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}
+_ENTRIES = {"sqlite": _sqlite, "postgresql": _postgresql, POOLED: _pgbouncer, "mysql": _mysql}

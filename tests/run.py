@@ -22,9 +22,13 @@ from typing import NoReturn
 import pytest
 
 from tests import servers
-from tests.databases import VARIABLE, name_of_this_run
+from tests.databases import POOLED, VARIABLE, name_of_this_run
 
-_NAMED_BY = {"postgresql": servers.POSTGRESQL_VARIABLE, "mysql": servers.MYSQL_VARIABLE}
+_NAMED_BY = {
+    "postgresql": servers.POSTGRESQL_VARIABLE,
+    POOLED: servers.POSTGRESQL_VARIABLE,
+    "mysql": servers.MYSQL_VARIABLE,
+}
 _SECONDS_TO_STOP = 30
 
 
@@ -75,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         f"{servers.MYSQL_VARIABLE}=mysql://user:password@host:port/, else those on this host.",
         allow_abbrev=False,
     )
-    parser.add_argument("--database", action="append", choices=servers.KINDS, help="only this one; repeatable")
+    parser.add_argument(
+        "--database", action="append", choices=(*servers.KINDS, POOLED), help="only this one; repeatable"
+    )
     parser.add_argument("--install-drivers", action="store_true", help="install mysqlclient if it is missing")
     return parser
 
@@ -98,7 +104,7 @@ def _test_on(database: str, pytest_arguments: list[str], install_drivers: bool) 
 def _pytest(server: servers.Server, arguments: list[str]) -> int:
     name = name_of_this_run()
     environment = {**os.environ, VARIABLE: server.url(name)}
-    process = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "pytest", "--reuse-db", *arguments], env=environment)
     try:
         return process.wait()
     except KeyboardInterrupt:

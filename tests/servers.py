@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg import sql
 
-from tests.databases import sqlite_url
+from tests import databases, pgbouncer
 
 POSTGRESQL_VARIABLE = "CARILLON_POSTGRESQL"
 MYSQL_VARIABLE = "CARILLON_MYSQL"
@@ -33,6 +33,7 @@ MYSQL_VARIABLE = "CARILLON_MYSQL"
 ROOT = Path(__file__).resolve().parent.parent
 
 KINDS = ("sqlite", "postgresql", "mysql")
+"""Tested unless others are asked for."""
 
 _USUAL_POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
 _USUAL_MYSQL = "mysql://root@127.0.0.1:3306/"
@@ -58,12 +59,14 @@ class Unavailable(Exception):
 
 
 def find(kind: str, while_needed: ExitStack, *, install_driver: bool) -> Server:
-    """A server of one of `KINDS`. Raises Unavailable."""
+    """A server of one of `KINDS`, or `POOLED`. Raises Unavailable."""
     match kind:
         case "postgresql":
             return postgresql(while_needed)
         case "mysql":
             return mysql(install_driver=install_driver)
+        case databases.POOLED:
+            return pooled_postgresql(while_needed)
         case _:
             return sqlite()
 
@@ -73,7 +76,7 @@ def sqlite() -> Server:
     return SQLite(f"SQLite {sqlite_version}")
 
 
-def postgresql(while_needed: ExitStack) -> Server:
+def postgresql(while_needed: ExitStack) -> PostgreSQL:
     """The server that the environment names, else the one on this host, else a private one."""
     named = os.environ.get(POSTGRESQL_VARIABLE)
     try:
@@ -82,6 +85,14 @@ def postgresql(while_needed: ExitStack) -> Server:
         if named:
             raise
     return PostgreSQL.at(while_needed.enter_context(_private_postgresql()))
+
+
+def pooled_postgresql(while_needed: ExitStack) -> Server:
+    """A private pooler before such a server."""
+    if pgbouncer.executable() is None:
+        raise Unavailable(f"{pgbouncer.PROGRAM} is not installed (on Debian: apt install pgbouncer)")
+    server = postgresql(while_needed)
+    return PooledPostgreSQL(server, while_needed.enter_context(pgbouncer.pgbouncer_before(server.address)))
 
 
 def mysql(*, install_driver: bool) -> Server:
@@ -100,7 +111,7 @@ class SQLite:
     version: str
 
     def url(self, name: str) -> str:
-        return sqlite_url(name)
+        return databases.sqlite_url(name)
 
     def drop(self, name: str) -> None:
         shutil.rmtree(Path(urlsplit(self.url(name)).path).parent, ignore_errors=True)
@@ -126,6 +137,23 @@ class PostgreSQL:
     def drop(self, name: str) -> None:
         with psycopg.connect(self.address, dbname="postgres", autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(frozen=True)
+class PooledPostgreSQL:
+    server: PostgreSQL
+    address: str
+
+    @property
+    def version(self) -> str:
+        return f"{self.server.version} behind a transaction pooler"
+
+    def url(self, name: str) -> str:
+        return urlsplit(self.address)._replace(path=f"/{name}").geturl()
+
+    def drop(self, name: str) -> None:
+        """Past the pooler, whose sessions would be in the way."""
+        self.server.drop(name)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def assert_every_second_ran_once(schedule: Schedule) -> None:
     assert sorted(enqueued) == sorted(Job.objects.values_list("scheduled_for", "pk"))
 
 
+@pytest.mark.own_session
 def test_when_the_leader_is_killed_another_enqueues_the_next_job_within_two_seconds(process: StartProcess) -> None:
     schedule = declared(repeat=1, overlap="allow")
     leader, standby = start_two(process)

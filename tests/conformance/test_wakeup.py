@@ -272,6 +272,7 @@ def test_a_listener_without_news_ends_as_soon_as_it_is_to(crew: Crew) -> None:
 @pytest.mark.parametrize(
     ("wakeup_option", "seconds"), [("poll", 0.2), ("auto", 0.2 if connection.vendor == "mysql" else 1.0)]
 )
+@pytest.mark.own_session
 def test_who_is_told_of_news_asks_seldom_and_who_is_not_asks_often(
     settings: Settings, wakeup_option: str, seconds: float
 ) -> None:

@@ -44,6 +44,7 @@ def take_for_dead() -> None:
 # The session
 
 
+@pytest.mark.own_session
 def test_a_worker_whose_session_is_cut_records_what_it_held_and_goes_on(crew: Crew) -> None:
     with heard(signals.database_lost) as lost:
         hand = holding(crew, "ab")
@@ -73,7 +74,14 @@ def test_a_worker_survives_any_number_of_cuts(crew: Crew) -> None:
     assert WorkerProcess.objects.count() == 1
 
 
-@pytest.mark.parametrize("step", [(process, "database_now"), (roster, "sign_in"), (queue, "release_unheld")])
+@pytest.mark.parametrize(
+    "step",
+    [
+        (process, "database_now"),
+        (roster, "sign_in"),
+        pytest.param((queue, "release_unheld"), marks=pytest.mark.own_session),
+    ],
+)
 def test_a_worker_that_loses_the_database_while_it_begins_begins_again(
     crew: Crew, monkeypatch: pytest.MonkeyPatch, step: tuple[Any, str]
 ) -> None:
