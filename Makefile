@@ -30,12 +30,14 @@ environment := .venv$(of_python)$(of_django)
 installed := $(environment)/installed
 python := $(environment)/bin/python
 
+behind_pooler := $(addprefix tests/conformance/test_,$(addsuffix .py,pooler leader tick_leaders queue_claims worker wakeup))
+
 define no_python
 Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or does not run,finds none on PATH). \
 Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3
 endef
 
-.PHONY: help demo test check audit bench bench-peers check-time check-model check-atomic chaos clean
+.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -45,6 +47,9 @@ demo: $(installed) ## Show it: a small Django project at work (ARGS=--until-idle
 
 test: $(installed) ## Run the tests on SQLite, PostgreSQL and MySQL/MariaDB (ARGS goes to pytest)
 	@$(python) -m tests.run --install-drivers $(ARGS)
+
+test-pooler: $(installed) ## Run the tests of leader and workers behind PgBouncer in transaction mode
+	@$(python) -m tests.run --database pgbouncer $(behind_pooler) $(ARGS)
 
 check: $(installed) ## Lint (bandit's rules too), format, types, migrations, and the docs and the wheel against the code
 	$(python) -m ruff check .

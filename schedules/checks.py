@@ -1,7 +1,7 @@
 """System checks of the clock: what is declared, and what it will do that may surprise. Ids: docs/reference/checks.md.
 
-Only what code and settings tell. Whether there is a leader, and how runs go, is no matter of checks: see
-`list_schedule --check`.
+Only what code and settings tell; a check asks the database only where Django says that it may. Whether there is a
+leader, and how runs go, is no matter of checks: see `list_schedule --check`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from typing import Any
 
 from django.apps.config import AppConfig
 from django.core import checks
-from django.core.checks import CheckMessage, Error, Info
+from django.core.checks import CheckMessage, Error, Info, Tags
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from schedules.configured import in_settings
 from schedules.declarations import background_tasks, in_code
 from schedules.invalid import InvalidRecurrence
+from schedules.lock import lock_on
 from schedules.recurrence import Cron
 from schedules.spec import Spec
 from schedules.sync import declared
 from schedules.upcoming import row_of
 from schedules.zones import check_timezone, local
+from worker.connection import behind_pooler
 from worker.options import options, problems
+from worker.wakeup import longest_wait
 
 YEAR = timedelta(days=365)
 GAPS = 100
@@ -43,6 +47,30 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
         *_declared_twice(),
         *_crowded_jitter(),
         *_clock_changes(timezone.now()),
+    ]
+
+
+@checks.register(Tags.database)
+def check_pooler(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What the processes will run with, where it is not what a database of that kind usually allows."""
+    if any(problems()) or options().DATABASE not in (databases or ()):
+        return []
+    alias = options().DATABASE
+    try:
+        if not behind_pooler(connections[alias]):
+            return []
+        lock = lock_on(alias).kind
+    except DatabaseError:  # a server that does not answer is shown by whatever needs it
+        return []
+    return [
+        Info(
+            f'A pooler stands before database "{alias}": the leader\'s lock is held for a {lock}, '
+            f"and processes look for work at least every {longest_wait(alias):.1f} s.",
+            hint="docs/how-to/poolers.md says what that means.",
+            id="schedules.I002",
+        )
     ]
 
 

@@ -10,7 +10,10 @@ The protocol, which the code below can be reviewed against:
    silent for `lock.LEASE` seconds and so frees its lock: a process that hangs, or is cut off, is replaced, and finds
    its session gone when it wakes.
 4. Between ticks it sleeps until the next due instant, and is woken by whoever changes a schedule or delays a job.
-5. Time is the database's, read in each tick. When it leaps against the monotonic clock of the process, ticks are held.
+5. Behind a transaction pooler a session is nobody's own. There the lock lasts for a transaction, and in between the
+   row of the newest term tells who leads: each proof renews it, and fails once there is a newer one. A candidate
+   begins a term when that row was not renewed for `PATIENCE` seconds.
+6. Time is the database's, read in each tick. When it leaps against the monotonic clock of the process, ticks are held.
 """
 
 from __future__ import annotations
@@ -19,12 +22,12 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Max
+from django.db.models import Exists, Max
 
 from schedules import ledger, signals
 from schedules.glance import glance
@@ -44,6 +47,8 @@ STANDBY = 0.5
 """Seconds between two attempts to get the lock."""
 LONGEST_SILENCE = 1.0
 """Seconds that a leader may sleep; see rule 3."""
+PATIENCE = 5.0
+"""See rule 5."""
 LEAP = 300.0
 """Seconds by which the database's clock may differ from what the monotonic clock expects."""
 HOLD_AFTER_LEAP = 30.0
@@ -87,14 +92,14 @@ class Leader:
 
     def run_once(self) -> bool:
         """Lead until nothing is due, as plain cron would want it. False: another process leads."""
-        with private_connection(self.alias, "leader") as using:
+        with private_connection(self.alias, "leader") as using, suppress(NotLeader):
             lock = lock_on(using)
-            if not self._may_lead(using, lock):
-                return False
-            with self._term(using, lock) as term:
-                while not self.stopped.is_set() and term.turn() == 0:
-                    pass
-        return True
+            if self._may_lead(using, lock):
+                with self._term(using, lock) as term:
+                    while not self.stopped.is_set() and term.turn() == 0:
+                        pass
+                return True
+        return False
 
     def _stand_by(self, using: str) -> None:
         lock = lock_on(using)
@@ -109,7 +114,7 @@ class Leader:
             self.stopped.wait(STANDBY)
 
     def _may_lead(self, using: str, lock: Lock) -> bool:
-        return lock.acquire() and not _another_leads(using, lock, self.name)
+        return not _another_leads(using, lock, self.name) and lock.acquire()
 
     def _lead(self, using: str, lock: Lock) -> None:
         with self._term(using, lock) as term:
@@ -130,7 +135,8 @@ class Leader:
             lock.release()
         except (DatabaseError, InterfaceError, NotLeader) as error:
             lock.abandon()
-            signals.leader_lost.send_robust(None, leader=self.name, term=term.id, error=error)
+            if term.id:
+                signals.leader_lost.send_robust(None, leader=self.name, term=term.id, error=error)
             raise
 
 
@@ -146,11 +152,12 @@ class Term:
         self.chores = Chores()
         self.longest_sleep = min(LONGEST_SILENCE, longest_wait(using))
         self.clock = ServerClock(database_now(using))
+        self.renew_every = options().HEARTBEAT if lock.lasts else min(options().HEARTBEAT, LONGEST_SILENCE)
         self.renew_at = self.upkeep_at = self.hold_until = time.monotonic()
 
     @property
     def authority(self) -> Authority:
-        return Authority(self.id, self.lock.prove)
+        return Authority(self.id, self.prove)
 
     def begin(self) -> None:
         with transaction.atomic(using=self.using):
@@ -164,6 +171,12 @@ class Term:
         sync(self.using, self.leader_started_at, declared(), self.authority)
         replan_stale_zones(self.using, self.authority)
         self._tell_next_run(now)
+
+    def prove(self) -> None:
+        """Raises NotLeader unless this term may write now. Comes first in each transaction."""
+        self.lock.prove()
+        if not self.lock.lasts and not self._renewed():
+            raise NotLeader("Another process has begun a term since.")
 
     def turn(self) -> float:
         """One tick, and what belongs to it. Returns how many seconds the leader may sleep."""
@@ -196,7 +209,7 @@ class Term:
 
     def _renew(self) -> None:
         if time.monotonic() >= self.renew_at:
-            self.renew_at = time.monotonic() + options().HEARTBEAT
+            self.renew_at = time.monotonic() + self.renew_every
             trouble = {} if time.monotonic() < self.hold_until else {"trouble": ""}
             self._update(renewed_at=DatabaseNow(), **trouble)
 
@@ -207,9 +220,15 @@ class Term:
             ledger.prune(self.using, now - options().KEEP_LEDGER)
             Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER).delete()
 
+    def _renewed(self) -> bool:
+        """A sign of life, unless a newer term has begun."""
+        terms = Leadership.objects.using(self.using)
+        newest = terms.filter(~Exists(terms.filter(pk__gt=self.id)), pk=self.id)
+        return newest.update(renewed_at=DatabaseNow()) == 1
+
     def _update(self, **columns: Any) -> None:
         with transaction.atomic(using=self.using):
-            self.lock.prove()
+            self.prove()
             Leadership.objects.using(self.using).filter(pk=self.id).update(**columns)
 
     def _tell_next_run(self, now: datetime) -> None:
@@ -223,16 +242,22 @@ class Term:
 
 def _another_leads(using: str, lock: Lock, leader: str) -> bool:
     """Where the lock lasts for a transaction only, the signs of life tell who leads in between."""
-    if lock.kind != "transaction":
+    if lock.lasts:
         return False
-    term = current_term(using)
+    term = _term_alive(using, PATIENCE)
     return term is not None and term.leader != leader
 
 
 def current_term(using: str) -> Leadership | None:
     """The term of the leader that is alive, if one is."""
-    since = database_now(using) - timedelta(seconds=max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
-    return Leadership.objects.using(using).filter(ended_at=None, renewed_at__gte=since).order_by("-pk").first()
+    return _term_alive(using, max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
+
+
+def _term_alive(using: str, seconds: float) -> Leadership | None:
+    """A sign of life from the future was given before the database's clock was set back: it says nothing of now."""
+    now, patience = database_now(using), timedelta(seconds=seconds)
+    alive = Leadership.objects.using(using).filter(ended_at=None, renewed_at__range=(now - patience, now + patience))
+    return alive.order_by("-pk").first()
 
 
 def silence(using: str) -> float:

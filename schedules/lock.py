@@ -30,6 +30,8 @@ class NotLeader(Exception):
 
 class Lock(Protocol):
     kind: str
+    lasts: bool
+    """Beyond the transaction in which it was proved."""
 
     def prepare(self) -> None:
         """Make the server end this session when it falls silent."""
@@ -64,6 +66,8 @@ def lock_on(using: str) -> Lock:
 
 
 class _SqlLock:
+    lasts = True
+
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
 
@@ -114,15 +118,21 @@ class PostgreSQLTransactionLock(PostgreSQLLock):
     """Behind a transaction pooler a session is nobody's own: the lock is taken anew in each transaction."""
 
     kind = "transaction"
+    lasts = False
 
     def prepare(self) -> None:
         """Nothing: a setting would leak to whoever gets the session next."""
 
     def acquire(self) -> bool:
-        return bool(self._ask("SELECT pg_try_advisory_xact_lock(%s)", self.key))
+        """Each transaction asks for itself. To try it between them would only be in the way of who leads."""
+        return True
 
     def prove(self) -> None:
-        if not self.acquire():
+        """What is set here ends with the transaction: the server takes the lock from one that stands still in it."""
+        if not self._ask(
+            "SELECT pg_try_advisory_xact_lock(%s) FROM set_config('idle_in_transaction_session_timeout', %s, true)",
+            *(self.key, f"{LEASE}s"),
+        ):
             raise NotLeader("Another process holds the leader's lock at this moment.")
 
     def release(self) -> None:
@@ -160,6 +170,7 @@ class FileLock:
     """
 
     kind = "file"
+    lasts = True
     _held: dict[str, IO[bytes] | None] = {}
     _guard = threading.Lock()
 

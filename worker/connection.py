@@ -64,7 +64,13 @@ def _prepare_postgresql(connection: BaseDatabaseWrapper) -> None:
 
 
 def behind_pooler(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a pooler answers for PostgreSQL: the process that greeted us is not the one that works for us."""
+    """Whether a pooler answers for PostgreSQL: the process that greeted us is not the one that works for us.
+
+    In which mode it pools is told to its administrators only, so each counts as one whose sessions are nobody's own.
+    """
+    if connection.vendor != "postgresql":
+        return False
+    connection.ensure_connection()
     greeted_by = connection.connection.info.backend_pid
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -47,6 +47,8 @@ worker_declared_dead = Signal()
 """name. It was silent too long, and its jobs were given to others."""
 database_lost = Signal()
 """name, error, retry_in: seconds."""
+news_unheard = Signal()
+"""database, asks_every: seconds. A pooler delivers no notifications, so this process asks for work."""
 leader_missing = Signal()
 """seconds. No leader for so long: delayed jobs run all the same, schedules wait."""
 
@@ -164,6 +166,13 @@ def _log_database_lost(name: str, error: Exception, retry_in: float, **_: Any) -
     process_log.error("%s lost the database (%s); again in %.1fs", name, line(str(error).strip()), retry_in)
 
 
+def _log_news_unheard(database: str, asks_every: float, **_: Any) -> None:
+    process_log.info(
+        'a pooler stands before database "%s" and delivers no notifications: asking for work every %.1fs',
+        *(database, asks_every),
+    )
+
+
 def _log_leader_missing(seconds: float, **_: Any) -> None:
     process_log.warning(
         "no leader for %.0fs: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
@@ -181,6 +190,7 @@ worker_stopping.connect(_log_worker_stopping)
 worker_stopped.connect(_log_worker_stopped)
 worker_declared_dead.connect(_log_declared_dead)
 database_lost.connect(_log_database_lost)
+news_unheard.connect(_log_news_unheard)
 leader_missing.connect(_log_leader_missing)
 
 

@@ -3,7 +3,8 @@
 Whoever commits work announces it, and then is quiet about that topic: for `QUIET` seconds, and longer the more there
 is to say, up to `LONGEST_QUIET`. Whoever hears of it looks now, and again at growing pauses until that time is over. So
 what was committed in the quiet time is seen too, and many who enqueue without a pause pay nothing that can be measured.
-Beneath it all there is always polling, at intervals that grow while nothing happens.
+Beneath it all there is always polling, at intervals that grow while nothing happens; and nothing else behind a pooler,
+which delivers no notifications.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker import signals
-from worker.connection import private_connection
+from worker.connection import behind_pooler, private_connection
 from worker.dialects import dialect_of
 from worker.file_watch import FileWatch
 from worker.models import Job
@@ -91,9 +92,11 @@ class Listener:
 
     def __enter__(self) -> Listener:
         _here.append(self)
-        if self.listens:
+        if is_told(self.alias):
             self.bell, self.bell_pull = socket.socketpair()  # wakes the thread when it is to end
             self.thread.start()
+        elif options().WAKEUP == "auto" and behind_pooler(connections[self.alias]):
+            signals.news_unheard.send_robust(None, database=self.alias, asks_every=longest_wait(self.alias))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,10 +109,6 @@ class Listener:
     def tell(self, topic: str) -> None:
         if topic in self.hear:
             self.hear[topic]()
-
-    @property
-    def listens(self) -> bool:
-        return options().WAKEUP != "poll" and connections[self.alias].vendor in _WAYS
 
     def _run(self) -> None:
         with self.bell:
@@ -190,6 +189,18 @@ class Looks:
 # Asking
 
 
+def is_told(alias: str) -> bool:
+    """Whether processes hear of news in this database, and need not ask so often."""
+    connection = connections[alias]
+    match options().WAKEUP:
+        case "poll":
+            return False
+        case "auto" if behind_pooler(connection):
+            return False
+        case _:
+            return connection.vendor in _WAYS
+
+
 class Patience:
     """How long to wait before asking again: briefly after something happened, longer while nothing does."""
 
@@ -210,4 +221,4 @@ class Patience:
 
 def longest_wait(alias: str) -> float:
     """Seconds between two questions of an idle process: many where it is told of news, few where not."""
-    return 1.0 if options().WAKEUP != "poll" and connections[alias].vendor in _WAYS else 0.2
+    return 1.0 if is_told(alias) else 0.2

@@ -18,7 +18,7 @@ from schedules.zones import zone_version
 from worker.clock import database_now
 
 LARGEST_SKEW = timedelta(seconds=1)
-ASKED_ELSEWHERE = {"schedules.E001", "worker.W002"}
+ASKED_ELSEWHERE = {"schedules.E001", "schedules.I002", "worker.W002"}
 """Checks that only read settings, where an examination asks what is in force."""
 
 

@@ -11,11 +11,11 @@ from schedules.doctor.findings import Case, Facts, Finding, Severity
 from schedules.lock import lock_on
 from worker.connection import behind_pooler
 from worker.options import options
-from worker.wakeup import longest_wait
+from worker.wakeup import is_told, longest_wait
 
 
 def lock(case: Case) -> Iterator[Finding]:
-    kind, pooled = lock_on(case.using).kind, _is_pooled(case)
+    kind, pooled = lock_on(case.using).kind, behind_pooler(connections[case.using])
     facts: Facts = {"LOCK": options().LOCK, "in use": kind, "pooler": pooled}
     if pooled and kind == "session":
         yield Finding(
@@ -39,20 +39,17 @@ def lock(case: Case) -> Iterator[Finding]:
 
 
 def wakeup(case: Case) -> Iterator[Finding]:
-    facts: Facts = {"WAKEUP": options().WAKEUP, "longest wait": timedelta(seconds=longest_wait(case.using))}
-    if options().WAKEUP != "poll" and _is_pooled(case):
+    pooled, wait = behind_pooler(connections[case.using]), timedelta(seconds=longest_wait(case.using))
+    facts: Facts = {"WAKEUP": options().WAKEUP, "longest wait": wait, "pooler": pooled}
+    if pooled and is_told(case.using):
         yield Finding(
             "wakeup-behind-pooler",
             Severity.WARNING,
             "Processes listen for new work, and a pooler stands before the database: "
             "in transaction mode it drops notifications, so jobs wait for the next look.",
-            {**facts, "pooler": True},
-            'Set SCHEDULER["WAKEUP"] = "poll", which looks five times a second, '
+            facts,
+            'Set SCHEDULER["WAKEUP"] = "auto", with which they look five times a second, '
             'or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
         )
     else:
         yield Finding("wakeup", Severity.OK, "Processes hear of new work in time.", facts)
-
-
-def _is_pooled(case: Case) -> bool:
-    return case.vendor == "postgresql" and behind_pooler(connections[case.using])

@@ -199,6 +199,7 @@ def test_terms_of_long_ago_are_no_flapping() -> None:
 # Lock and wake-up
 
 
+@pytest.mark.own_session
 def test_on_a_direct_connection_lock_and_wakeup_fit() -> None:
     assert severities(sessions.lock) == {"lock": "ok"}
     assert severities(sessions.wakeup) == {"wakeup": "ok"}
@@ -220,13 +221,15 @@ def test_behind_a_pooler_listening_is_in_vain_and_polling_fits(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pooled(ALIAS, monkeypatch):
-        assert severities(sessions.wakeup) == {"wakeup-behind-pooler": "warning"}
-
-        settings.SCHEDULER = {"WAKEUP": "poll"}
         assert severities(sessions.wakeup) == {"wakeup": "ok"}
+        assert found(sessions.wakeup)["wakeup"].facts["longest wait"] == timedelta(seconds=0.2)
+
+        settings.SCHEDULER = {"WAKEUP": "notify"}
+        assert severities(sessions.wakeup) == {"wakeup-behind-pooler": "warning"}
 
 
 @on_postgresql
+@pytest.mark.own_session
 def test_a_transaction_lock_without_a_pooler_works_and_could_be_better(settings: Settings) -> None:
     assert not found(sessions.lock)["lock"].remedy
 

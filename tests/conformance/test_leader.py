@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
@@ -230,6 +230,7 @@ def end_session_of_leader() -> None:
         cursor.execute(ask)
 
 
+@pytest.mark.own_session
 def test_a_leader_whose_session_is_ended_begins_a_new_term(leaders: Leaders, told: list[str]) -> None:
     schedule = declared(repeat=1, overlap="allow")
     leaders.start("a")
@@ -245,6 +246,7 @@ def test_a_leader_whose_session_is_ended_begins_a_new_term(leaders: Leaders, tol
     assert terms == sorted(terms)
 
 
+@pytest.mark.own_session
 def test_through_many_losses_every_occurrence_runs_once(leaders: Leaders) -> None:
     schedule = declared(repeat=1, overlap="allow", catch_up="all")
     for name in ("a", "b"):
@@ -275,6 +277,7 @@ def a_term() -> Iterator[Term]:
             lock.abandon()
 
 
+@pytest.mark.own_session
 def test_a_term_without_the_lock_writes_nothing() -> None:
     schedule = declared(repeat=1)
     with a_term() as term:
@@ -444,13 +447,69 @@ def test_in_transaction_mode_one_leads_and_another_takes_over(
 def test_in_transaction_mode_a_leader_that_vanished_is_replaced(
     transaction_mode: None, leaders: Leaders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader, "SHOWN_ALIVE", 1.0)
+    monkeypatch.setattr(leader, "PATIENCE", 0.5)
     now = database_now(ALIAS)
     Leadership.objects.create(leader="vanished", lock="transaction", started_at=now, renewed_at=now)
 
     leaders.start("b")
 
-    eventually(lambda: term_of("b"), within=4)
+    eventually(lambda: term_of("b"))
+
+
+@on_postgresql
+def test_in_transaction_mode_a_sign_of_life_from_the_future_keeps_nobody_waiting(
+    transaction_mode: None, leaders: Leaders
+) -> None:
+    """The database's clock was set back after the leader died."""
+    then = database_now(ALIAS) + timedelta(hours=1)
+    Leadership.objects.create(leader="vanished", lock="transaction", started_at=then, renewed_at=then)
+
+    leaders.start("b")
+
+    eventually(lambda: term_of("b"))
+
+
+@on_postgresql
+def test_in_transaction_mode_a_candidate_is_not_in_the_way_of_who_leads(transaction_mode: None) -> None:
+    with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
+        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term.begin()
+
+        with transaction.atomic(using=other):
+            assert not Leader(ALIAS)._may_lead(other, lock_on(other))
+            term.turn()
+
+
+@on_postgresql
+def test_in_transaction_mode_each_proof_is_a_sign_of_life(transaction_mode: None) -> None:
+    with private_connection(ALIAS, "one") as one:
+        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term.begin()
+        Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(minutes=1))
+
+        with transaction.atomic(using=one):
+            term.prove()
+
+    assert silence(ALIAS) < 30
+
+
+@on_postgresql
+def test_in_transaction_mode_a_term_writes_nothing_once_a_newer_one_has_begun(transaction_mode: None) -> None:
+    schedule = declared(repeat=1)
+    with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
+        first, second = (Term(each, lock_on(each), each, database_now(ALIAS)) for each in (one, other))
+        first.begin()
+        Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(minutes=1))
+        second.begin()
+        eventually(lambda: database_now(ALIAS) > (schedule.next_run_at or database_now(ALIAS)))
+
+        for _ in range(2):
+            with pytest.raises(NotLeader):
+                first.turn()
+        assert Job.objects.count() == 0
+
+        second.turn()
+    assert set(Occurrence.objects.values_list("term", flat=True)) == {second.id}
 
 
 @on_postgresql

@@ -37,7 +37,7 @@ from tests.processes import ROOT, StartProcess, eventually
 from worker.connection import behind_pooler, private_connection
 from worker.models import Job
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.own_session]
 
 on_a_server = pytest.mark.only_on("postgresql", "mysql")
 on_postgresql = pytest.mark.only_on("postgresql")
@@ -300,6 +300,23 @@ def test_in_transaction_mode_nothing_is_set_on_a_session_that_strangers_get_next
         with connections[one].cursor() as cursor:
             cursor.execute("SHOW idle_session_timeout")
             assert cursor.fetchone() == ("0",)
+
+
+@on_postgresql
+def test_in_transaction_mode_the_server_takes_the_lock_from_one_that_stands_still_and_from_nobody_else(
+    transaction_mode: None, locks: tuple[Lock, Lock]
+) -> None:
+    def limit() -> str:
+        with connections["default:one"].cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            return str(cursor.fetchone()[0])
+
+    one, _ = locks
+
+    with transaction.atomic(using="default:one"):
+        one.prove()
+        assert limit() == f"{LEASE}s"
+    assert limit() == "0"
 
 
 @on_postgresql
