@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, update_wrapper
 from inspect import Signature, signature, unwrap
+from operator import attrgetter
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from django.db import transaction
@@ -93,14 +94,16 @@ class Background(Generic[P, R]):
                 queue.cancel_equal(self.task.name, encode(args, kwargs), "replaced by a later call", alias)
             if self._repeats:
                 return changes.declare(self._spec(args, kwargs), alias)
-            job = self._job(args, kwargs)
+            job = self._job(encode(args, kwargs))
             return _enqueued(job, queue.enqueue(job, alias), alias)
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
-        """Enqueue one job for each `(args, kwargs)`, at one round trip per thousand. Returns the ids of the jobs."""
+        """Enqueue one job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
         if self._repeats:
             raise InvalidSchedule(f"{self.task.name}: enqueue_many makes jobs, but this task repeats. Call it instead.")
-        return queue.enqueue_many([self._job(*self._pair(call)) for call in calls], project_options().DATABASE)
+        task, _, *alike = self._job(arguments="")
+        jobs = [NewJob._make((task, self._encoded(call), *alike)) for call in calls]
+        return queue.enqueue_many(jobs, project_options().DATABASE)
 
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here, at once, and return its result. An atomic task runs in a transaction."""
@@ -139,13 +142,8 @@ class Background(Generic[P, R]):
             options={name: value for name, value in self.options.items() if name in OPTIONS},
         )
 
-    def _job(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob:
-        return NewJob(
-            task=self.task.name,
-            arguments=encode(args, kwargs),
-            max_attempts=self.task.attempts_allowed,
-            **self._of_every_job,
-        )
+    def _job(self, arguments: str) -> NewJob:
+        return NewJob(self.task.name, arguments, max_attempts=self.task.attempts_allowed, **self._of_every_job)
 
     @cached_property
     def _of_every_job(self) -> dict[str, Any]:
@@ -155,17 +153,17 @@ class Background(Generic[P, R]):
             _refuse_without_recurrence(self.options, where)
         start = self._start(where) or Start()
         return {
-            "state": JobState.SCHEDULED if start.at or start.delay else JobState.READY,
+            "state": str(JobState.SCHEDULED if start.at or start.delay else JobState.READY),
             "run_at": start.at,
             "delay": start.delay,
             **job_options(self.task, self.options, where),
         }
 
-    def _pair(self, call: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    def _encoded(self, call: object) -> str:
         if isinstance(call, (tuple, list)) and len(call) == 2:
             args, kwargs = call
             self.signature.bind(*args, **kwargs)
-            return args, kwargs
+            return encode(args, kwargs)
         raise TypeError(f"{self.task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
 
     def _start(self, where: str) -> Start | None:
@@ -316,7 +314,7 @@ def _refuse_without_recurrence(options: Mapping[str, Any], where: str) -> None:
 
 def _enqueued(job: NewJob, id: int, alias: str) -> Job:
     """The job as a model instance, without reading it; what the database decided is fetched when it is asked for."""
-    return Job.from_db(alias, ("id", *_KNOWN), (id, *(getattr(job, name) for name in _KNOWN)))
+    return Job.from_db(alias, _FIELDS, (id, *_known(job)))
 
 
 _ONLY_OF_TASK = ("max_attempts", "backoff", "atomic")
@@ -327,4 +325,6 @@ _KNOWN = [
     for field in Job._meta.concrete_fields
     if field.attname in NewJob._fields and field.attname != "run_at"  # which the database decides, where it was a delay
 ]
+_known = attrgetter(*_KNOWN)
+_FIELDS = frozenset(("id", *_KNOWN))
 _NO_TRANSACTION: AbstractContextManager[None] = nullcontext()

@@ -14,25 +14,27 @@ MOST_LEVELS = 100
 LONGEST_PLACE = 200
 """Characters that say where, in nested arguments, a value stands."""
 
+Path = tuple[str | int, ...]
+"""The name or position of an argument, and the keys and indices from there to a value within it."""
+
 
 class InvalidArguments(TypeError):
     """An argument is not JSON: it could not be stored, or would come back as something else."""
 
 
 def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list.
+    """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list. It is one line, of ASCII.
 
     Raises InvalidArguments naming the argument and what it holds.
     """
     _require_arguments(args, kwargs)
-    for where, value in _named(args, kwargs):
-        try:
-            _require_json(where, value, MOST_LEVELS)
-        except RecursionError:
-            raise InvalidArguments(
-                f"{where} is nested too deeply, or contains itself; at most {MOST_LEVELS} levels are allowed."
-            ) from None
-    return _ENCODER.encode([args, kwargs])
+    for position, value in enumerate(args, start=1):
+        if type(value) not in _SCALARS:
+            _require_json((position,), value)
+    for name, value in kwargs.items():
+        if type(value) not in _SCALARS:
+            _require_json((name,), value)
+    return _ENCODER.encode((args, kwargs))
 
 
 def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
@@ -49,37 +51,41 @@ def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
 def _require_arguments(args: object, kwargs: object) -> None:
     if not isinstance(args, (list, tuple)):
         raise InvalidArguments(f"args is {echo(args)}, but must be a list or tuple.")
-    if not isinstance(kwargs, dict) or not all(type(name) is str for name in kwargs):
+    if not isinstance(kwargs, dict) or (kwargs and not all(type(name) is str for name in kwargs)):
         raise InvalidArguments(f"kwargs is {echo(kwargs)}, but must be a dictionary with string keys.")
 
 
-def _named(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    yield from ((f"argument {position}", value) for position, value in enumerate(args, start=1))
-    yield from ((f"argument {quoted(name)}", value) for name, value in kwargs.items())
-
-
-def _require_json(where: str, value: Any, levels: int) -> None:
+def _require_json(path: Path, value: Any) -> None:
     kind = type(value)
-    if kind in _SCALARS:
-        return
     if kind is int and value.bit_length() > _MOST_BITS:
-        raise InvalidArguments(f"{where} is a number of {value.bit_length()} bits; at most {_MOST_BITS} are allowed.")
+        raise InvalidArguments(
+            f"{_place(path)} is a number of {value.bit_length()} bits; at most {_MOST_BITS} are allowed."
+        )
     if kind is int or (kind is float and isfinite(value)):
         return
-    if kind in _CONTAINERS and levels == 0:
-        raise RecursionError
+    if kind in _CONTAINERS and len(path) > MOST_LEVELS:
+        raise InvalidArguments(
+            f"{_place(path[:1])} is nested too deeply, or contains itself; at most {MOST_LEVELS} levels are allowed."
+        )
     if kind in (list, tuple):
-        for index, each in enumerate(value):
-            _require_json(f"{where}[{index}]", each, levels - 1)
-        return
-    if kind is dict and all(type(key) is str for key in value):
-        for key, each in value.items():
-            _require_json(f"{where}[{echo(key)}]", each, levels - 1)
-        return
-    raise InvalidArguments(
-        f"{one_line(where, LONGEST_PLACE)} is {echo(value)} ({one_line(kind.__name__)}), which is not JSON. "
-        "Pass strings, numbers, booleans, None, lists and dictionaries with string keys; for a model, its primary key."
-    )
+        items: Iterable[tuple[str | int, Any]] = enumerate(value)
+    elif kind is dict and all(type(key) is str for key in value):
+        items = value.items()
+    else:
+        raise InvalidArguments(
+            f"{_place(path)} is {echo(value)} ({one_line(kind.__name__)}), which is not JSON. "
+            "Pass strings, numbers, booleans, None, lists and dictionaries with string keys; for a model, its primary "
+            "key."
+        )
+    for step, each in items:
+        if type(each) not in _SCALARS:
+            _require_json((*path, step), each)
+
+
+def _place(path: Path) -> str:
+    first, *steps = path
+    argument = quoted(first) if isinstance(first, str) else first
+    return one_line(f"argument {argument}{''.join(f'[{echo(step)}]' for step in steps)}", LONGEST_PLACE)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

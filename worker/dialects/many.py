@@ -89,23 +89,34 @@ def as_table(kinds: Mapping[str, str], rows: Sequence[Row]) -> tuple[str, list[A
     What all rows have in common is sent once, the rest as arrays: a column costs a third of a microsecond a row.
     """
     shared: list[Any] = []
-    arrays: list[list[Any]] = []
+    arrays: list[Any] = []
     selected: list[str] = []
     varying: list[str] = []
+    unnested: list[str] = []
     for (name, kind), values in zip(kinds.items(), zip(*rows, strict=True), strict=True):
         if values.count(values[0]) == len(values):
             shared.append(values[0])
             selected.append(f"%s::{kind} AS {name}")
         else:
-            arrays.append(list(values))
+            array, param = _as_array(kind, values)
+            arrays.append(param)
             varying.append(name)
+            unnested.append(array)
     if arrays:
-        unnested = ", ".join(f"%b::{kinds[name]}[]" for name in varying)
-        source = f"unnest({unnested}) WITH ORDINALITY AS varying({', '.join(varying)}, place)"
+        source = f"unnest({', '.join(unnested)}) WITH ORDINALITY AS varying({', '.join(varying)}, place)"
     else:
         source = f"generate_series(1, {len(rows)}) AS place"
     columns = ", ".join([*selected, *varying, "place"])
     return f"(SELECT {columns} FROM {source}) AS given", [*shared, *arrays]
+
+
+def _as_array(kind: str, values: Row) -> tuple[str, Any]:
+    """SQL and parameter. Lines travel as one text: quoting them one by one, as an array, takes five times as long."""
+    if kind in ("text", "varchar") and None not in values:
+        lines = "\n".join(values)
+        if lines.count("\n") == len(values) - 1:
+            return f"string_to_array(%s, E'\\n')::{kind}[]", lines
+    return f"%b::{kind}[]", list(values)
 
 
 def _kinds(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row) -> dict[str, str]:

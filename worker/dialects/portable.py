@@ -40,6 +40,8 @@ class Dialect:
     """SQL: the same, passing over rows that others hold."""
     notifies = False
     """Whether processes can be told of new work, instead of asking for it."""
+    most_inserted = 1000
+    """Jobs in one statement."""
     many = ManyRows()
 
     def instant(self, value: Any) -> datetime:
@@ -53,11 +55,15 @@ class Dialect:
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
         """Insert the jobs and return their ids in the same order."""
-        sql = insert_values(table(connection, Job), self.later, self.now, len(jobs))
+        columns = dict(zip(NewJob._fields, zip(*jobs, strict=True), strict=True))
+        starts = [columns.pop("run_at"), columns.pop("delay")]
+        later = self.later if any(map(any, starts)) else ""
+        given = {name: values for name, values in columns.items() if values.count(None) < len(jobs)}
+        sql = insert_values(table(connection, Job), tuple(given), later, self.now, len(jobs))
         params = [
             self.to_database(connection, value) if isinstance(value, datetime) else value
-            for job in jobs
-            for value in job
+            for row in zip(*given.values(), *(starts if later else ()), strict=True)
+            for value in row
         ]
         with connection.cursor() as cursor:
             return self.execute_insert(cursor, sql, params, len(jobs))
@@ -231,8 +237,8 @@ class Dialect:
         )
 
 
-INSERTED = ", ".join((*NewJob._fields[:-2], "run_at", "enqueued_at", "attempts", "interruptions", "errors"))
-"""The columns that enqueueing fills. A job's delay counts from the database's now, so it only gives `run_at`."""
+NEW = "run_at, enqueued_at, attempts, interruptions, errors"
+"""The columns that enqueueing fills besides those it is given."""
 
 CLAIMED = (
     "id",
@@ -250,11 +256,12 @@ CLAIMED = (
 _CLAIMED = ", ".join((*CLAIMED, *RECORD))
 
 
-@lru_cache(maxsize=8)
-def insert_values(jobs: str, later: str, now: str, count: int) -> str:
-    """SQL that inserts so many jobs, with the fields of each as parameters."""
-    row = f"({'%s, ' * len(NewJob._fields[:-2])}COALESCE(%s, {later}), {now}, 0, 0, '')"
-    return f"INSERT INTO {jobs} ({INSERTED}) VALUES {', '.join([row] * count)}"
+@lru_cache(maxsize=16)
+def insert_values(jobs: str, given: Sequence[str], later: str, now: str, count: int) -> str:
+    """SQL to insert so many jobs. Parameters: what is given of each, and `run_at` and `delay` if they start `later`."""
+    start = f"COALESCE(%s, {later})" if later else now
+    row = f"({'%s, ' * len(given)}{start}, {now}, 0, 0, '')"
+    return f"INSERT INTO {jobs} ({', '.join(given)}, {NEW}) VALUES {', '.join([row] * count)}"
 
 
 def table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:

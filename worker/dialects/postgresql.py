@@ -9,7 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.dialects.many import ManyRowsByArrays, as_table
-from worker.dialects.portable import CLAIMED, FINISH, INSERTED, RECORD, Dialect, table
+from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, table
 from worker.models import FinishedJob, Job
 from worker.rows import ClaimedJob, Finish, NewJob
 
@@ -20,6 +20,7 @@ class PostgreSQL(Dialect):
     row_lock = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     notifies = True
+    most_inserted = 10_000
     many = ManyRowsByArrays()
 
     def instant(self, value: datetime) -> datetime:
@@ -34,7 +35,7 @@ class PostgreSQL(Dialect):
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {table(connection, Job)} "
-                f"({INSERTED}) SELECT {_GIVEN}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
+                f"({_GIVEN}, {NEW}) SELECT {_GIVEN}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
                 f"FROM {source} ORDER BY place RETURNING id",
                 params,
             )
