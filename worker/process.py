@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, connections
 
 from worker import queue, roster, signals, tasks
 from worker.atomic_run import AtomicRuns
 from worker.chores import Deputy
 from worker.clock import ServerClock, database_now
 from worker.connection import private_connection
+from worker.dialects import dialect_of
+from worker.marks import Marks
 from worker.options import options
 from worker.outbox import Outbox
 from worker.pool import Pool, ThreadPool
@@ -63,6 +66,7 @@ class Worker:
         self.patience = Patience(longest_sleep or longest_wait(alias))
         self.deputy = Deputy(leader_silence, at_once=until_idle)
         self.pace = Pace()
+        self.marks = Marks(needed=dialect_of(connections[alias]).keeps_places)
         self.news = threading.Event()
         self.stops = 0
         self.give_back_at = math.inf
@@ -122,14 +126,14 @@ class Worker:
         self._give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
-        elif self.until_idle and not self.pool.held():
+        elif self.until_idle and not self.pool.held() and self.marks.rest_due_at == math.inf:
             self.stop()
         return self._sleep(due)
 
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
         pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
-        return max(0.0, min(pause, until_due, self.beat_at - time.monotonic()))
+        return max(0.0, min(pause, until_due, min(self.beat_at, self.marks.rest_due_at) - time.monotonic()))
 
     # What a turn is made of
 
@@ -146,7 +150,8 @@ class Worker:
         if room <= 0:
             return 0
         holds_suspect = any(map(queue.is_suspect, self.pool.held()))
-        claimed = queue.claim(using, self._id, room, self.queues, self.unknown, with_suspects=not holds_suspect)
+        claim = partial(queue.claim, using, self._id, room, self.queues, self.unknown, with_suspects=not holds_suspect)
+        claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), room)
         known = [job for job in claimed if tasks.is_registered(job.task)]
         too_many = list(filter(queue.is_suspect, known))[1:]
         queue.release(using, too_many)  # before the one begins, which may end this process at once

@@ -15,11 +15,12 @@ the alias of the connection it runs on.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connections, transaction
@@ -85,8 +86,12 @@ def claim(
     queues: Collection[str] = (),
     without_tasks: Collection[str] = (),
     with_suspects: bool = True,
+    beyond: Mapping[int, int] = MappingProxyType({}),
 ) -> list[ClaimedJob]:
-    """Take up to `limit` ready jobs, the most urgent first. No queues: all of them."""
+    """Take up to `limit` ready jobs, the most urgent first. No queues: all of them.
+
+    `beyond`: by priority, the id from which to look (`worker.marks`).
+    """
     connection = connections[using]
     return dialect_of(connection).claim(
         connection,
@@ -96,6 +101,7 @@ def claim(
         queues=queues,
         without_tasks=without_tasks,
         interrupted_below=None if with_suspects else _SUSPECT_FROM,
+        beyond=beyond,
     )
 
 

@@ -44,6 +44,7 @@ class ClaimedJob(NamedTuple):
     retry_before: datetime | None
     schedule_id: int | None
     interruptions: int
+    priority: int
     record: tuple[Any, ...]
     """What history keeps unchanged, as the database gave it; empty where the database moves it by itself."""
 

@@ -1,7 +1,7 @@
 """Examines a PostgreSQL server: what holds back vacuum, and whether our tables are vacuumed.
 
-The live table is changed by each job. While an old snapshot is open, dead rows pile up in it and every claim
-reads over them.
+The live table is changed by each job. While an old snapshot is open, dead rows pile up in it, and
+whoever looks everywhere reads over them.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ def job(*args: Any, **given: Any) -> ClaimedJob:
         "retry_before": None,
         "schedule_id": None,
         "interruptions": 0,
+        "priority": 0,
         "record": (),
     }
     return ClaimedJob(**{**values, **given})

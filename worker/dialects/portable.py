@@ -5,7 +5,7 @@ Instants go in through `to_database` and come out through `instant`; the clock i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -42,6 +42,8 @@ class Dialect:
     """Whether processes can be told of new work, instead of asking for it."""
     most_inserted = 1000
     """Jobs in one statement."""
+    keeps_places = False
+    """Whether a claim walks past jobs that are gone, as long as a transaction may still see them (`worker.marks`)."""
     many = ManyRows()
 
     def instant(self, value: Any) -> datetime:
@@ -104,8 +106,12 @@ class Dialect:
         queues: Collection[str],
         without_tasks: Collection[str],
         interrupted_below: int | None,
+        beyond: Mapping[int, int],
     ) -> list[ClaimedJob]:
-        """Take up to `limit` ready jobs, the most urgent first."""
+        """Take up to `limit` ready jobs, the most urgent first.
+
+        Where places are kept: of a priority that is in `beyond` those from that id on.
+        """
         where, params = self.ready_filter(queues, without_tasks)
         if interrupted_below is not None:
             where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
@@ -177,6 +183,7 @@ class Dialect:
             retry_before,
             schedule_id,
             interruptions,
+            priority,
             *record,
         ) = row
         return ClaimedJob(
@@ -192,6 +199,7 @@ class Dialect:
             None if retry_before is None else self.instant(retry_before),
             schedule_id,
             interruptions,
+            priority,
             tuple(record),
         )
 
@@ -252,6 +260,7 @@ CLAIMED = (
     "retry_before",
     "schedule_id",
     "interruptions",
+    "priority",
 )
 _CLAIMED = ", ".join((*CLAIMED, *RECORD))
 

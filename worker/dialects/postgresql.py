@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ class PostgreSQL(Dialect):
     skip_locked = "FOR UPDATE SKIP LOCKED"
     notifies = True
     most_inserted = 10_000
+    keeps_places = True
     many = ManyRowsByArrays()
 
     def instant(self, value: datetime) -> datetime:
@@ -62,6 +63,7 @@ class PostgreSQL(Dialect):
         queues: Collection[str],
         without_tasks: Collection[str],
         interrupted_below: int | None,
+        beyond: Mapping[int, int],
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
         conditions = ["state = 'ready'"]
@@ -78,16 +80,23 @@ class PostgreSQL(Dialect):
         if interrupted_below is not None:
             conditions.append("interruptions < %s")
             params.append(interrupted_below)
+        ready = f"SELECT id FROM {jobs} WHERE {' AND '.join(conditions)}"
+        first = "ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED"
+        at_a_mark = f"{ready} AND priority = marked.priority AND id >= marked.mark {first}"
+        between_marks = f"{ready} AND priority < marked.priority AND priority > marked.next {first}"
         with connection.cursor() as cursor:
+            # Part by part, as long as jobs are wanted.
             cursor.execute(
-                f"WITH ready AS (SELECT id FROM {jobs} WHERE {' AND '.join(conditions)} "
-                f"ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED) "
+                f"WITH ready AS (SELECT part.id "
+                f"FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS marked(priority, mark, next), "
+                f"LATERAL (SELECT id FROM ({at_a_mark}) AS beyond "
+                f"UNION ALL SELECT id FROM ({between_marks}) AS rest) AS part LIMIT %s) "
                 f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
-                f"FROM ready WHERE job.id = ready.id RETURNING job.priority, {_CLAIMED}",
-                [*params, limit, token, worker_id],
+                f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
+                [*_parts(beyond), *params, limit, *params, limit, limit, token, worker_id],
             )
-            rows = sorted(cursor.fetchall(), key=lambda row: (-row[0], row[1]))
-        return [self.claimed(row[1:], token) for row in rows]
+            claimed = [self.claimed(row, token) for row in cursor.fetchall()]
+        return sorted(claimed, key=lambda job: (-job.priority, job.id))
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
         source, params = as_table(
@@ -118,6 +127,15 @@ class PostgreSQL(Dialect):
             )
             return set(cursor.fetchall())
 
+
+def _parts(beyond: Mapping[int, int]) -> tuple[list[int], list[int], list[int]]:
+    """All priorities from the largest on: the marked ones, their marks, and how far down others lie between them."""
+    priorities = [_ABOVE_ALL, *sorted(beyond, reverse=True)]
+    return priorities, [beyond.get(priority, 0) for priority in priorities], [*priorities[1:], _BELOW_ALL]
+
+
+_ABOVE_ALL, _BELOW_ALL = 2**15, -(2**15) - 1
+"""Around what the column can hold."""
 
 _INSERTED = {
     "task": "text",
