@@ -48,7 +48,7 @@ def _open(alias: str, own_alias: str) -> Any:
     settings["OPTIONS"].update(_OPTIONS.get(connections[alias].vendor, {}))
     backend = load_backend(settings["ENGINE"]).DatabaseWrapper
     wrapper = type("PrivateConnection", (_OneSession, backend), {})(settings, own_alias)
-    wrapper.connect()
+    wrapper.ensure_connection()  # where there is no server, it raises Django's errors, not the driver's
     if wrapper.vendor == "postgresql":
         _prepare_postgresql(wrapper)
     return wrapper

@@ -99,6 +99,9 @@ def _enqueued() -> Counter[tuple[int | None, datetime | None, int | None]]:
 
 
 def _runs_allowed(job: Job | FinishedJob) -> tuple[int, int]:
-    """One run for each attempt that is recorded, and one more for each that its worker did not live to record."""
+    """One run for each attempt that is recorded, and one more for each that its worker did not live to record.
+
+    An attempt that failed may have failed before it left its trace.
+    """
     begun = int(job.state == JobState.RUNNING)
-    return job.attempts, job.attempts + job.interruptions + begun
+    return job.attempts - len(job.error_list), job.attempts + job.interruptions + begun

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.chaos import scale
 from tests.chaos.calls import calls_of
+from tests.databases import VARIABLE, url_of_this_run
 from tests.processes import Process, StartProcess, eventually
 from worker.models import Job, WorkerProcess
 
@@ -26,6 +27,8 @@ class Crew:
         """`settings.SCHEDULES` of the processes that are started from now on."""
         self.scheduler: dict[str, Any] = {}
         """`settings.SCHEDULER`, likewise."""
+        self.url = url_of_this_run()
+        """The database of the processes, or the way to it."""
         self.calls: list[str] = []
         """The labels of the calls that the clients make and commit."""
 
@@ -33,6 +36,7 @@ class Crew:
         return self._start(
             *arguments,
             environment={
+                VARIABLE: self.url,
                 "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
                 "CARILLON_CHAOS_SCHEDULES": json.dumps(self.schedules),
                 "CARILLON_CHAOS_SCHEDULER": json.dumps(self.scheduler),

@@ -5,6 +5,8 @@ CARILLON_CHAOS_SECONDS=12 make chaos        a taste of it
 
 import os
 
+import pytest
+
 SECONDS = float(os.environ.get("CARILLON_CHAOS_SECONDS", "60"))
 CLIENTS = 4
 CALLS = round(5_000 * SECONDS / 60) // CLIENTS
@@ -13,5 +15,6 @@ KILLS = max(1, round(SECONDS / 12))
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 SCHEDULES = 100
+at_length = pytest.mark.skipif(SECONDS < 30, reason="too long for a taste")
 DEADLY = ["SIGSEGV", "SIGKILL", "exit"][:KILLS]
 """Ways in which tasks end their process."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, connections, transaction
 from pytest_django import Settings
 
 from tests.app.models import Effect
@@ -105,6 +106,22 @@ def test_a_worker_that_loses_the_database_while_it_begins_begins_again(
 
     eventually(lambda: state_of(job.pk) == "succeeded")
     assert failures == [name]
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_a_worker_that_finds_no_server_waits_for_it(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while the server is restarted."""
+    job = leave_trace("one")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        nobody = str(door.getsockname()[1])
+    with monkeypatch.context() as meanwhile, heard(signals.database_lost) as lost:
+        meanwhile.setitem(connection.settings_dict, "PORT", nobody)
+        meanwhile.setitem(connections.settings[ALIAS], "PORT", nobody)
+        hand = crew.start()
+        eventually(lambda: len(lost) >= 2)
+
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    assert hand.works
 
 
 def test_a_claim_whose_answer_was_lost_is_given_back_when_the_worker_is_there_again(
