@@ -7,7 +7,6 @@ says, would be refused for ever: a failure that says so is recorded in its place
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
@@ -64,7 +63,7 @@ class Outbox:
         _tell(ended, recorded)
 
     def _record_refused(self, using: str, ended: Ended, error: Exception) -> None:
-        failure = replace(ended, outcome=Failed(_refusal(ended, error)))
+        failure = ended._replace(outcome=Failed(_refusal(ended, error)))
         try:
             recorded = queue.ack(using, [failure], self.worker)
         except REFUSALS:  # it is not for what the outcome says: the job stays as it is, where it can be seen

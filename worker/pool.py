@@ -40,7 +40,11 @@ class Pool(Protocol):
 
 
 class ThreadPool:
-    """Slots that are threads. A job reaches one through a `SimpleQueue`, which costs a few microseconds."""
+    """Slots that are threads. What waits lies in a deque, from which a slot takes job after job until it is empty.
+
+    Only a slot that found it empty has to be called, through a `SimpleQueue`: that costs a few microseconds, for which
+    a small job would have been done.
+    """
 
     def __init__(
         self, slots: int, now: Callable[[], datetime], on_ended: Callable[[], None], atomic_runs: AtomicRuns
@@ -49,7 +53,9 @@ class ThreadPool:
         self._now = now
         self._on_ended = on_ended
         self._atomic_runs = atomic_runs
-        self._inbox: SimpleQueue[ClaimedJob | None] = SimpleQueue()
+        self._inbox: deque[ClaimedJob] = deque()
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        self._closed = False
         self._outbox: deque[Ended] = deque()
         self._low_water = 0
         self._held: dict[tuple[int, int], ClaimedJob] = {}
@@ -57,10 +63,10 @@ class ThreadPool:
             Thread(target=self._slot, name=f"carillon-slot-{number}", daemon=True).start()
 
     def submit(self, jobs: Sequence[ClaimedJob]) -> None:
-        self._low_water = (self._inbox.qsize() + len(jobs)) // 2  # time to record and fetch, before the slots run dry
-        for job in jobs:
-            self._held[job.hold] = job
-            self._inbox.put(job)
+        self._held.update((job.hold, job) for job in jobs)
+        self._low_water = (len(self._inbox) + len(jobs)) // 2  # time to record and fetch, before the slots run dry
+        self._inbox.extend(jobs)
+        self._call(len(jobs))
 
     def ended(self) -> list[Ended]:
         ended = [self._outbox.popleft() for _ in range(len(self._outbox))]
@@ -69,42 +75,50 @@ class ThreadPool:
         return ended
 
     def withdraw(self) -> list[ClaimedJob]:
-        withdrawn: list[ClaimedJob] = []
-        while True:
-            try:
-                job = self._inbox.get_nowait()
-            except Empty:
-                return withdrawn
-            if job is not None:
-                del self._held[job.hold]
-                withdrawn.append(job)
+        withdrawn = list(iter(self._next, None))
+        for job in withdrawn:
+            del self._held[job.hold]
+        return withdrawn
 
     def held(self) -> list[ClaimedJob]:
         return list(self._held.values())
 
     def close(self) -> None:
-        for _ in range(self.slots):
-            self._inbox.put(None)
+        self._closed = True
+        self._call(self.slots)
+
+    def _call(self, slots: int) -> None:
+        """See to it that so many slots look for jobs. One that was called for nothing waits for the next call."""
+        for _ in range(min(slots, self.slots - self._calls.qsize())):
+            self._calls.put(None)
 
     def _slot(self) -> None:
         own = SlotConnections()
         try:
-            while (job := self._next(own)) is not None:
-                started_at = self._now()
-                signals.tell_started(job, started_at)
-                self._outbox.append(self._run(job, started_at))
-                if self._inbox.qsize() in (0, self._low_water):
-                    self._on_ended()
-                own.after_job()
+            while not self._closed:
+                self._wait_for_call(own)
+                while job := self._next():
+                    started_at = self._now()
+                    signals.tell_started(job, started_at)
+                    self._outbox.append(self._run(job, started_at))
+                    if len(self._inbox) in (0, self._low_water):
+                        self._on_ended()
+                    own.after_job()
         finally:
             own.close()
 
-    def _next(self, own: SlotConnections) -> ClaimedJob | None:
+    def _wait_for_call(self, own: SlotConnections) -> None:
         if own.in_use:
             with suppress(Empty):
-                return self._inbox.get(timeout=BREAK)
+                return self._calls.get(timeout=BREAK)
             own.give_up()
-        return self._inbox.get()
+        return self._calls.get()
+
+    def _next(self) -> ClaimedJob | None:
+        try:
+            return self._inbox.popleft()
+        except IndexError:
+            return None
 
     def _run(self, job: ClaimedJob, started_at: datetime) -> Ended:
         try:

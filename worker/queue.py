@@ -17,11 +17,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -42,8 +41,7 @@ MOST_CHARACTERS = 4 * 2**20
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A run that is over: the job, what came of it, and from when to when, by the database's clock."""
 
     job: ClaimedJob

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,8 +53,7 @@ class ClaimedJob(NamedTuple):
         return self.id, self.claim
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """How a job ended, to be written under its fence."""
 
     job: ClaimedJob
@@ -67,8 +65,7 @@ class Finish:
     finished_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PutBack:
+class PutBack(NamedTuple):
     """A job that runs again after `delay` seconds, to be written under its fence."""
 
     job: ClaimedJob

@@ -105,7 +105,7 @@ class PostgreSQL(Dialect):
                 (
                     end.job.id,
                     end.job.claim,
-                    str(end.state),
+                    end.state.value,
                     end.attempts,
                     end.errors,
                     end.reason,
