@@ -111,11 +111,11 @@ def is_suspect(job: ClaimedJob) -> bool:
 def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
     """Record what came of jobs, each under its fence. Returns those that were recorded; the others were lost.
 
-    In the caller's transaction if there is one, else in its own.
+    In the caller's transaction if there is one, else in its own; one statement needs none.
     """
     finishes = [finish for each in ended if (finish := _finish(each))]
     put_backs = [put_back for each in ended if (put_back := _put_back(each))]
-    with transaction.atomic(using=using, savepoint=False):
+    with nullcontext() if _by_one_statement(using, ended) else transaction.atomic(using=using, savepoint=False):
         kept = _record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
         recorded = [each for each in ended if each.job.hold in kept]
@@ -229,6 +229,12 @@ def prune(using: str, before: datetime) -> int:
 
 
 # Into history, or back
+
+
+def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
+    """Whether all go into history, and nobody else writes when they do."""
+    one_statement = dialect_of(connections[using]).finishes_by_one_statement
+    return one_statement and not any(isinstance(each.outcome, (Missed, Retry, Snoozed)) for each in ended)
 
 
 def _record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:

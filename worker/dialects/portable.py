@@ -44,6 +44,8 @@ class Dialect:
     """Jobs in one statement."""
     keeps_places = False
     """Whether a claim walks past jobs that are gone, as long as a transaction may still see them (`worker.marks`)."""
+    finishes_by_one_statement = False
+    """Whether recording what ended needs no transaction around it."""
     many = ManyRows()
 
     def instant(self, value: Any) -> datetime:
@@ -206,7 +208,10 @@ class Dialect:
     # ack
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
-        """Move the jobs that are still held into history. Returns their holds. Call it in a transaction."""
+        """Move the jobs that are still held into history. Returns their holds.
+
+        Call it in a transaction, unless it is one statement.
+        """
         with connection.cursor() as cursor:
             held = self._held(connection, cursor, [end.job for end in ends])
             kept = [end for end in ends if end.job.hold in held]

@@ -22,6 +22,7 @@ class PostgreSQL(Dialect):
     notifies = True
     most_inserted = 10_000
     keeps_places = True
+    finishes_by_one_statement = True
     many = ManyRowsByArrays()
 
     def instant(self, value: datetime) -> datetime:
