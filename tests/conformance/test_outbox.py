@@ -57,6 +57,7 @@ def test_what_is_refused_whatever_it_says_is_told_once_and_leaves_the_job_in_sig
     assert list(Job.objects.values_list("pk", "state")) == [(held.pk, "running")]
 
 
+@pytest.mark.own_session
 def test_what_a_lost_database_did_not_take_waits_for_the_next_session() -> None:
     outbox, ids = outbox_with(Succeeded(), Retry(error(), NEVER), Succeeded())
 
