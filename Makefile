@@ -37,7 +37,7 @@ Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or
 Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3
 endef
 
-.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos clean
+.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos soak clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -79,6 +79,9 @@ check-atomic: $(installed) ## Cut the sessions of atomic jobs at every step, at 
 
 chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost or done twice
 	@$(python) -m tests.run --install-drivers tests/chaos $(ARGS)
+
+soak: $(installed) ## Everything for an hour, with processes killed at random (SECONDS=3600)
+	@CARILLON_SOAK_SECONDS=$(or $(SECONDS),3600) $(python) -m tests.run --install-drivers tests/chaos/test_soak.py $(ARGS)
 
 clean: ## Remove what the targets above have made
 	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

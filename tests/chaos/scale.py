@@ -16,5 +16,7 @@ ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
 SCHEDULES = 100
 at_length = pytest.mark.skipif(SECONDS < 30, reason="too long for a taste")
+ROUNDS = 20 if SECONDS >= 30 else KILLS
+"""How often a figure is taken."""
 DEADLY = ["SIGSEGV", "SIGKILL", "exit"][:KILLS]
 """Ways in which tasks end their process."""
