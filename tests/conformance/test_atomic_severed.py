@@ -103,4 +103,4 @@ def test_whenever_its_session_is_cut_an_atomic_job_takes_effect_exactly_once(cre
     attempts = dict(FinishedJob.objects.filter(state="succeeded", interruptions=0).values_list("pk", "attempts"))
     assert sorted(attempts) == jobs
     undone = [id for number, id in enumerate(jobs) if number % STEPS != AFTER_COMMIT]
-    assert {attempts[id] for id in undone} == {2}
+    assert all(attempts[id] > 1 for id in undone)
