@@ -9,14 +9,16 @@ from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
-from django.db.models import Index, Model, Q
+from django.db.models import F, Index, Model, Q
+from django.db.models.expressions import CombinedExpression
 
 
 class StateIndex(Index):
     """`StateIndex(state="ready", fields=["queue", "id"])` serves queries that ask for that state.
 
     PostgreSQL and SQLite index only those rows. MySQL has no partial indexes, so there the state becomes
-    the first column.
+    the first column. On PostgreSQL a falling column is indexed by its negative, so that the beginning of a stretch can
+    be named: `(priority * -1, id) >= (…)`.
     """
 
     def __init__(self, *, state: str, **kwargs: Any) -> None:
@@ -31,7 +33,9 @@ class StateIndex(Index):
         self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **kwargs: Any
     ) -> Statement:
         name = self.name
-        if schema_editor.connection.features.supports_partial_indexes:
+        if schema_editor.connection.vendor == "postgresql":
+            plain = Index(*map(_rising, self.fields), name=name, condition=Q(state=self.state))
+        elif schema_editor.connection.features.supports_partial_indexes:
             plain = Index(fields=self.fields, name=name, condition=Q(state=self.state))
         else:
             plain = Index(fields=["state", *self.fields], name=name)
@@ -51,3 +55,7 @@ class GivenIndex(Index):
         given = Q(**{f"{self.fields[0]}__isnull": False}) if partial else None
         plain = Index(fields=self.fields, name=self.name, condition=given)
         return plain.create_sql(model, schema_editor, using, **kwargs)
+
+
+def _rising(field: str) -> F | CombinedExpression:
+    return -F(field[1:]) if field.startswith("-") else F(field)

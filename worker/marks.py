@@ -4,7 +4,8 @@ A claimed job is no longer among the ready ones, yet PostgreSQL keeps its place 
 transaction may still see it, and a claim walks past all such places before it finds work. So at each priority a claim
 begins where the one before it ended. What became ready behind these marks (a retry, a delayed job, what a slow
 transaction enqueued) is found by claims that look everywhere. They take a tenth of the time at most: where they are
-cheap nothing waits for them, and where they are not, a job behind a mark waits up to ten times as long as one takes.
+cheap nothing waits for them, and where they are not, a job behind a mark waits up to ten times as long as one takes,
+and five seconds at the most.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SHARE = 0.1
 """Of the time, for claims that look everywhere."""
 MARGIN = 1000
 """Ids before a mark that are looked at all the same: others that enqueue commit a little later."""
+LONGEST = 5.0
+"""Seconds that nothing is looked at everywhere, whatever that cost: it may have been the server that stood still."""
 MOST = 8
 """Marks that are kept. Each costs a claim two more descents into the index."""
 
@@ -45,7 +48,7 @@ class Marks:
         jobs = claim({} if everywhere else self._ids)
         if everywhere and self._needed:
             ended = time.monotonic()
-            self._everywhere_at = ended + (ended - began) / SHARE
+            self._everywhere_at = ended + min(LONGEST, (ended - began) / SHARE)
             self._forget_below(jobs, limit)
         self._passed_over = not everywhere
         self._move(jobs)

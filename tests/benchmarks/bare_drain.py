@@ -16,7 +16,7 @@ COLUMNS = (
     "schedule_id, scheduled_for, retry_of"
 )
 CLAIM = (
-    "WITH ready AS (SELECT id FROM worker_job WHERE state = 'ready' ORDER BY priority DESC, id LIMIT %s "
+    "WITH ready AS (SELECT id FROM worker_job WHERE state = 'ready' ORDER BY priority * -1, id LIMIT %s "
     "FOR UPDATE SKIP LOCKED) UPDATE worker_job AS job SET state = 'running', claim = %s, worker_id = 1, "
     "claimed_at = statement_timestamp() FROM ready WHERE job.id = ready.id RETURNING job.id, job.arguments"
 )

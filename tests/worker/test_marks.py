@@ -27,13 +27,17 @@ class Clock:
         return self.now
 
 
+COST = 0.25
+
+
 class Queue:
-    """Ready jobs as (-priority, id). Looking everywhere costs a second, beyond marks nothing."""
+    """Ready jobs as (-priority, id). Looking everywhere costs a quarter of a second, beyond marks nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.ready: list[tuple[int, int]] = []
         self.looked_everywhere = 0
+        self.cost = COST
 
     def add(self, id: int, priority: int = 0) -> None:
         insort(self.ready, (-priority, id))
@@ -44,7 +48,7 @@ class Queue:
         def ask(beyond: Mapping[int, int]) -> list[ClaimedJob]:
             if not beyond:
                 self.looked_everywhere += 1
-                self.clock.now += 1.0
+                self.clock.now += self.cost
             found = [place for place in self.ready if place[1] >= beyond.get(-place[0], 0)][:limit]
             self.ready = [place for place in self.ready if place not in found]
             return [
@@ -78,7 +82,21 @@ def test_looking_everywhere_takes_a_tenth_of_the_time_at_most(queue: Queue, cloc
         queue.claim(by)
         clock.now += 0.5
 
-    assert queue.looked_everywhere == pytest.approx(0.1 * (clock.now - 100.0), abs=1)
+    assert queue.looked_everywhere * COST == pytest.approx(0.1 * (clock.now - 100.0), abs=1)
+
+
+@pytest.mark.parametrize("cost", [1.0, 60.0])
+def test_however_long_it_takes_everything_is_looked_at_again_after_five_seconds(
+    queue: Queue, clock: Clock, cost: float
+) -> None:
+    by = Marks(needed=True)
+    queue.cost = cost
+    queue.add(5000)
+    assert queue.claim(by)
+
+    assert not queue.claim(by)
+
+    assert by.rest_due_at == clock.now + 5.0
 
 
 def test_what_became_ready_behind_a_mark_is_found_when_everything_is_looked_at(queue: Queue, clock: Clock) -> None:
@@ -88,7 +106,7 @@ def test_what_became_ready_behind_a_mark_is_found_when_everything_is_looked_at(q
     queue.add(7)
 
     assert queue.claim(by) == []
-    assert by.rest_due_at == clock.now + 10.0
+    assert by.rest_due_at == clock.now + 10 * COST
     clock.now = by.rest_due_at
     assert queue.claim(by) == [(0, 7)]
 

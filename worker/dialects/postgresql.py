@@ -81,20 +81,17 @@ class PostgreSQL(Dialect):
         if interrupted_below is not None:
             conditions.append("interruptions < %s")
             params.append(interrupted_below)
-        ready = f"SELECT id FROM {jobs} WHERE {' AND '.join(conditions)}"
-        first = "ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED"
-        at_a_mark = f"{ready} AND priority = marked.priority AND id >= marked.mark {first}"
-        between_marks = f"{ready} AND priority < marked.priority AND priority > marked.next {first}"
         with connection.cursor() as cursor:
-            # Part by part, as long as jobs are wanted.
+            # Stretch by stretch, as long as jobs are wanted.
             cursor.execute(
-                f"WITH ready AS (SELECT part.id "
-                f"FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS marked(priority, mark, next), "
-                f"LATERAL (SELECT id FROM ({at_a_mark}) AS beyond "
-                f"UNION ALL SELECT id FROM ({between_marks}) AS rest) AS part LIMIT %s) "
+                f"WITH ready AS (SELECT found.id "
+                f"FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS stretch(urgency, mark, until), "
+                f"LATERAL (SELECT id FROM {jobs} WHERE {' AND '.join(conditions)} "
+                f"AND ({_URGENCY}, id) >= (stretch.urgency, stretch.mark) AND {_URGENCY} < stretch.until "
+                f"ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED) AS found LIMIT %s) "
                 f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
                 f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*_parts(beyond), *params, limit, *params, limit, limit, token, worker_id],
+                [*_stretches(beyond), *params, limit, limit, token, worker_id],
             )
             claimed = [self.claimed(row, token) for row in cursor.fetchall()]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
@@ -129,14 +126,17 @@ class PostgreSQL(Dialect):
             return set(cursor.fetchall())
 
 
-def _parts(beyond: Mapping[int, int]) -> tuple[list[int], list[int], list[int]]:
-    """All priorities from the largest on: the marked ones, their marks, and how far down others lie between them."""
-    priorities = [_ABOVE_ALL, *sorted(beyond, reverse=True)]
-    return priorities, [beyond.get(priority, 0) for priority in priorities], [*priorities[1:], _BELOW_ALL]
+def _stretches(beyond: Mapping[int, int]) -> tuple[list[int], list[int], list[int]]:
+    """The index, cut at each priority that is marked: where a stretch begins, by urgency and id, and where it ends."""
+    begins = [(_FIRST, 0), *sorted((-priority, mark) for priority, mark in beyond.items())]
+    urgencies = [urgency for urgency, _ in begins]
+    return urgencies, [mark for _, mark in begins], [*urgencies[1:], _LAST]
 
 
-_ABOVE_ALL, _BELOW_ALL = 2**15, -(2**15) - 1
-"""Around what the column can hold."""
+_URGENCY = "priority * -1"
+"""What is most urgent comes first along the index (`StateIndex`); the primary key has no such order to offer."""
+_FIRST, _LAST = -(2**15), 2**15 + 1
+"""Around what it can be."""
 
 _INSERTED = {
     "task": "text",
