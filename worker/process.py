@@ -126,9 +126,13 @@ class Worker:
         self._give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
-        elif self.until_idle and not self.pool.held() and self.marks.rest_due_at == math.inf:
+        elif self.until_idle and self._is_idle(due):
             self.stop()
         return self._sleep(due)
+
+    def _is_idle(self, due: datetime | None) -> bool:
+        nothing_is_due = due is None or due > self.clock.now()
+        return nothing_is_due and not self.pool.held() and self.marks.rest_due_at == math.inf
 
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()

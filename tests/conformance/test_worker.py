@@ -28,7 +28,7 @@ from tests.processes import eventually
 from worker import pool, process, signals, slot_connections, tasks
 from worker.arguments import decode
 from worker.clock import database_now
-from worker.models import FinishedJob, Job, WorkerProcess
+from worker.models import FinishedJob, Job, JobState, WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -113,6 +113,20 @@ def test_until_idle_does_what_became_due_before_it_began(crew: Crew) -> None:
     crew.work_until_idle()
 
     assert traces() == {"late": 1}
+
+
+def test_until_idle_does_its_share_of_a_flood_that_begins_with_others(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.chores.FIRST_OF_MANY", 2)
+    now = database_now(ALIAS)
+    for age in (9, 8, 7):
+        enqueue(state=JobState.SCHEDULED, run_at=now - timedelta(seconds=age), queue="other")
+    enqueue("mine", task="tests.app.tasks.leave_trace", state=JobState.SCHEDULED, run_at=now, queue="mail")
+
+    crew.work_until_idle(queues=["mail"])
+
+    assert traces() == {"mine": 1}
 
 
 def test_until_idle_waits_for_what_runs_and_does_what_comes_of_it(crew: Crew) -> None:

@@ -107,6 +107,15 @@ def test_a_pool_runs_as_many_jobs_at_once_as_it_has_slots(bench: MakeBench) -> N
     assert len(it.finish(4)) == 4
 
 
+def test_jobs_that_are_handed_in_one_by_one_run_at_once_too(bench: MakeBench) -> None:
+    it = bench(3)
+
+    for _ in range(3):
+        it.begin([job()], running=1)
+
+    assert len(it.finish(3)) == 3
+
+
 def test_only_jobs_that_no_slot_has_begun_are_taken_back(bench: MakeBench) -> None:
     it, jobs = bench(2), [job() for _ in range(5)]
 
