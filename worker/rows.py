@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from worker.models import FinishedState, JobState
 
@@ -44,8 +44,6 @@ class ClaimedJob(NamedTuple):
     schedule_id: int | None
     interruptions: int
     priority: int
-    record: tuple[Any, ...]
-    """What history keeps unchanged, as the database gave it; empty where the database moves it by itself."""
 
     @property
     def hold(self) -> tuple[int, int]:

@@ -45,7 +45,6 @@ def job(*args: Any, **given: Any) -> ClaimedJob:
         "schedule_id": None,
         "interruptions": 0,
         "priority": 0,
-        "record": (),
     }
     return ClaimedJob(**{**values, **given})
 

@@ -16,6 +16,7 @@ class MySQL(Dialect):
     later = "UTC_TIMESTAMP(6) + INTERVAL (%s * 1000000) MICROSECOND"
     row_lock = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
+    join_in_order = "STRAIGHT_JOIN"
 
     def instant(self, value: datetime) -> datetime:
         return value.replace(tzinfo=UTC)
@@ -30,6 +31,9 @@ class MySQL(Dialect):
         if without_tasks:
             conditions.append(f"{_bytes_of('task')} NOT IN {in_list(without_tasks)}")
         return " AND ".join(conditions), params
+
+    def row_constructor(self, cursor: CursorWrapper) -> str:
+        return "" if cursor.db.mysql_is_mariadb else "ROW"
 
     def execute_insert(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> list[int]:
         """MariaDB returns the ids. MySQL reports the first; the others follow in the steps that the server counts in.

@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from worker.dialects.many import ManyRows
+from worker.dialects.many import ROWS, ManyRows
 from worker.models import FinishedJob, Job
 from worker.rows import ClaimedJob, Finish, NewJob
 
@@ -38,6 +38,8 @@ class Dialect:
     """SQL: lock the rows of a SELECT until the transaction ends."""
     skip_locked: str
     """SQL: the same, passing over rows that others hold."""
+    join_in_order = "CROSS JOIN"
+    """SQL: JOIN that looks up the right table for each row of the left."""
     notifies = False
     """Whether processes can be told of new work, instead of asking for it."""
     most_inserted = 1000
@@ -186,7 +188,6 @@ class Dialect:
             schedule_id,
             interruptions,
             priority,
-            *record,
         ) = row
         return ClaimedJob(
             id,
@@ -202,7 +203,6 @@ class Dialect:
             schedule_id,
             interruptions,
             priority,
-            tuple(record),
         )
 
     # ack
@@ -215,15 +215,8 @@ class Dialect:
         with connection.cursor() as cursor:
             held = self._held(connection, cursor, [end.job for end in ends])
             kept = [end for end in ends if end.job.hold in held]
-            if kept:
-                columns = (*RECORD, *FINISH)
-                cursor.executemany(
-                    f"INSERT INTO {table(connection, FinishedJob)} ({', '.join(columns)}) "
-                    f"VALUES ({', '.join(['%s'] * len(columns))})",
-                    [self._finish_params(connection, end, worker) for end in kept],
-                )
-                ids = [end.job.id for end in kept]
-                cursor.execute(f"DELETE FROM {table(connection, Job)} WHERE id IN {in_list(ids)}", ids)
+            for start in range(0, len(kept), ROWS):
+                self._move(connection, cursor, kept[start : start + ROWS], worker)
         return {end.job.hold for end in kept}
 
     def _held(
@@ -237,10 +230,34 @@ class Dialect:
         )
         return set(cursor.fetchall())
 
-    def _finish_params(self, connection: BaseDatabaseWrapper, end: Finish, worker: str) -> tuple[Any, ...]:
+    def _move(
+        self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, ends: Sequence[Finish], worker: str
+    ) -> None:
+        """The database copies what history keeps of a job; what its end has in common with the others is sent once."""
+        jobs, history = table(connection, Job), table(connection, FinishedJob)
+        rows = [(end.job.id, *self._ending(connection, end, worker)) for end in ends]
+        columns = dict(zip(("id", *FINISH), zip(*rows, strict=True), strict=True))
+        common = {name: values[0] for name, values in columns.items() if name != "id" and len(set(values)) == 1}
+        own = [name for name in columns if name not in common]
+        values = [value for row in zip(*(columns[name] for name in own), strict=True) for value in row]
+        row = f"{self.row_constructor(cursor)}({', '.join(['%s'] * len(own))})"
+        cursor.execute(
+            f"INSERT INTO {history} ({', '.join((*RECORD, *FINISH))}) "
+            f"WITH ended ({', '.join(own)}) AS (VALUES {', '.join([row] * len(ends))}) "
+            f"SELECT {', '.join(f'job.{column}' for column in RECORD)}, "
+            f"{', '.join('%s' if column in common else f'ended.{column}' for column in FINISH)} "
+            f"FROM ended {self.join_in_order} {jobs} AS job ON job.id = ended.id",
+            [*values, *common.values()],
+        )
+        cursor.execute(f"DELETE FROM {jobs} WHERE id IN {in_list(columns['id'])}", columns["id"])
+
+    def row_constructor(self, cursor: CursorWrapper) -> str:
+        """SQL before each row of VALUES."""
+        return ""
+
+    def _ending(self, connection: BaseDatabaseWrapper, end: Finish, worker: str) -> tuple[Any, ...]:
         return (
-            *end.job.record,
-            end.state,
+            str(end.state),
             end.attempts,
             end.errors,
             end.reason,
@@ -267,7 +284,7 @@ CLAIMED = (
     "interruptions",
     "priority",
 )
-_CLAIMED = ", ".join((*CLAIMED, *RECORD))
+_CLAIMED = ", ".join(CLAIMED)
 
 
 @lru_cache(maxsize=16)

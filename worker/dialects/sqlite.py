@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from worker.dialects.portable import Dialect
-from worker.rows import ClaimedJob
 
 
 class SQLite(Dialect):
@@ -21,7 +19,3 @@ class SQLite(Dialect):
         """A column comes parsed by Django's converter, an expression as text; both in UTC, without saying so."""
         naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return naive.replace(tzinfo=UTC)
-
-    def claimed(self, row: Sequence[Any], token: int) -> ClaimedJob:
-        job = super().claimed(row, token)
-        return job._replace(record=tuple(str(value) if isinstance(value, datetime) else value for value in job.record))
