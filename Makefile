@@ -81,7 +81,7 @@ chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost
 	@$(python) -m tests.run --install-drivers tests/chaos $(ARGS)
 
 soak: $(installed) ## Everything for an hour, with processes killed at random (SECONDS=3600)
-	@CARILLON_SOAK_SECONDS=$(or $(SECONDS),3600) $(python) -m tests.run --install-drivers tests/chaos/test_soak.py $(ARGS)
+	@CARILLON_SOAK_SECONDS=$(or $(SECONDS),3600) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/chaos/test_soak.py $(ARGS)
 
 clean: ## Remove what the targets above have made
 	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

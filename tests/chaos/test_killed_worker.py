@@ -18,6 +18,7 @@ from worker.queue import MOST_INTERRUPTIONS
 
 QUICK_RESCUE = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}
 MOST_SECONDS_TO_END_IDLE = 0.5
+MOST_TRIES = 10
 
 
 @pytest.fixture
@@ -95,7 +96,9 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_when_it_wakes(crew: Cr
 @pytest.mark.parametrize("options", [[], ["--leader"]], ids=["plain", "leader"])
 def test_an_idle_process_ends_within_half_a_second_of_sigterm(crew: Crew, options: list[str]) -> None:
     """The quickest counts: a machine that is busy with something else delays one or another."""
-    seconds = [_seconds_to_end(crew.worker(*options)) for _ in range(max(3, scale.ROUNDS))]
+    seconds = [_seconds_to_end(crew.worker(*options)) for _ in range(scale.ROUNDS)]
+    while min(seconds) >= MOST_SECONDS_TO_END_IDLE and len(seconds) < MOST_TRIES:
+        seconds.append(_seconds_to_end(crew.worker(*options)))
     figures.tell(f"SIGTERM → end, idle process_tasks {' '.join(options)}", seconds)
     assert min(seconds) < MOST_SECONDS_TO_END_IDLE, seconds
 
