@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -31,6 +31,8 @@ from worker.dialects import dialect_of
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
 from worker.rows import ClaimedJob, Finish, NewJob, PutBack
+
+Value = TypeVar("Value")
 
 BATCH = 1000
 MOST_PROMOTED = 5000
@@ -215,8 +217,8 @@ def cancel_of_schedule(schedule_id: int, reason: str, using: str) -> list[int]:
 
 def retry(finished: Collection[int], using: str) -> list[int]:
     """Enqueue finished jobs again, as new jobs that are linked to them. Returns the new ids."""
-    again = [_as_new(job) for job in FinishedJob.objects.using(using).filter(pk__in=finished).order_by("pk")]
-    return enqueue_many(again, using)
+    found = (FinishedJob.objects.using(using).filter(pk__in=some) for some in _slices(sorted(finished), BATCH))
+    return enqueue_many([_as_new(job) for some in found for job in some.order_by("pk")], using)
 
 
 def prune(using: str, before: datetime) -> int:
@@ -259,10 +261,12 @@ def _schedule_again(using: str, job: PutBack) -> bool:
 def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -> list[int]:
     """End jobs by hand: claim those that nobody holds, and finish them at once under that claim."""
     connection = connections[using]
-    taken = dialect_of(connection).take(connection, token=_new_token(), ids=list(jobs))
-    now = database_now(using)
-    ends = [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken]
-    return sorted(id for id, _ in _record(using, ends, worker=""))
+    ended: set[tuple[int, int]] = set()
+    for some in _slices(list(jobs), BATCH):
+        taken = dialect_of(connection).take(connection, token=_new_token(), ids=some)
+        now = database_now(using)
+        ended |= _record(using, [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken], "")
+    return sorted(id for id, _ in ended)
 
 
 def _finish(ended: Ended) -> Finish | None:
@@ -325,7 +329,12 @@ def _some(rows: QuerySet[Any]) -> list[int]:
 def _batches(jobs: Sequence[NewJob], most: int) -> Iterator[Sequence[NewJob]]:
     heaviest = max((len(job.arguments) for job in jobs), default=0)
     size = max(1, min(most, MOST_CHARACTERS // max(1, heaviest)))
-    return (jobs[start : start + size] for start in range(0, len(jobs), size))
+    return _slices(jobs, size)
+
+
+def _slices(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
+    """A statement takes only so many values."""
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _news(job: NewJob) -> str:

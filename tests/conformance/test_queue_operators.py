@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 
 import pytest
 from django.db import connection
@@ -73,6 +74,18 @@ def test_a_cancelled_retry_keeps_its_attempts_and_errors() -> None:
 
     row = FinishedJob.objects.get(pk=id)
     assert (row.attempts, [each["message"] for each in row.error_list]) == (1, ["first"])
+
+
+@pytest.mark.only_on("sqlite")
+def test_more_jobs_than_a_statement_takes_values_are_cancelled_and_retried() -> None:
+    most = 20_000  # SQLite itself allows 32,766
+    many = queue.enqueue_many([new(n) for n in range(most + 1)], ALIAS)
+    before = connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, most)
+    try:
+        assert queue.cancel(many, "not needed", ALIAS) == many
+        assert len(queue.retry(many, ALIAS)) == len(many)
+    finally:
+        connection.connection.setlimit(SQLITE_LIMIT_VARIABLE_NUMBER, before)
 
 
 def test_of_many_jobs_those_that_could_be_cancelled_are_named() -> None:
