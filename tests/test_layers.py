@@ -34,6 +34,7 @@ PURE = (
     "worker.echo",
     "worker.nearest",
     "worker.outcomes",
+    "worker.portions",
 )
 MODELS = ("schedules.models", "worker.models")
 BELOW_MODELS = (*PURE, "worker.indexes")

@@ -15,12 +15,12 @@ the alias of the connection it runs on.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -30,16 +30,13 @@ from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
+from worker.portions import portions
 from worker.rows import ClaimedJob, Finish, NewJob, PutBack
-
-Value = TypeVar("Value")
 
 BATCH = 1000
 MOST_PROMOTED = 5000
 """In one transaction: a tenth of a second, for which the leader is deaf."""
 MOST_INTERRUPTIONS = 3
-MOST_CHARACTERS = 4 * 2**20
-"""Of arguments in one statement. MariaDB takes no statement of more than 16 MiB, unless it is told to."""
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
 
 
@@ -69,7 +66,8 @@ def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:
     """Add all the jobs or none, in the caller's transaction if there is one. Returns their ids in order."""
     connection = connections[using]
     dialect = dialect_of(connection)
-    batches = list(_batches(jobs, dialect.most_inserted))
+    longest = max((len(job.arguments) for job in jobs), default=0)
+    batches = list(portions(jobs, dialect.most_inserted, longest))
     with transaction.atomic(using=using) if len(batches) > 1 else nullcontext():
         ids = [id for batch in batches for id in dialect.insert(connection, batch)]
         wakeup.announce(set(map(_news, jobs)), using)
@@ -217,7 +215,7 @@ def cancel_of_schedule(schedule_id: int, reason: str, using: str) -> list[int]:
 
 def retry(finished: Collection[int], using: str) -> list[int]:
     """Enqueue finished jobs again, as new jobs that are linked to them. Returns the new ids."""
-    found = (FinishedJob.objects.using(using).filter(pk__in=some) for some in _slices(sorted(finished), BATCH))
+    found = (FinishedJob.objects.using(using).filter(pk__in=some) for some in portions(sorted(finished), BATCH))
     return enqueue_many([_as_new(job) for some in found for job in some.order_by("pk")], using)
 
 
@@ -262,7 +260,7 @@ def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -
     """End jobs by hand: claim those that nobody holds, and finish them at once under that claim."""
     connection = connections[using]
     ended: set[tuple[int, int]] = set()
-    for some in _slices(list(jobs), BATCH):
+    for some in portions(list(jobs), BATCH):
         taken = dialect_of(connection).take(connection, token=_new_token(), ids=some)
         now = database_now(using)
         ended |= _record(using, [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken], "")
@@ -324,17 +322,6 @@ def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
 
 def _some(rows: QuerySet[Any]) -> list[int]:
     return list(rows.values_list("pk", flat=True)[:BATCH])
-
-
-def _batches(jobs: Sequence[NewJob], most: int) -> Iterator[Sequence[NewJob]]:
-    heaviest = max((len(job.arguments) for job in jobs), default=0)
-    size = max(1, min(most, MOST_CHARACTERS // max(1, heaviest)))
-    return _slices(jobs, size)
-
-
-def _slices(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
-    """A statement takes only so many values."""
-    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def _news(job: NewJob) -> str:

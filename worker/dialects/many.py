@@ -11,6 +11,8 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from worker.portions import portions
+
 ROWS = 500
 """In one statement, where each value is a parameter."""
 
@@ -26,8 +28,7 @@ class ManyRows:
         row = f"({', '.join(['%s'] * len(columns))})"
         values = _values(connection, model, columns, rows)
         with connection.cursor() as cursor:
-            for start in range(0, len(values), ROWS):
-                some = values[start : start + ROWS]
+            for some in portions(values, ROWS):
                 cursor.execute(
                     f"INSERT INTO {_table(connection, model)} ({', '.join(columns)}) "
                     f"VALUES {', '.join([row] * len(some))}",

@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.many import ROWS, ManyRows
 from worker.models import FinishedJob, Job
+from worker.portions import portions
 from worker.rows import ClaimedJob, Finish, NewJob
 
 CHANGES_ON_FINISH = ("attempts", "errors")
@@ -213,8 +214,9 @@ class Dialect:
         with connection.cursor() as cursor:
             held = self._held(connection, cursor, [end.job for end in ends])
             kept = [end for end in ends if end.job.hold in held]
-            for start in range(0, len(kept), ROWS):
-                self._move(connection, cursor, kept[start : start + ROWS], worker)
+            longest = max((len(end.errors) for end in kept), default=0)
+            for some in portions(kept, ROWS, longest):
+                self._move(connection, cursor, some, worker)
         return {end.job.hold for end in kept}
 
     def _held(
