@@ -71,6 +71,7 @@ def _under_load(crew: Crew) -> tuple[list[str], list[Process]]:
 
 def _assert_nothing_is_lost(labels: list[str], processes: list[Process]) -> None:
     leader, *workers = processes
+    eventually(FinishedJob.objects.filter(schedule_id__isnull=False).exists, within=SECONDS_TO_START)
     stop(leader)
     wait_until_drained()
     stop(*workers)
