@@ -23,7 +23,7 @@ MARGIN = 1000
 LONGEST = 5.0
 """Seconds that nothing is looked at everywhere, whatever that cost: it may have been the server that stood still."""
 MOST = 8
-"""Marks that are kept. Each costs a claim two more descents into the index."""
+"""Marks that are kept. Each costs a claim one more descent into the index."""
 
 Claim = Callable[[Mapping[int, int]], list[ClaimedJob]]
 """Given by priority the id to begin at, takes jobs, the most urgent first."""
