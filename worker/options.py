@@ -28,8 +28,8 @@ class Options:
     """IANA zone of cron expressions that name none. Default: settings.TIME_ZONE."""
     THREADS: int = 4
     """Slots of a worker process: how many jobs it runs at once."""
-    BATCH_SIZE: int = 500
-    """The most jobs that one claim takes, and that one process holds."""
+    BATCH_SIZE: int = 1000
+    """The most jobs that one process holds. A claim takes up to half of them."""
     GRACE: float = 30.0
     """Seconds that running jobs have to finish when a worker is asked to stop; then they are given back."""
     HEARTBEAT: float = 5.0

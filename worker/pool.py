@@ -101,7 +101,8 @@ class ThreadPool:
                     started_at = self._now()
                     signals.tell_started(job, started_at)
                     self._outbox.append(self._run(job, started_at))
-                    if len(self._inbox) in (0, self._low_water):
+                    if len(self._inbox) <= self._low_water:
+                        self._low_water = 0
                         self._on_ended()
                     own.after_job()
         finally:

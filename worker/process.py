@@ -24,16 +24,13 @@ from worker.dialects import dialect_of
 from worker.marks import Marks
 from worker.options import options
 from worker.outbox import Outbox
+from worker.pace import Pace
 from worker.pool import Pool, ThreadPool
 from worker.rows import ClaimedJob
 from worker.wakeup import Patience, longest_wait
 
 LONGEST_QUEUEING = 1.0
 """Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
-LOOKAHEAD = 0.1
-"""Seconds of work, at the present pace, that are claimed ahead of the slots."""
-
-
 GATHERING = 0.005
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
 
@@ -126,18 +123,20 @@ class Worker:
         self._give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
-        elif self.until_idle and self._is_idle(due):
-            self.stop()
+        elif not self.pool.held():
+            self.pace = Pace()
+            if self.until_idle and self._nothing_is_due(due):
+                self.stop()
         return self._sleep(due)
 
-    def _is_idle(self, due: datetime | None) -> bool:
-        nothing_is_due = due is None or due > self.clock.now()
-        return nothing_is_due and not self.pool.held() and self.marks.rest_due_at == math.inf
+    def _nothing_is_due(self, due: datetime | None) -> bool:
+        return (due is None or due > self.clock.now()) and self.marks.rest_due_at == math.inf
 
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
         pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
-        return max(0.0, min(pause, until_due, min(self.beat_at, self.marks.rest_due_at) - time.monotonic()))
+        look_at = self.marks.rest_due_at if self._room() > 0 else math.inf
+        return max(0.0, min(pause, until_due, min(self.beat_at, look_at) - time.monotonic()))
 
     # What a turn is made of
 
@@ -149,13 +148,26 @@ class Worker:
         return ended
 
     def _fetch(self, using: str) -> int:
-        """Claim as many jobs as the slots will soon be free for."""
-        room = self.pace.appetite(self.pool.slots, options().BATCH_SIZE) - len(self.pool.held())
-        if room <= 0:
-            return 0
+        """Claim as many jobs as the slots will soon be free for, half of the most at once.
+
+        So when there is much to do, the slots run one half while the other is recorded and replaced.
+        """
+        fetched = 0
+        while (room := self._room()) > 0:
+            limit = min(room, max(1, options().BATCH_SIZE // 2))
+            claimed = self._claim(using, limit)
+            fetched += claimed
+            if claimed < limit:
+                break
+        return fetched
+
+    def _room(self) -> int:
+        return self.pace.appetite(self.pool.slots, options().BATCH_SIZE) - len(self.pool.held())
+
+    def _claim(self, using: str, limit: int) -> int:
         holds_suspect = any(map(queue.is_suspect, self.pool.held()))
-        claim = partial(queue.claim, using, self._id, room, self.queues, self.unknown, with_suspects=not holds_suspect)
-        claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), room)
+        claim = partial(queue.claim, using, self._id, limit, self.queues, self.unknown, with_suspects=not holds_suspect)
+        claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), limit)
         known = [job for job in claimed if tasks.is_registered(job.task)]
         too_many = list(filter(queue.is_suspect, known))[1:]
         queue.release(using, too_many)  # before the one begins, which may end this process at once
@@ -229,22 +241,3 @@ class Worker:
     def _id(self) -> int:
         assert self.id is not None, "a worker that has not signed in claims nothing"
         return self.id
-
-
-class Pace:
-    """Jobs a second of late, and how many to hold because of it: few while they are slow, many while they fly."""
-
-    def __init__(self) -> None:
-        self.rate = 0.0
-        self.counted_at = time.monotonic()
-
-    def count(self, ended: int) -> None:
-        now = time.monotonic()
-        elapsed = max(now - self.counted_at, 1e-6)
-        self.counted_at = now
-        weight = 1 - math.exp(-elapsed / LOOKAHEAD)
-        self.rate += weight * (ended / elapsed - self.rate)
-
-    def appetite(self, slots: int, most: int) -> int:
-        """How many jobs to hold: one a slot, and what the slots will end within `LOOKAHEAD`."""
-        return max(slots, min(most, slots + int(self.rate * LOOKAHEAD)))

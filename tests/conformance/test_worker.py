@@ -25,7 +25,7 @@ from tests.app.tasks import (
 from tests.conformance.jobs import ALIAS, enqueue, rows, state_of
 from tests.conformance.workers import Crew, Session, heard, slots
 from tests.processes import eventually
-from worker import pool, process, signals, slot_connections, tasks
+from worker import pace, pool, process, signals, slot_connections, tasks
 from worker.arguments import decode
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
@@ -240,7 +240,7 @@ def test_an_unknown_task_is_told_once_however_many_jobs_it_has(crew: Crew) -> No
 
 
 def test_slow_jobs_do_not_hold_back_those_behind_them(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "LOOKAHEAD", 1.0)
+    monkeypatch.setattr(pace, "LOOKAHEAD", 1.0)
     monkeypatch.setattr(process, "LONGEST_QUEUEING", 0.1)
     enqueue_traces(100)  # so fast that the worker claims ahead
     slow = [hold("slow"), hold("slower")]
@@ -262,6 +262,16 @@ def test_a_worker_with_one_slow_job_asks_for_more_as_seldom_as_an_idle_one(crew:
     eventually(lambda: traces())
 
     eventually(lambda: hand.worker.patience.seconds == 0.3)
+
+
+def test_a_worker_whose_slots_are_taken_waits_for_one_although_jobs_may_lie_behind_its_marks(crew: Crew) -> None:
+    hold("slow")
+    hand = crew.start(threads=1)
+    eventually(lambda: traces())
+
+    hand.worker.marks._passed_over, hand.worker.marks._everywhere_at = True, 0.0  # a look is overdue
+
+    assert hand.worker._sleep(None) > 0
 
 
 # Sessions and threads

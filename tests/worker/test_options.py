@@ -16,7 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "DATABASE": "default",
     "TIME_ZONE": "",
     "THREADS": 4,
-    "BATCH_SIZE": 500,
+    "BATCH_SIZE": 1000,
     "GRACE": 30.0,
     "HEARTBEAT": 5.0,
     "RESCUE_AFTER": 20.0,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker import process
-from worker.process import Pace
+from worker import pace
+from worker.pace import Pace
 from worker.wakeup import LATER, LONGEST_QUIET, READY, Looks, Patience
 
 
@@ -22,17 +22,17 @@ class Stopwatch:
 @pytest.fixture
 def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     watch = Stopwatch()
-    monkeypatch.setattr(process, "time", watch)
+    monkeypatch.setattr(pace, "time", watch)
     return watch
 
 
 def after(stopwatch: Stopwatch, seconds: float, jobs_a_second: float) -> Pace:
     """The pace of a worker that counts what has ended a hundred times a second."""
-    pace = Pace()
+    of_late = Pace()
     for _ in range(int(seconds * 100)):
         stopwatch.seconds += 0.01
-        pace.count(round(jobs_a_second / 100))
-    return pace
+        of_late.count(round(jobs_a_second / 100))
+    return of_late
 
 
 def test_a_worker_without_a_past_holds_a_job_a_slot(stopwatch: Stopwatch) -> None:
@@ -49,21 +49,27 @@ def test_while_jobs_fly_a_worker_holds_a_tenth_of_a_second_of_them(stopwatch: St
     assert held == pytest.approx(104, abs=2)
 
 
-def test_a_worker_never_holds_more_than_a_batch(stopwatch: Stopwatch) -> None:
+def test_a_worker_never_holds_more_than_it_may(stopwatch: Stopwatch) -> None:
     assert after(stopwatch, seconds=5, jobs_a_second=100_000).appetite(slots=4, most=500) == 500
 
 
-def test_every_slot_gets_a_job_even_where_a_batch_is_smaller(stopwatch: Stopwatch) -> None:
+def test_every_slot_gets_a_job_even_where_there_are_more_slots(stopwatch: Stopwatch) -> None:
     assert Pace().appetite(slots=8, most=2) == 8
 
 
 def test_a_burst_is_forgotten_when_jobs_turn_slow(stopwatch: Stopwatch) -> None:
-    pace = after(stopwatch, seconds=5, jobs_a_second=5000)
+    of_late = after(stopwatch, seconds=5, jobs_a_second=5000)
 
     stopwatch.seconds += 1
-    pace.count(0)
+    of_late.count(0)
 
-    assert pace.appetite(slots=4, most=500) == 4
+    assert of_late.appetite(slots=4, most=500) == 4
+
+
+def test_the_first_jobs_that_end_tell_how_many_to_hold(stopwatch: Stopwatch) -> None:
+    held = after(stopwatch, seconds=0.01, jobs_a_second=1000).appetite(slots=4, most=500)
+
+    assert held == pytest.approx(104, abs=2)
 
 
 def test_patience_grows_to_its_limit_while_nothing_happens_and_ends_when_something_does() -> None:
