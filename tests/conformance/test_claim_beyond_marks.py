@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_worker_that_is_to_end_when_idle_leaves_nothing_behind_the_marks(
     assert FinishedJob.objects.count() == 40
 
 
-@pytest.mark.parametrize("queues", [[], ["mail"]])
+@pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
 def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_used(queues: list[str]) -> None:
     """Whose mark is an old one."""
     with private_connection(ALIAS, "report") as report, transaction.atomic(using=report):
@@ -91,7 +92,7 @@ def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_
 
 
 @pytest.mark.parametrize("marked", [{}, {3: 1}])
-@pytest.mark.parametrize("queues", [[], ["mail"]])
+@pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
 def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], marked: dict[int, int]) -> None:
     """Though the server knows how many, and might take the primary key for the shorter way."""
     queue.enqueue_many([new(n, queue="mail") for n in range(MANY)], ALIAS)
@@ -101,7 +102,12 @@ def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], m
 
     searched = search(lambda using: queue.claim(using, SOMEBODY, 4, queues, beyond=marked))
 
-    walked = {part["Index Name"] for part in parts_of(searched) if "Index Name" in part}
+    looked_up = re.compile(r"\(id = ")  # row by row, which is no walk
+    walked = {
+        part["Index Name"]
+        for part in parts_of(searched)
+        if "Index Name" in part and not looked_up.match(part.get("Index Cond", ""))
+    }
     assert walked <= {"worker_job_ready", "worker_job_ready_queue"}
 
 

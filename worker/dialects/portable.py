@@ -117,23 +117,37 @@ class Dialect:
 
         Where places are kept: of a priority that is in `beyond` those from that id on.
         """
-        where, params = self.ready_filter(queues, without_tasks)
-        if interrupted_below is not None:
-            where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
-        ready = f"FROM {table(connection, Job)} WHERE {where}"
         with connection.cursor() as cursor:
+            ready, params = self._ready(connection, queues, without_tasks, interrupted_below)
             cursor.execute(f"SELECT 1 {ready} LIMIT 1", params)
             if cursor.fetchone() is None:  # looking takes no lock, so an idle worker is in nobody's way
                 return []
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {_CLAIMED} {ready} ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
-                [*params, limit],
-            )
-            rows = cursor.fetchall()
-            if rows:
-                self._mark_claimed(connection, cursor, token, worker_id, [row[0] for row in rows])
-        return [self.claimed(row, token) for row in rows]
+            rows: list[Sequence[Any]] = []
+            for some in [[each] for each in queues] or [[]]:  # an index has the order of one queue, or of all
+                ready, params = self._ready(connection, some, without_tasks, interrupted_below)
+                cursor.execute(
+                    f"SELECT {_CLAIMED} {ready} ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
+                    [*params, limit],
+                )
+                rows += cursor.fetchall()
+            claimed = sorted((self.claimed(row, token) for row in rows), key=lambda job: (-job.priority, job.id))
+            del claimed[limit:]
+            if claimed:
+                self._mark_claimed(connection, cursor, token, worker_id, [job.id for job in claimed])
+        return claimed
+
+    def _ready(
+        self,
+        connection: BaseDatabaseWrapper,
+        queues: Collection[str],
+        without_tasks: Collection[str],
+        interrupted_below: int | None,
+    ) -> tuple[str, list[Any]]:
+        where, params = self.ready_filter(queues, without_tasks)
+        if interrupted_below is not None:
+            where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
+        return f"FROM {table(connection, Job)} WHERE {where}", params
 
     def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
         """SQL and parameters for the jobs that a worker may take."""

@@ -67,31 +67,22 @@ class PostgreSQL(Dialect):
         beyond: Mapping[int, int],
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
-        conditions = ["state = 'ready'"]
-        params: list[Any] = []
-        if len(queues) == 1:  # its index has the order; of several, none has
-            conditions.append("queue = %s")
-            params.extend(queues)
-        elif queues:
-            conditions.append("queue = ANY(%s)")
-            params.append(list(queues))
-        if without_tasks:
-            conditions.append("task <> ALL(%s)")
-            params.append(list(without_tasks))
-        if interrupted_below is not None:
-            conditions.append("interruptions < %s")
-            params.append(interrupted_below)
+        wanted, params = _wanted(without_tasks, interrupted_below)
+        if len(queues) > 1:
+            found = _of_several_queues(jobs, wanted)
+            params = [list(queues), *params, limit + _HELD_BY_OTHERS]
+        else:
+            found = _of_one_index(jobs, [*wanted, *["queue = %s"] * len(queues)])
+            params = [*params, *queues, limit]
         with connection.cursor() as cursor:
             # Stretch by stretch, as long as jobs are wanted.
             cursor.execute(
                 f"WITH ready AS (SELECT found.id "
                 f"FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS stretch(urgency, mark, until), "
-                f"LATERAL (SELECT id FROM {jobs} WHERE {' AND '.join(conditions)} "
-                f"AND ({_URGENCY}, id) >= (stretch.urgency, stretch.mark) AND {_URGENCY} < stretch.until "
-                f"ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED) AS found LIMIT %s) "
+                f"LATERAL ({found}) AS found LIMIT %s) "
                 f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
                 f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*_stretches(beyond), *params, limit, limit, token, worker_id],
+                [*_stretches(beyond), *params, limit, token, worker_id],
             )
             claimed = [self.claimed(row, token) for row in cursor.fetchall()]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
@@ -126,6 +117,41 @@ class PostgreSQL(Dialect):
             return set(cursor.fetchall())
 
 
+def _wanted(without_tasks: Collection[str], interrupted_below: int | None) -> tuple[list[str], list[Any]]:
+    """Conditions and their parameters."""
+    conditions, params = ["state = 'ready'"], list[Any]()
+    if without_tasks:
+        conditions.append("task <> ALL(%s)")
+        params.append(list(without_tasks))
+    if interrupted_below is not None:
+        conditions.append("interruptions < %s")
+        params.append(interrupted_below)
+    return conditions, params
+
+
+def _of_one_index(jobs: str, wanted: Sequence[str]) -> str:
+    """SQL for what is ready in a stretch of one queue or of all: an index has their order. Last parameter: a limit."""
+    return (
+        f"SELECT id FROM {jobs} WHERE {' AND '.join([*wanted, _IN_STRETCH])} "
+        f"ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED"
+    )
+
+
+def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
+    """SQL for the same of several: the first of each queue by its index, and of those one by one, as long as wanted.
+
+    First parameter: the queues; last: a limit for each.
+    """
+    conditions = " AND ".join([*wanted, "queue = wanted.queue", _IN_STRETCH])
+    return (
+        "SELECT held.id FROM (SELECT first.id FROM unnest(%s::text[]) AS wanted(queue), "
+        f"LATERAL (SELECT id, {_URGENCY} AS urgency FROM {jobs} WHERE {conditions} "
+        f"ORDER BY {_URGENCY}, id LIMIT %s) AS first "
+        "ORDER BY first.urgency, first.id) AS candidate, "
+        f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held"
+    )
+
+
 def _stretches(beyond: Mapping[int, int]) -> tuple[list[int], list[int], list[int]]:
     """The index, cut at each priority that is marked: where a stretch begins, by urgency and id, and where it ends."""
     begins = [(_FIRST, 0), *sorted((-priority, mark) for priority, mark in beyond.items())]
@@ -137,6 +163,9 @@ _URGENCY = "priority * -1"
 """What is most urgent comes first along the index (`StateIndex`); the primary key has no such order to offer."""
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
+_IN_STRETCH = f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark) AND {_URGENCY} < stretch.until"
+_HELD_BY_OTHERS = 1000
+"""Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 
 _INSERTED = {
     "task": "text",
