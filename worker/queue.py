@@ -56,9 +56,14 @@ class Ended(NamedTuple):
 
 def enqueue(job: NewJob, using: str) -> int:
     """Add a job in the caller's transaction. Returns its id."""
-    connection = connections[using]
-    (id,) = dialect_of(connection).insert(connection, [job])
-    wakeup.announce({_news(job)}, using)
+    connection, topic = connections[using], _news(job)
+    dialect = dialect_of(connection)
+    if wakeup.goes_with_the_work(topic, using):
+        (id,) = dialect.insert_and_notify(connection, job, wakeup.channel(), topic)
+        wakeup.went_with_the_work(topic, using)
+    else:
+        (id,) = dialect.insert(connection, [job])
+        wakeup.announce({topic}, using)
     return id
 
 

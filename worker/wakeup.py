@@ -43,29 +43,53 @@ RECONNECT = 1.0
 def announce(topics: Collection[str], using: str) -> None:
     """Tell this process and the others when the caller's transaction commits; a rollback tells nothing."""
     connection = connections[using]
-    others = dialect_of(connection).notifies and options().WAKEUP != "poll"
 
     def tell() -> None:
         for topic in topics:
-            for listener in _here:
-                listener.tell(topic)
-            if others:
-                _notify(connection, topic)
+            _tell_here(topic)
+            if _others_hear(connection) and not _is_quiet(connection, topic):
+                _break_silence(connection, topic)
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_notify(%s, %s)", [channel(), topic])
 
     # The work is committed: that nobody hears of it is for polling to make good, and no failure of the caller's.
     transaction.on_commit(tell, using=using, robust=True)
 
 
-def _notify(connection: BaseDatabaseWrapper, topic: str) -> None:
-    now = time.monotonic()
+def goes_with_the_work(topic: str, using: str) -> bool:
+    """Whether the statement that commits the work can tell the others: there is no transaction, and no silence."""
+    connection = connections[using]
+    alone = not connection.in_atomic_block and connection.get_autocommit()
+    return alone and _others_hear(connection) and not _is_quiet(connection, topic)
+
+
+def went_with_the_work(topic: str, using: str) -> None:
+    """The others are told. Tell this process."""
+    _break_silence(connections[using], topic)
+    _tell_here(topic)
+
+
+def _tell_here(topic: str) -> None:
+    for listener in _here:
+        listener.tell(topic)
+
+
+def _others_hear(connection: BaseDatabaseWrapper) -> bool:
+    return dialect_of(connection).notifies and options().WAKEUP != "poll"
+
+
+def _is_quiet(connection: BaseDatabaseWrapper, topic: str) -> bool:
+    """Whether to say nothing: who heard of the topic last still looks."""
     key = (connection.settings_dict["NAME"], topic)
     told_at, left_out = _told.get(key, (-math.inf, 0))
-    if now - told_at < min(QUIET * (1 + left_out), LONGEST_QUIET):
+    quiet = time.monotonic() - told_at < min(QUIET * (1 + left_out), LONGEST_QUIET)
+    if quiet:
         _told[key] = (told_at, left_out + 1)
-        return
-    _told[key] = (now, 0)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [channel(), topic])
+    return quiet
+
+
+def _break_silence(connection: BaseDatabaseWrapper, topic: str) -> None:
+    _told[connection.settings_dict["NAME"], topic] = (time.monotonic(), 0)
 
 
 _told: dict[tuple[str, str], tuple[float, int]] = {}

@@ -62,6 +62,11 @@ class Dialect:
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
         """Insert the jobs and return their ids in the same order."""
+        sql, params = self._insertion(connection, jobs)
+        with connection.cursor() as cursor:
+            return self.execute_insert(cursor, sql, params, len(jobs))
+
+    def _insertion(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
         columns = dict(zip(NewJob._fields, zip(*jobs, strict=True), strict=True))
         starts = [columns.pop("run_at"), columns.pop("delay")]
         later = self.later if any(map(any, starts)) else ""
@@ -72,8 +77,11 @@ class Dialect:
             for row in zip(*given.values(), *(starts if later else ()), strict=True)
             for value in row
         ]
-        with connection.cursor() as cursor:
-            return self.execute_insert(cursor, sql, params, len(jobs))
+        return sql, params
+
+    def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
+        """Insert one job and tell whoever listens on the channel, where the database `notifies`."""
+        raise NotImplementedError
 
     def execute_insert(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> list[int]:
         cursor.execute(f"{sql} RETURNING id", params)

@@ -43,6 +43,14 @@ class PostgreSQL(Dialect):
             )
             return sorted(id for (id,) in cursor.fetchall())
 
+    def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
+        sql, params = self._insertion(connection, [job])
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH job AS ({sql} RETURNING id) SELECT id, pg_notify(%s, %s) FROM job", [*params, channel, topic]
+            )
+            return [id for id, _ in cursor.fetchall()]
+
     def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
         jobs = table(connection, Job)
         with connection.cursor() as cursor:
