@@ -6,7 +6,7 @@ Between two readings it is carried forward by this process's monotonic clock, wh
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connections, models
@@ -51,8 +51,7 @@ class ServerClock:
         self.set(now)
 
     def set(self, now: datetime) -> None:
-        self._reading = (now, time.monotonic())
+        self._ahead = now.timestamp() - time.monotonic()
 
     def now(self) -> datetime:
-        now, read_at = self._reading
-        return now + timedelta(seconds=time.monotonic() - read_at)
+        return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
