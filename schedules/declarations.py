@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, update_wrapper
-from inspect import Signature, signature, unwrap
+from inspect import unwrap
 from operator import attrgetter
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -16,6 +16,7 @@ from django.db import transaction
 
 from schedules import changes
 from schedules.models import Schedule, Source
+from schedules.parameters import Parameters
 from schedules.spec import (
     JOB,
     OPTIONS,
@@ -53,11 +54,11 @@ class Background(Generic[P, R]):
     could not work, TypeError for arguments that do not fit the function or are not JSON.
     """
 
-    def __init__(self, task: Task, options: Mapping[str, Any], signature: Signature | None = None) -> None:
+    def __init__(self, task: Task, options: Mapping[str, Any], parameters: Parameters | None = None) -> None:
         self.task = task
         self.options = dict(options)
-        self.signature = signature or _signature_of(task.function)
-        self.shadowed = [name for name in self.signature.parameters if name in CALL_OPTIONS]
+        self.parameters = parameters or _parameters_of(task.function)
+        self.shadowed = [name for name in self.parameters.names if name in CALL_OPTIONS]
         """Parameters of the function that bear the name of an option."""
         self.schedules: set[str] = set()
         """Names of the schedules that @scheduled declared with it."""
@@ -83,11 +84,11 @@ class Background(Generic[P, R]):
         remove_existing_tasks: cancel unstarted jobs of the same arguments first. And the policies.
         """
         refuse_unknown(options, CALL_OPTIONS, self.task.name)
-        return Background(self.task, {**self.options, **options}, self.signature)
+        return Background(self.task, {**self.options, **options}, self.parameters)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
         """What calling does, for arguments that bear the names of options."""
-        self.signature.bind(*args, **kwargs)
+        self.parameters.require(args, kwargs)
         alias = project_options().DATABASE
         with transaction.atomic(using=alias) if self._replaces else _NO_TRANSACTION:
             if self._replaces:
@@ -162,8 +163,9 @@ class Background(Generic[P, R]):
     def _encoded(self, call: object) -> str:
         if isinstance(call, (tuple, list)) and len(call) == 2:
             args, kwargs = call
-            self.signature.bind(*args, **kwargs)
-            return encode(args, kwargs)
+            arguments = encode(args, kwargs)
+            self.parameters.require(args, kwargs)
+            return arguments
         raise TypeError(f"{self.task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
 
     def _start(self, where: str) -> Start | None:
@@ -280,9 +282,9 @@ def _task(function: Callable[P, R], name: str | None, options: Mapping[str, Any]
     return task
 
 
-def _signature_of(function: Callable[..., Any]) -> Signature:
+def _parameters_of(function: Callable[..., Any]) -> Parameters:
     try:
-        return signature(function)
+        return Parameters(function)
     except (TypeError, ValueError) as unknown:
         raise InvalidTask(f"{echo(function)} cannot be a task: nobody knows which arguments it takes.") from unknown
 

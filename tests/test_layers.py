@@ -24,6 +24,7 @@ PURE = (
     "schedules.invalid",
     "schedules.due",
     "schedules.planning",
+    "schedules.parameters",
     "schedules.policies",
     "schedules.recurrence",
     "schedules.terms",
