@@ -166,7 +166,8 @@ class Term:
                 raise NotLeader("Another process began a term at this moment.")
             now = database_now(self.using)
             row = Leadership(leader=self.leader, lock=self.lock.kind, started_at=now, renewed_at=now)
-            self.id = Leadership.objects.using(self.using).bulk_create([row])[0].pk
+            (begun,) = Leadership.objects.using(self.using).bulk_create([row])
+        self.id = begun.pk
         signals.leader_elected.send_robust(None, leader=self.leader, term=self.id, lock=self.lock.kind)
         sync(self.using, self.leader_started_at, declared(), self.authority)
         replan_stale_zones(self.using, self.authority)
