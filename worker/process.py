@@ -31,6 +31,8 @@ from worker.wakeup import Patience, longest_wait
 
 LONGEST_QUEUEING = 1.0
 """Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
+LONGEST_RETRY = 5.0
+"""Seconds between two tries with a database that is not there, or takes nothing; fewer if signs of life are due."""
 GATHERING = 0.005
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
 
@@ -69,6 +71,7 @@ class Worker:
         self.give_back_at = math.inf
         self.unknown: set[str] = set()
         self.outbox = Outbox(self.name)
+        self.retry_in = Patience(min(LONGEST_RETRY, options().HEARTBEAT))
         self.id: int | None = None
         self.beat_at = 0.0
         """When the next sign of life is due, by the monotonic clock."""
@@ -88,21 +91,20 @@ class Worker:
 
     def run(self) -> None:
         """Work until stopped. Survives the loss of the database, as often as it happens."""
-        retry_in = Patience(longest=5.0)
         while True:
             try:
                 with private_connection(self.alias, "worker") as using:
                     self._sign_in(using)
-                    retry_in.reset()
                     self._work(using)
                     self._sign_off(using)
                     return
             except (DatabaseError, InterfaceError) as error:
-                if self.stops:
-                    raise
-                delay = retry_in.next()
-                signals.database_lost.send_robust(None, name=self.name, error=error, retry_in=delay)
-                time.sleep(delay)
+                stops = self.stops
+                if stops and not hasattr(self, "pool"):
+                    raise  # it has not begun
+                if stops and self._is_over_without_database():
+                    return
+                self._wait_for_database(error, stops)
 
     def _work(self, using: str) -> None:
         while True:
@@ -190,22 +192,30 @@ class Worker:
             self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
             self.id = None
             self._sign_in(using)
+        self.retry_in.reset()
         self.beat_at = time.monotonic() + options().HEARTBEAT
         self.clock.set(database_now(using))
 
     def _wind_down(self, using: str) -> float:
         """Stop claiming, give back what no slot has begun, and wait for the rest."""
-        if self.give_back_at == math.inf:
-            self.give_back_at = time.monotonic() + options().GRACE
-            queue.release(using, self.pool.withdraw())
-            running = len(self.pool.held())
-            signals.worker_stopping.send_robust(None, name=self.name, running=running, grace=options().GRACE)
+        queue.release(using, self._begin_grace())
         return max(0.0, min(self.give_back_at, self.beat_at) - time.monotonic())
+
+    def _begin_grace(self) -> list[ClaimedJob]:
+        """Returns the jobs that no slot will begin any more."""
+        if self.give_back_at < math.inf:
+            return []
+        self.give_back_at = time.monotonic() + options().GRACE
+        withdrawn = self.pool.withdraw()
+        running = len(self.pool.held())
+        signals.worker_stopping.send_robust(None, name=self.name, running=running, grace=options().GRACE)
+        return withdrawn
 
     def _is_over(self) -> bool:
         if not self.stops:
             return False
-        return not self.pool.held() or self.stops > 1 or time.monotonic() >= self.give_back_at
+        holds = self.pool.held() or self.outbox.waiting
+        return not holds or self.stops > 1 or time.monotonic() >= self.give_back_at
 
     def _leave(self, using: str, unknown: Sequence[ClaimedJob]) -> None:
         """Jobs of tasks that this process does not have are left to one that does: unknown is not failed."""
@@ -213,6 +223,26 @@ class Worker:
         for task in {job.task for job in unknown}:
             self.unknown.add(task)
             signals.task_unknown.send_robust(None, task=task)
+
+    # Without the database
+
+    def _wait_for_database(self, error: Exception, stops: int) -> None:
+        """Until it is time to try again; a stop that is not among `stops` makes it worth trying now."""
+        delay = self.retry_in.next()
+        signals.database_lost.send_robust(None, name=self.name, error=error, retry_in=delay)
+        retry_at = min(time.monotonic() + delay, self.give_back_at)
+        while self.stops == stops and (left := retry_at - time.monotonic()) > 0:
+            self.news.wait(left)
+            self.news.clear()
+
+    def _is_over_without_database(self) -> bool:
+        """A stop counts there too. What no slot has begun is given back by the next session, or rescued by others."""
+        self._begin_grace()
+        if not self._is_over():
+            return False
+        self.pool.close()
+        signals.worker_stopped.send_robust(None, name=self.name, released=0, signed_off=False)
+        return True
 
     # Beginning and end
 
@@ -235,7 +265,7 @@ class Worker:
         released = queue.release(using, self.pool.held())
         self.pool.close()
         roster.sign_off(using, self._id)
-        signals.worker_stopped.send_robust(None, name=self.name, released=released)
+        signals.worker_stopped.send_robust(None, name=self.name, released=released, signed_off=True)
 
     @property
     def _id(self) -> int:

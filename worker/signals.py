@@ -42,7 +42,7 @@ worker_started = Signal()
 worker_stopping = Signal()
 """name, running, grace: seconds."""
 worker_stopped = Signal()
-"""name, released: how many jobs were given back."""
+"""name, released: how many jobs were given back, signed_off: whether the database was there for it."""
 worker_declared_dead = Signal()
 """name. It was silent too long, and its jobs were given to others."""
 database_lost = Signal()
@@ -154,8 +154,11 @@ def _log_worker_stopping(running: int, grace: float, **_: Any) -> None:
         process_log.info("stopping: waiting up to %.0fs for %d jobs (Ctrl-C again to release them now)", grace, running)
 
 
-def _log_worker_stopped(name: str, released: int, **_: Any) -> None:
-    process_log.info("%s stopped%s", name, f", {released} jobs given back" if released else "")
+def _log_worker_stopped(name: str, released: int, signed_off: bool, **_: Any) -> None:
+    if signed_off:
+        process_log.info("%s stopped%s", name, f", {released} jobs given back" if released else "")
+    else:
+        process_log.warning("%s stopped without the database; if it held jobs, others rescue them", name)
 
 
 def _log_declared_dead(name: str, **_: Any) -> None:

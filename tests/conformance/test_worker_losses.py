@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
@@ -166,6 +168,85 @@ def test_an_outcome_whose_recording_failed_is_recorded_later(crew: Crew, monkeyp
     assert failures == [1, 1]
     assert Effect.objects.count() == 1
     assert FinishedJob.objects.get().attempts == 1
+
+
+def test_a_database_that_takes_nothing_is_asked_ever_more_seldom(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one whose disk is full: it can be reached and read, so coming to it is no success."""
+
+    def refuse(*_: Any) -> NoReturn:
+        raise OperationalError("the disk is full")
+
+    with monkeypatch.context() as meanwhile, heard(signals.database_lost) as lost:
+        meanwhile.setattr(roster, "beat", refuse)
+        hand = crew.start()
+        eventually(lambda: len(lost) >= 5)
+    delays = [each["retry_in"] for each in lost]
+
+    assert delays == [0.02 * 2**n for n in range(len(delays))]
+    job = leave_trace("one")
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    assert hand.works
+
+
+# The end without it
+
+
+@contextmanager
+def database_away(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For the workers, until the block ends."""
+
+    def refuse(*_: Any) -> NoReturn:
+        raise OperationalError("the server is away")
+
+    with monkeypatch.context() as meanwhile, heard(signals.database_lost) as lost:
+        meanwhile.setattr(process, "private_connection", refuse)
+        cut(session_of(crew))
+        crew.hands[0].worker.wake()
+        eventually(lambda: len(lost) >= 2)
+        yield
+
+
+@pytest.mark.own_session
+def test_an_idle_worker_ends_at_once_and_without_an_error(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand = crew.start()
+    eventually(lambda: hand.worker.id)
+    with database_away(crew, monkeypatch), heard(signals.worker_stopped) as stopped:
+        hand.stop()
+        hand.wait(within=5)
+
+    assert [each["signed_off"] for each in stopped] == [False]
+
+
+@pytest.mark.own_session
+def test_what_runs_has_its_grace_and_is_recorded_when_the_database_is_back(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = holding(crew, "a")
+    with database_away(crew, monkeypatch), heard(signals.worker_stopping) as stopping:
+        hand.stop()
+        eventually(lambda: stopping)
+        gates["a"].set()
+        assert hand.works
+    with heard(signals.worker_stopped) as stopped:
+        hand.wait()
+
+    assert [each["signed_off"] for each in stopped] == [True]
+    assert FinishedJob.objects.filter(state="succeeded", interruptions=0).count() == 1
+
+
+@pytest.mark.own_session
+def test_when_its_grace_is_over_it_ends_and_others_rescue_what_it_held(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SCHEDULER = {"GRACE": 0.1}
+    hand = holding(crew, "a")
+    with database_away(crew, monkeypatch), heard(signals.worker_stopped) as stopped:
+        hand.stop()
+        hand.wait()
+
+    assert [each["signed_off"] for each in stopped] == [False]
+    take_for_dead()
+    assert Job.objects.filter(state="ready", interruptions=1, attempts=0).count() == 1
 
 
 # The standing
