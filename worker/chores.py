@@ -25,10 +25,15 @@ ACT_EVERY = 0.05
 
 
 class Chores:
-    """Does each chore when its time has come."""
+    """Does each chore when its time has come.
 
-    def __init__(self) -> None:
-        self._rescue_at = self._prune_at = time.monotonic()
+    Whoever has just come to the database cannot tell the dead from those who were kept from it as well: so everybody
+    has two heartbeats to show up, before anything is taken from them. `at_once`: this process will not stay so long.
+    """
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self._prune_at = time.monotonic()
+        self._rescue_at = self._prune_at + (0 if at_once else 2 * options().HEARTBEAT)
         self._limit = FIRST_OF_MANY
 
     def do(self, using: str, now: datetime) -> datetime | None:
@@ -64,12 +69,16 @@ class Deputy:
     def __init__(self, leader_silence: Callable[[str], float], at_once: bool) -> None:
         self.leader_silence = leader_silence
         self.at_once = at_once
-        self.chores = Chores()
+        self.begin_session()
         self.began_at = time.monotonic()
         self.look_at = self.began_at
         self.act_at = self.began_at
         self.due: datetime | None = None
         self.acting = self.warned = at_once
+
+    def begin_session(self) -> None:
+        """The worker has come to the database, for the first time or again."""
+        self.chores = Chores(at_once=self.at_once)
 
     def do(self, using: str, now: datetime) -> datetime | None:
         """Returns when the next job is to be promoted, if that is up to this worker."""

@@ -248,6 +248,7 @@ class Worker:
 
     def _sign_in(self, using: str) -> None:
         """Begin, or go on after the database was lost."""
+        self.deputy.begin_session()
         if not hasattr(self, "pool"):
             self.clock = ServerClock(database_now(using))
             self.pool: Pool = ThreadPool(

@@ -124,7 +124,7 @@ def test_a_deputy_looks_when_the_next_job_is_due_even_if_it_has_just_looked(watc
 
 def test_the_chores_rescue_and_prune_now_and_then(watch: Watch, settings: Settings) -> None:
     settings.SCHEDULER = {"HEARTBEAT": 4, "RESCUE_AFTER": 20, "KEEP_FINISHED": timedelta(days=7)}
-    its = Chores()
+    its = Chores(at_once=True)
     its.do(ALIAS, NOW)
     old, orphan = enqueue(), enqueue()
     (first,) = claim(1)
@@ -140,6 +140,33 @@ def test_the_chores_rescue_and_prune_now_and_then(watch: Watch, settings: Settin
     watch.seconds += 600
     its.do(ALIAS, NOW)
     assert state_of(old) is None
+
+
+def test_who_has_just_come_takes_nobody_for_dead_before_two_heartbeats(watch: Watch, settings: Settings) -> None:
+    """The others may have been kept from the database as well, and come back a little later."""
+    settings.SCHEDULER = {"HEARTBEAT": 4, "RESCUE_AFTER": 20}
+    orphan, its = enqueue(), Chores()
+    claim(worker_id=silent_worker(seconds=60))
+
+    watch.seconds += 7.9
+    its.do(ALIAS, NOW)
+    assert state_of(orphan) == "running"
+    watch.seconds += 0.2
+    its.do(ALIAS, NOW)
+    assert state_of(orphan) == "ready"
+
+
+def test_a_deputy_whose_database_was_away_takes_nobody_for_dead_at_once(watch: Watch) -> None:
+    deputy, orphan = Deputy(watch.silence, at_once=False), enqueue()
+    claim(worker_id=silent_worker(seconds=60))
+    watch.seconds += 60
+
+    deputy.begin_session()
+    deputy.do(ALIAS, NOW)
+    assert state_of(orphan) == "running"
+    watch.seconds += 10.1
+    deputy.do(ALIAS, NOW)
+    assert state_of(orphan) == "ready"
 
 
 def test_chores_forget_nothing_that_is_to_be_kept(watch: Watch, settings: Settings) -> None:
