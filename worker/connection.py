@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -10,6 +11,9 @@ from typing import Any
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
+
+from worker import network
+from worker.options import options
 
 
 @contextmanager
@@ -45,12 +49,14 @@ def _open(alias: str, own_alias: str) -> Any:
     settings = deepcopy(connections[alias].settings_dict)
     settings.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=False, ATOMIC_REQUESTS=False, AUTOCOMMIT=True)
     settings["OPTIONS"].pop("pool", None)
-    settings["OPTIONS"].update(_OPTIONS.get(connections[alias].vendor, {}))
+    vendor = connections[alias].vendor
+    settings["OPTIONS"] = network.options_of_driver(vendor) | settings["OPTIONS"] | _OPTIONS.get(vendor, {})
     backend = load_backend(settings["ENGINE"]).DatabaseWrapper
     wrapper = type("PrivateConnection", (_OneSession, backend), {})(settings, own_alias)
     wrapper.ensure_connection()  # where there is no server, it raises Django's errors, not the driver's
-    if wrapper.vendor == "postgresql":
-        _prepare_postgresql(wrapper)
+    network.watch(wrapper)
+    if prepare := _PREPARE.get(vendor):
+        prepare(wrapper)
     return wrapper
 
 
@@ -59,8 +65,18 @@ def _prepare_postgresql(connection: BaseDatabaseWrapper) -> None:
     if behind_pooler(connection):
         connection.connection.prepare_threshold = None
         return
+    settings = _PLANNER | {"idle_in_transaction_session_timeout": f"{round(1000 * options().RESCUE_AFTER)}ms"}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(_PLANNER))}", sum(_PLANNER.items(), ()))
+        cursor.execute(f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}", sum(settings.items(), ()))
+
+
+def _prepare_mysql(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION wait_timeout = %s", [math.ceil(options().RESCUE_AFTER)])
+
+
+_PREPARE = {"postgresql": _prepare_postgresql, "mysql": _prepare_mysql}
+"""Both see to it that who says nothing for RESCUE_AFTER, and so is taken for dead, keeps no job locked any longer."""
 
 
 def behind_pooler(connection: BaseDatabaseWrapper) -> bool:

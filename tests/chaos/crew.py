@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.chaos import scale
 from tests.chaos.calls import calls_of
+from tests.chaos.proxy import Proxy
 from tests.databases import VARIABLE, url_of_this_run
 from tests.processes import Process, StartProcess, eventually
 from worker.models import Job, WorkerProcess
@@ -42,6 +47,17 @@ class Crew:
                 "CARILLON_CHAOS_SCHEDULER": json.dumps(self.scheduler),
             },
         )
+
+    @contextmanager
+    def behind(self, proxy: Proxy) -> Iterator[None]:
+        """Processes that are started in this block reach the database through the proxy."""
+        direct = self.url
+        user = urlsplit(direct).netloc.rpartition("@")[0]
+        self.url = urlsplit(direct)._replace(netloc=f"{user}@127.0.0.1:{proxy.port}").geturl()
+        try:
+            yield
+        finally:
+            self.url = direct
 
     def leader(self, *options: str) -> Process:
         return self.start("process_tasks", "--leader", *options)

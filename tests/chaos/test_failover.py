@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from schedules import api
 from schedules.models import Schedule
 from tests.chaos import figures, scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
 from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, says, stop, wait_until_drained
-from tests.chaos.proxy import Proxy
+from tests.chaos.proxy import Proxy, proxies
 from tests.chaos.tasks import count, count_slowly
 from tests.processes import Process, eventually
 from worker.clock import database_now
@@ -49,13 +46,13 @@ def test_a_stopped_leader_is_replaced_within_six_seconds(crew: Crew) -> None:
 @scale.at_length
 def test_a_leader_that_is_cut_off_is_replaced_within_six_seconds(crew: Crew) -> None:
     _each_second()
-    with _proxies(2) as proxies:
-        leaders = [_behind(proxy, crew) for proxy in proxies]
+    with proxies(2) as ways:
+        leaders = [_leader_behind(way, crew) for way in ways]
         _assert_replaced_each_time(
             "leader cut off → next job",
             *(crew, leaders),
-            silence=lambda number: proxies[number].cut(),
-            end=lambda number: proxies[number].mend(),
+            silence=lambda number: ways[number].cut(),
+            end=lambda number: ways[number].mend(),
         )
 
 
@@ -129,29 +126,9 @@ def _first_start_after(at: datetime) -> datetime | None:
     return due_since.values_list("started_at", flat=True).first()
 
 
-@contextmanager
-def _proxies(count: int) -> Iterator[list[Proxy]]:
-    settings = connection.settings_dict
-    address = (settings["HOST"] or "127.0.0.1", int(settings["PORT"] or _PORT[connection.vendor]))
-    proxies = [Proxy(address) for _ in range(count)]
-    try:
-        yield proxies
-    finally:
-        for proxy in proxies:
-            proxy.close()
-
-
-_PORT = {"postgresql": 5432, "mysql": 3306}
-
-
-def _behind(proxy: Proxy, crew: Crew) -> Process:
-    direct = crew.url
-    user = urlsplit(direct).netloc.rpartition("@")[0]
-    crew.url = urlsplit(direct)._replace(netloc=f"{user}@127.0.0.1:{proxy.port}").geturl()
-    try:
+def _leader_behind(proxy: Proxy, crew: Crew) -> Process:
+    with crew.behind(proxy):
         return crew.leader("--leader-only")
-    finally:
-        crew.url = direct
 
 
 def _job_of(worker: Process) -> int:
