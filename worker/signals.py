@@ -43,6 +43,8 @@ worker_stopping = Signal()
 """name, running, grace: seconds."""
 worker_stopped = Signal()
 """name, released: how many jobs were given back, signed_off: whether the database was there for it."""
+tasks_outstayed = Signal()
+"""threads: their names. What tasks have left running keeps the process from ending, which it does now all the same."""
 worker_declared_dead = Signal()
 """name. It was silent too long, and its jobs were given to others."""
 database_lost = Signal()
@@ -161,6 +163,11 @@ def _log_worker_stopped(name: str, released: int, signed_off: bool, **_: Any) ->
         process_log.warning("%s stopped without the database; if it held jobs, others rescue them", name)
 
 
+def _log_outstayed(threads: list[str], **_: Any) -> None:
+    left = ", ".join(threads) or "no thread"
+    process_log.warning("ended without waiting for what tasks have left running: %s", line(left))
+
+
 def _log_declared_dead(name: str, **_: Any) -> None:
     process_log.warning("%s was silent too long and its jobs were given to others; it goes on as a new worker", name)
 
@@ -191,6 +198,7 @@ task_unknown.connect(_log_unknown)
 worker_started.connect(_log_worker_started)
 worker_stopping.connect(_log_worker_stopping)
 worker_stopped.connect(_log_worker_stopped)
+tasks_outstayed.connect(_log_outstayed)
 worker_declared_dead.connect(_log_declared_dead)
 database_lost.connect(_log_database_lost)
 news_unheard.connect(_log_news_unheard)

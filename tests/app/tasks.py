@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import weakref
 from collections import defaultdict
 from contextlib import closing
+from typing import NoReturn
 
 from django.db import connection
 
@@ -63,6 +65,27 @@ def cancel(reason: str) -> None:
 @background(max_attempts=1)
 def call_exit(code: int) -> None:
     raise SystemExit(code)
+
+
+class Unshowable:
+    """Whatever is asked of it raises."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise RuntimeError("I will not be looked at.")
+
+    __repr__ = __str__ = __len__ = __bool__ = __eq__ = __iter__ = __reduce__ = _refuse
+    __hash__ = object.__hash__
+
+
+@background
+def return_unshowable() -> Unshowable:
+    result = Unshowable()
+    returned.append(weakref.ref(result))
+    return result
+
+
+returned: list[weakref.ref[Unshowable]] = []
+"""What `return_unshowable` has returned, as long as somebody keeps it."""
 
 
 @background

@@ -85,6 +85,13 @@ def id_of(process: Process) -> int | None:
     return names.values_list("pk", flat=True).first()
 
 
+def mib_of(process: Process, what: str = "VmRSS") -> float:
+    """Its memory, as Linux tells it: what is resident, or "VmSize", what it may ask for."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (kib,) = re.findall(rf"{what}:\s+(\d+) kB", status)
+    return int(kib) / 1024
+
+
 def says(process: Process, words: str) -> Callable[[], bool]:
     return lambda: words in process.output
 

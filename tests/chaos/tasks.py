@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,37 @@ KILLED: dict[str, Callable[[], None]] = {
     "before its commit": _die_before_commit,
     "after its commit": _die_after_commit,
 }
+
+
+@background
+def leave_behind(label: str) -> None:
+    """A thread and an executor that never end, for which Python would wait."""
+    _leave_trace()
+    threading.Thread(target=threading.Event().wait, name="left behind", daemon=False).start()
+    ThreadPoolExecutor(thread_name_prefix="left executor").submit(threading.Event().wait)
+
+
+@background
+def never_end(label: str) -> None:
+    """And take no exception for a reason to."""
+    _leave_trace()
+    while True:
+        with suppress(BaseException):
+            threading.Event().wait()
+
+
+@background(max_attempts=1)
+def leak(label: str) -> None:
+    """Until there is no memory left, of which the process never gets anything back."""
+    _leave_trace()
+    while True:
+        _leaked.append(b"x" * 8 * 2**20)
+
+
+_leaked: list[bytes] = []
+
+
+@background
+def return_much(label: str) -> bytes:
+    _leave_trace()
+    return b"x" * 300 * 2**20

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -18,7 +16,7 @@ from django.db import connection
 from schedules.models import Schedule
 from tests.chaos import figures
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
-from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop, wait_until_drained
+from tests.chaos.crew import SECONDS_TO_START, Crew, mib_of, says, stop, wait_until_drained
 from tests.chaos.tasks import count, fail_at_first
 from tests.processes import Process, eventually
 from worker.models import FinishedJob, FinishedState
@@ -78,11 +76,11 @@ def _soak(crew: Crew, spared: list[Process], doomed: list[Process]) -> tuple[lis
     memory: list[list[float]] = []
     while (elapsed := time.monotonic() - began) < SECONDS:
         if elapsed >= SECONDS * len(memory) / SAMPLES:
-            memory.append([_mib(each) for each in spared])
+            memory.append([mib_of(each) for each in spared])
         labels += _call(len(labels), round(CALLS * ROUND))
         _mishap(crew, doomed, chance)
         eventually(lambda until=began + elapsed + ROUND: time.monotonic() >= until, within=60)  # type: ignore[misc]
-    return labels, [*memory, [_mib(each) for each in spared]]
+    return labels, [*memory, [mib_of(each) for each in spared]]
 
 
 def _call(first: int, number: int) -> list[str]:
@@ -106,9 +104,3 @@ def _mishap(crew: Crew, doomed: list[Process], chance: random.Random) -> None:
         case "go on":
             for each in doomed:
                 each.send(signal.SIGCONT)
-
-
-def _mib(process: Process) -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    (kib,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
-    return int(kib) / 1024

@@ -15,7 +15,7 @@ from django.db import DatabaseError, OperationalError, connection, connections, 
 from schedules import background, declarations
 from schedules.declarations import Background
 from tests.app.models import Effect
-from tests.app.tasks import leave_trace
+from tests.app.tasks import leave_trace, return_unshowable, returned
 from tests.conformance.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
 from tests.conformance.workers import Crew, heard
 from tests.processes import eventually
@@ -72,6 +72,17 @@ def test_what_an_atomic_task_did_is_there_when_its_job_has_succeeded(crew: Crew)
     assert all(row.worker and row.started_at and row.started_at <= row.finished_at for row in history)
     assert sorted(each["job"].id for each in ended) == [*jobs, plain.pk]
     assert not Job.objects.exists()
+
+
+def test_what_an_atomic_task_returns_is_not_looked_at_and_not_kept(crew: Crew) -> None:
+    returned.clear()
+    hand = crew.start()
+    job = atomic(return_unshowable.task.function, name="return atomically")()
+
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    eventually(lambda: [result() is None for result in returned] == [True])
+
+    assert hand.works
 
 
 def fail() -> NoReturn:

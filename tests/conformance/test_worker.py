@@ -20,6 +20,8 @@ from tests.app.tasks import (
     leave_trace,
     leave_transaction_open,
     lose_the_session,
+    return_unshowable,
+    returned,
     snooze_at_first,
 )
 from tests.conformance.jobs import ALIAS, enqueue, rows, state_of
@@ -166,6 +168,17 @@ def test_no_message_of_a_task_stops_its_worker(crew: Crew, message: str) -> None
     crew.work_until_idle()
 
     assert [state_of(job.pk) for job in (failed, cancelled, done)] == ["failed", "cancelled", "succeeded"]
+
+
+def test_what_a_task_returns_is_not_looked_at_and_not_kept(crew: Crew) -> None:
+    returned.clear()
+    hand = crew.start()
+    job = return_unshowable()
+
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    eventually(lambda: [result() is None for result in returned] == [True])
+
+    assert hand.works
 
 
 @pytest.mark.only_on("postgresql", "mysql")

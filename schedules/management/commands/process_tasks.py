@@ -17,6 +17,7 @@ from schedules import leader
 from schedules.models import Schedule
 from worker import wakeup
 from worker.crew import Crew
+from worker.departure import departing
 from worker.options import options as project_options
 from worker.process import Worker
 from worker.signals import show_log
@@ -48,6 +49,10 @@ class Command(BaseCommand):
         parser.add_argument("--duration", type=_seconds, metavar="S", help="stop after so many seconds")
         parser.add_argument("--sleep", type=_seconds, metavar="S", help="longest pause between two looks at the queue")
         parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        with departing():
+            super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         for fault in filter(None, map(queue_problem, options["queue"])):
