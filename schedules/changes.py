@@ -69,7 +69,7 @@ def pause(schedule: Schedule, using: str, *, reason: str, by: str = "", until: d
     """Let nothing run until it is resumed, or until that instant. Pausing again changes the reason and the end."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         now = database_now(using)
-        settle_due(row, using, now)
+        _settle(row, using, now)
         since = row.paused_at or now
         put(row, using, paused_at=since, paused_until=until, paused_by=by[:255], pause_reason=reason[:255])
         plan_next(row, using)
@@ -81,7 +81,10 @@ def resume(schedule: Schedule, using: str, *, catch_up: bool = False) -> None:
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         if row.paused_at is None:
             return
-        _end_pause(row, using, database_now(using), catch_up=catch_up)
+        now = database_now(using)
+        _end_pause_that_is_over(row, using, now)
+        if row.paused_at is not None:
+            _end_pause(row, using, now, catch_up=catch_up)
     tell(row, "resumed", using)
 
 
@@ -91,9 +94,8 @@ def end_pauses(using: str, now: datetime, authority: Authority) -> None:
         with transaction.atomic(using=using):
             authority.prove()
             with locked(schedule.pk, using) as row:
-                if row.paused_until is None or row.paused_until > now:
+                if not _end_pause_that_is_over(row, using, now):
                     continue
-                _end_pause(row, using, now=row.paused_until - TICK, catch_up=False)
         tell(row, "resumed", using)
 
 
@@ -169,6 +171,12 @@ def delete(schedule: Schedule, using: str) -> None:
 # What a change is made of
 
 
+def _settle(row: Schedule, using: str, now: datetime) -> None:
+    """Let run what was due before the change, after a pause that is over too."""
+    _end_pause_that_is_over(row, using, now)
+    settle_due(row, using, now)
+
+
 def _create(row: Schedule, spec: Spec, using: str, now: datetime) -> None:
     _begin(row, spec, using, now)
     if not spec.enabled:
@@ -178,7 +186,7 @@ def _create(row: Schedule, spec: Spec, using: str, now: datetime) -> None:
 
 def _bring_in_line(row: Schedule, spec: Spec, using: str, now: datetime) -> None:
     """Rule E1: a change of anything but the recurrence keeps the next run."""
-    settle_due(row, using, now)
+    _settle(row, using, now)
     if row.retired_at is not None or _recurrence_differs(row, spec):
         settle_held_back(row, using, now)
         put(row, using, retired_at=None, **spec.columns())
@@ -212,7 +220,7 @@ def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:
 
 
 def _change(row: Schedule, columns: dict[str, Any], using: str, now: datetime) -> None:
-    settle_due(row, using, now)
+    _settle(row, using, now)
     recurrence_changed = any(columns.get(name, getattr(row, name)) != getattr(row, name) for name in _TIMING)
     if recurrence_changed:
         settle_held_back(row, using, now)
@@ -234,6 +242,14 @@ def _forget_after(row: Schedule, using: str, now: datetime) -> None:
             lines.filter(pk=line.pk).update(scheduled_until=until, count=max(count, 1))
     jobs = Job.objects.using(using).filter(schedule_id=row.pk, scheduled_for__gt=now)
     queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)
+
+
+def _end_pause_that_is_over(row: Schedule, using: str, now: datetime) -> bool:
+    """It ended when it was to, whoever notices and when."""
+    if row.paused_until is None or row.paused_until > now:
+        return False
+    _end_pause(row, using, row.paused_until - TICK, catch_up=False)
+    return True
 
 
 def _end_pause(row: Schedule, using: str, now: datetime, *, catch_up: bool) -> None:

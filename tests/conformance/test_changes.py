@@ -106,6 +106,30 @@ def test_e2_what_came_due_after_the_end_of_a_pause_runs_even_if_nobody_looked_fo
     assert ledger_of(schedule) == ["11:00–12:00 (2) paused", "13:00 enqueued", "14:00 enqueued"]
 
 
+@pytest.mark.parametrize("change", ["edit", "declare", "pause", "resume"])
+def test_e1_whatever_is_changed_after_a_pause_came_to_its_end_what_was_due_since_then_has_run(
+    clock: VirtualClock, change: str
+) -> None:
+    """Though nobody has led since, who would have noticed."""
+    schedule = declared(repeat=60, catch_up="all", overlap="allow")
+    changes.pause(schedule, ALIAS, reason="", until=at("10:03"))
+    clock.set("10:04:30")
+
+    match change:
+        case "edit":
+            changes.edit(schedule, ALIAS, repeat="3600")
+        case "declare":
+            declared(cron="0 0 1 1 *")
+        case "pause":
+            changes.pause(schedule, ALIAS, reason="again")
+        case "resume":
+            changes.resume(schedule, ALIAS, catch_up=True)
+    clock.tick()
+
+    assert ledger_of(schedule) == ["10:01–10:02 (2) paused", "10:03 enqueued", "10:04 enqueued"]
+    assert again(schedule).status == ("paused" if change == "pause" else "active")
+
+
 def test_e2_to_pause_again_changes_the_reason_and_the_end_but_not_the_beginning(clock: VirtualClock) -> None:
     schedule = declared(repeat=60)
     changes.pause(schedule, ALIAS, reason="lunch", until=at("10:30"))
