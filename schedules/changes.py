@@ -215,8 +215,9 @@ def _begin(row: Schedule, spec: Spec, using: str, now: datetime) -> None:
 
 def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:
     """Whether the ledger has a line for it: it ran, or will not, whatever becomes of the schedule."""
-    lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL)
-    return lines.filter(scheduled_for=instant).exists()
+    lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL, scheduled_for__lte=instant)
+    last = lines.order_by("-scheduled_for").first()
+    return last is not None and instant <= (last.scheduled_until or last.scheduled_for)
 
 
 def _change(row: Schedule, columns: dict[str, Any], using: str, now: datetime) -> None:

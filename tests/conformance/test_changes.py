@@ -207,6 +207,16 @@ def test_e1_a_recurrence_that_is_changed_to_and_fro_repeats_nothing(clock: Virtu
     assert ledger_of(schedule) == ["10:01 enqueued", "10:02 enqueued"]
 
 
+def test_e1_a_one_off_whose_time_is_past_does_not_run_where_the_ledger_has_it_already(clock: VirtualClock) -> None:
+    schedule = declared(repeat=60)
+    clock.tick("10:05")
+
+    declared(run_at=at("10:03"))
+    clock.tick()
+
+    assert ledger_of(schedule) == ["10:01–10:04 (4) coalesced", "10:05 enqueued"]
+
+
 def test_e1_columns_that_are_edited_by_hand_obey_the_same_rule(clock: VirtualClock) -> None:
     schedule = declared(repeat=3600)
     clock.set("10:20")
