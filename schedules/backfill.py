@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from schedules import ledger
-from schedules.due import TICK, Ledgered, NotRun
+from schedules.due import TICK, Ledgered, NotRun, first_bound
 from schedules.instants import is_instant
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.row import job_of, locked
@@ -83,9 +83,11 @@ def _without_job(row: Schedule, start: datetime, end: datetime, lines: Sequence[
     if row.repeat and row.anchor and not any(line.scheduled_for == row.anchor for line in lines):
         have.add(row.anchor)  # a repeat counts from there, but its first occurrence may be one period later
     foreign = list(_ranges_of_other_recurrences(row, lines))
+    policies = row.policies
+    last = min(end, policies.repeat_until or end)
     instants = (
         at
-        for at in row.recurrence.between(start - TICK, end)
+        for at in row.recurrence.between(first_bound(policies, start - TICK), last)
         if at not in have and not any(first <= at <= last for first, last in foreign)
     )
     return list(islice(instants, MOST + 1))

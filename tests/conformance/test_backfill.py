@@ -128,6 +128,17 @@ def test_an_occurrence_before_the_schedule_existed_can_be_run(clock: VirtualCloc
     assert ledger_of(schedule) == ["08:00 backfilled", "09:00 backfilled"]
 
 
+def test_i5_what_lies_beyond_the_limits_of_the_schedule_is_no_occurrence_that_could_be_run(clock: VirtualClock) -> None:
+    schedule = declared(cron="* * * * *", starts_at=at("09:58"), repeat_until=at("10:02"))
+    changes.pause(schedule, ALIAS, reason="")
+    clock.set("10:05")
+    changes.resume(schedule, ALIAS)
+
+    assert run_between(schedule, "09:55", "10:05") == 5
+
+    assert ledger_of(schedule) == [f"{time} backfilled" for time in ("09:58", "09:59", "10:00", "10:01", "10:02")]
+
+
 def test_what_is_due_but_not_yet_ticked_is_left_to_the_tick(clock: VirtualClock) -> None:
     schedule = declared(repeat=60, catch_up="all", overlap="allow")
     clock.tick("10:02")
