@@ -110,7 +110,7 @@ def decide(
             due.record(at, Ledgered.SKIPPED_OVERLAP, "the run before it was unfinished")
             continue
         waits[at] = verdict is _Verdict.WAITS
-        if policies.max_runs is not None and standing.runs + len(waits) >= policies.max_runs:
+        if _is_over(policies, standing.runs + len(waits)):
             due.end(at)
             break
     due.bar(all_but(chosen), *_why_not_chosen(policies, chosen))
@@ -124,20 +124,23 @@ def decide(
 def settle(
     recurrence: Recurrence,
     policies: Policies,
-    cursor: datetime,
+    standing: Standing,
     now: datetime,
     outcome: Ledgered,
     reason: str,
 ) -> Plan:
     """Run none of the occurrences in (cursor, now], all for the same reason."""
-    due = Due(recurrence, policies, cursor, now)
+    cursor = max(standing.cursor, now)
+    if _is_over(policies, standing.runs):
+        return Plan((), (), cursor, None)
+    due = Due(recurrence, policies, standing.cursor, now)
     due.bar([(BEGINNING, now)], outcome, reason)
-    return Plan((), due.explained(), max(cursor, now), None)
+    return Plan((), due.explained(), cursor, None)
 
 
 def next_run(recurrence: Recurrence, policies: Policies, cursor: datetime, runs: int) -> datetime | None:
     """The first occurrence after the cursor that the schedule's own limits allow."""
-    if policies.max_runs is not None and runs >= policies.max_runs:
+    if _is_over(policies, runs):
         return None
     instant = recurrence.after(first_bound(policies, cursor))
     if instant is None or (policies.repeat_until is not None and instant > policies.repeat_until):
@@ -153,6 +156,11 @@ def jittered(recurrence: Recurrence, jitter: int, instant: datetime, seed: str) 
         return instant
     digest = blake2b(f"{seed}\n{instant.isoformat()}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return instant + timedelta(seconds=int.from_bytes(digest) % gap)
+
+
+def _is_over(policies: Policies, runs: int) -> bool:
+    """Rule I5: `max_runs` ends a schedule."""
+    return policies.max_runs is not None and runs >= policies.max_runs
 
 
 class _Verdict(Enum):

@@ -17,7 +17,7 @@ from schedules import ledger, signals
 from schedules.due import Ledgered
 from schedules.materialize import materialize, why_broken
 from schedules.models import Schedule
-from schedules.planning import next_run, settle
+from schedules.planning import Standing, next_run, settle
 from schedules.zones import zone_version
 from worker import wakeup
 from worker.clock import database_now
@@ -71,7 +71,7 @@ def settle_paused(row: Schedule, using: str, now: datetime) -> None:
 
 
 def _settle(row: Schedule, using: str, now: datetime, outcome: Ledgered, reason: str) -> None:
-    plan = settle(row.recurrence, row.policies, row.settled_until, now, outcome, reason)
+    plan = settle(row.recurrence, row.policies, Standing(row.settled_until, row.runs), now, outcome, reason)
     ledger.write([ledger.not_run(row.pk, what, term=None, now=now) for what in plan.not_run], using)
     put(row, using, settled_until=plan.cursor)
 

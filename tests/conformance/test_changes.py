@@ -152,6 +152,18 @@ def test_e1_what_was_due_before_a_pause_still_runs(clock: VirtualClock) -> None:
     assert jobs_of(schedule) == ["10:01 ready"]
 
 
+def test_i5_a_pause_of_a_schedule_that_has_ended_holds_nothing_back(clock: VirtualClock) -> None:
+    schedule = declared(repeat=60, max_runs=1)
+    clock.tick("10:01")
+    changes.pause(schedule, ALIAS, reason="")
+    clock.set("10:05")
+
+    changes.resume(schedule, ALIAS)
+
+    assert ledger_of(schedule) == ["10:01 enqueued"]
+    assert again(schedule).status == "ended"
+
+
 def test_to_resume_what_is_not_paused_changes_nothing(clock: VirtualClock) -> None:
     schedule = declared(repeat=60)
     clock.set("10:01:30")
