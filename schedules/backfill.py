@@ -97,8 +97,14 @@ def _ranges_of_other_recurrences(row: Schedule, lines: Sequence[Occurrence]) -> 
     """Those left before the schedule was edited. How many instants they stand for is known, and not which."""
     for line in lines:
         first, last = line.scheduled_for, line.scheduled_until
-        if last is not None and row.recurrence.count(first - TICK, last) != line.count:
+        if last is not None and _outline(row, first - TICK, last) != (first, last, line.count):
             yield first, last
+
+
+def _outline(row: Schedule, start: datetime, end: datetime) -> tuple[datetime | None, datetime | None, int]:
+    """Of the instants after `start`, up to and including `end`: the first, the last, and how many."""
+    recurrence = row.recurrence
+    return next(recurrence.between(start, end), None), recurrence.latest(start, end), recurrence.count(start, end)
 
 
 def _replace(
@@ -122,9 +128,8 @@ def _rest(row: Schedule, line: Occurrence, taken: Sequence[datetime]) -> list[No
     tail = (taken[-1], line.scheduled_until or line.scheduled_for)
     rest = []
     for start, end in (head, tail):
-        first, last = next(row.recurrence.between(start, end), None), row.recurrence.latest(start, end)
+        first, last, count = _outline(row, start, end)
         if first is not None and last is not None:
-            count = row.recurrence.count(start, end)
             rest.append(NotRun(Ledgered(line.outcome), first, last, count, line.reason))
     return rest
 

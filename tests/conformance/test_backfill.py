@@ -259,3 +259,15 @@ def test_what_another_recurrence_left_unrun_stays_explained(
     backfill(again(schedule), at("10:00:01"), at("10:06"), ALIAS)
 
     assert ledger_of(schedule) == ["10:01–10:03 (3) paused", *backfilled, "10:06 enqueued"]
+
+
+def test_as_many_instants_of_another_recurrence_are_not_taken_for_those_that_were_left(clock: VirtualClock) -> None:
+    schedule = declared(repeat=60)
+    changes.pause(schedule, ALIAS, reason="")
+    clock.set("10:03")
+    declared(cron="10,20,30 1 * * * *")
+    changes.resume(schedule, ALIAS)
+
+    assert run_between(again(schedule), "10:00", "10:03") == 0
+
+    assert ledger_of(schedule) == ["10:01–10:03 (3) paused"]
