@@ -103,7 +103,8 @@ def _test_on(database: str, pytest_arguments: list[str], install_drivers: bool) 
 
 def _pytest(server: servers.Server, arguments: list[str]) -> int:
     name = name_of_this_run()
-    environment = {**os.environ, VARIABLE: server.url(name)}
+    # Tests start many processes. What these import is compiled once, also where the environment would have none of it.
+    environment = {**os.environ, VARIABLE: server.url(name), "PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.Popen([sys.executable, "-m", "pytest", "--reuse-db", *arguments], env=environment)
     try:
         return process.wait()
