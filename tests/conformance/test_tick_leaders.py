@@ -19,7 +19,7 @@ from schedules import changes
 from schedules.materialize import Authority, materialize
 from schedules.models import Occurrence, Schedule
 from tests.conformance.leaders import assert_each_ran_once, in_own_session
-from tests.conformance.virtual import VirtualClock, again, declared, jobs_of, ledger_of
+from tests.conformance.virtual import VirtualClock, again, declared, declared_many, jobs_of, ledger_of
 from tests.schedules.moments import at
 from worker.models import Job
 
@@ -60,8 +60,7 @@ def held_at(using: str, statement: str, arrived: Event, go_on: Event) -> Iterato
 def test_two_leaders_that_read_the_same_rows_enqueue_each_occurrence_once(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    for number in range(SCHEDULES):
-        declared(f"s{number}", repeat=60, overlap="allow")
+    declared_many(SCHEDULES, repeat=60, overlap="allow")
     times = ["10:01", "10:02", "10:03", "10:04"]
     both = Barrier(2, timeout=30)
 
@@ -84,8 +83,7 @@ def test_two_leaders_that_read_the_same_rows_enqueue_each_occurrence_once(
 def test_two_leaders_inside_their_transactions_at_once_enqueue_each_occurrence_once(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    for number in range(SCHEDULES):
-        declared(f"s{number}", repeat=60)
+    declared_many(SCHEDULES, repeat=60)
     now = clock.set("10:01")
     both, inside = Barrier(2, timeout=30), Barrier(2)
 
@@ -109,8 +107,7 @@ def test_two_leaders_inside_their_transactions_at_once_enqueue_each_occurrence_o
 def test_a_leader_that_stands_still_between_two_statements_doubles_nothing(
     clock: VirtualClock, threads: ThreadPoolExecutor, statement: str
 ) -> None:
-    for number in range(20):
-        declared(f"s{number}", repeat=60)
+    declared_many(20, repeat=60)
     now = clock.set("10:01")
     arrived, overtaken = Event(), Event()
 
@@ -137,8 +134,7 @@ def test_a_leader_that_stands_still_between_two_statements_doubles_nothing(
 def test_a_leader_that_dies_before_it_commits_leaves_all_to_the_next(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    for number in range(20):
-        declared(f"s{number}", repeat=60)
+    declared_many(20, repeat=60)
     now = clock.set("10:01")
 
     def die(using: str) -> int:

@@ -14,14 +14,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connections
 
-from schedules import changes, ledger, materialize, scheduler
+from schedules import ledger, materialize, scheduler
 from schedules.materialize import Readable
 from schedules.models import Occurrence
 from schedules.scheduler import tick
 from tests.conformance.leaders import assert_each_ran_once, in_own_session
-from tests.conformance.virtual import ALIAS, VirtualClock, spec
+from tests.conformance.virtual import VirtualClock, declared_many
 from tests.schedules.moments import at
 from worker.chores import HELD_BY_OTHERS, Chores
 
@@ -75,9 +75,7 @@ class Floor:
 
 
 def lead_both(seed: int, schedules: int = SCHEDULES) -> Floor:
-    with transaction.atomic():
-        for number in range(schedules):
-            changes.declare(spec(f"s{number}", repeat=60, catch_up="all", overlap="allow"), ALIAS)
+    declared_many(schedules, repeat=60, catch_up="all", overlap="allow")
     floor, both = Floor(seed), threading.Barrier(2, timeout=30)
 
     def lead(using: str) -> None:

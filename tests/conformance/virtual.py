@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from schedules import backfill, changes, row
 from schedules.materialize import ANYONE, Authority
-from schedules.models import Kind, Occurrence, Schedule, Source
+from schedules.models import Kind, Occurrence, Schedule, Source, identity_of
 from schedules.scheduler import tick
 from schedules.spec import Spec, Start, spec_of
 from tests.schedules.moments import at, moment, span
@@ -81,6 +81,16 @@ def spec(name: str = "s", *, start: str | None = None, **given: Any) -> Spec:
 def declared(name: str = "s", *, start: str | None = None, **given: Any) -> Schedule:
     """The schedule of that name, made or brought in line."""
     return changes.declare(spec(name, start=start, **given), ALIAS)
+
+
+def declared_many(number: int, **given: Any) -> None:
+    """So many schedules alike, "s0", "s1" …: one is declared, and the rows of the others are like its own."""
+    row = again(declared("s0", **given))
+    columns = {field.attname: getattr(row, field.attname) for field in Schedule._meta.concrete_fields}
+    names = [f"s{n}" for n in range(1, number)]
+    Schedule.objects.bulk_create(
+        Schedule(**{**columns, "id": None, "name": name, "identity": identity_of(name)}) for name in names
+    )
 
 
 def again(schedule: Schedule) -> Schedule:
