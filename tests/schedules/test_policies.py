@@ -416,7 +416,9 @@ def test_d10_a_skipped_run_that_is_the_newest_moves_the_cursor() -> None:
 
 
 def test_settling_explains_all_by_one_reason_and_runs_none() -> None:
-    decided = settle(EVERY_MINUTE, Policies(), Standing(at("10:00")), at("10:05:30"), Ledgered.PAUSED, "paused: holiday")
+    since, now = Standing(at("10:00")), at("10:05:30")
+
+    decided = settle(EVERY_MINUTE, Policies(), since, now, Ledgered.PAUSED, "paused: holiday")
 
     assert decided.runs == ()
     assert explained(decided.not_run) == ["10:01–10:05 (5) paused"]
