@@ -101,7 +101,7 @@ def claim(
         token=_new_token(),
         worker_id=worker_id,
         limit=limit,
-        queues=queues,
+        queues=list(dict.fromkeys(queues)),
         without_tasks=without_tasks,
         interrupted_below=None if with_suspects else _SUSPECT_FROM,
         beyond=beyond,

@@ -130,6 +130,14 @@ def test_a_worker_takes_only_from_its_queues() -> None:
     assert ids(claim(queues=())) == [default]
 
 
+def test_of_several_queues_the_most_urgent_come_first_whichever_has_them_and_each_once() -> None:
+    numbers = queue.enqueue_many([new(n, queue="ab"[n % 2], priority=n % 3) for n in range(12)], ALIAS)
+    urgent_first = sorted(numbers, key=lambda id: (-(numbers.index(id) % 3), id))
+
+    assert ids(claim(5, queues=["a", "b", "a"])) == urgent_first[:5]
+    assert ids(claim(queues=["a", "b", "a"])) == urgent_first[5:]
+
+
 @pytest.mark.parametrize("name", ["Mail", "MAIL", "mail ", " mail", "máil", "mai1"])
 def test_queues_whose_names_look_alike_are_different_queues(name: str) -> None:
     other = enqueue(queue=name)

@@ -20,6 +20,7 @@ from tests.app.tasks import (
     leave_trace,
     leave_transaction_open,
     lose_the_session,
+    nothing,
     return_unshowable,
     returned,
     snooze_at_first,
@@ -54,6 +55,17 @@ def test_a_worker_runs_everything_exactly_once(crew: Crew) -> None:
     assert traces() == Counter({str(n): 1 for n in range(500)})
     assert Job.objects.count() == 0
     assert FinishedJob.objects.filter(pk__in=numbers, state="succeeded", attempts=1).count() == 500
+
+
+def test_jobs_with_a_mebibyte_of_arguments_hold_up_no_others(crew: Crew) -> None:
+    enqueue_traces(100)
+    heavy = nothing.enqueue_many([(("x" * 2**20,), {}) for _ in range(20)])
+    enqueue_traces(100)
+
+    crew.work_until_idle()
+
+    assert traces().total() == 200
+    assert FinishedJob.objects.filter(pk__in=heavy, state="succeeded", attempts=1).count() == 20
 
 
 def test_two_workers_share_the_work_and_run_everything_exactly_once(crew: Crew) -> None:
