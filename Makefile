@@ -46,7 +46,7 @@ demo: $(installed) ## Show it: a small Django project at work (ARGS=--until-idle
 	@$(python) manage_example/demo.py $(ARGS)
 
 test: $(installed) ## Run the tests on SQLite, PostgreSQL and MySQL/MariaDB (ARGS goes to pytest)
-	@$(python) -m tests.run --install-drivers $(ARGS)
+	@$(python) -m tests.run --side-by-side --install-drivers $(ARGS)
 
 test-pooler: $(installed) ## Run the tests of leader and workers behind PgBouncer in transaction mode
 	@$(python) -m tests.run --database pgbouncer $(behind_pooler) $(ARGS)

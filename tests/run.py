@@ -1,8 +1,8 @@
 """Run the tests on each database that can be had here, and say plainly which ones could not.
 
-    python -m tests.run [--database NAME]… [--install-drivers] [arguments of pytest]
+    python -m tests.run [--database NAME]… [--side-by-side] [--install-drivers] [arguments of pytest]
 
-Decides the order and the exit code. Where CI=true, a database that cannot be tested is a failure; elsewhere
+Decides what runs where, and the exit code. Where CI=true, a database that cannot be tested is a failure; elsewhere
 it is one only if the environment names its server. Finding servers is the business of `tests/servers.py`.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,14 +21,15 @@ from typing import NoReturn
 import pytest
 
 from tests import servers
-from tests.databases import POOLED, VARIABLE, name_of_this_run
+from tests.databases import POOLED, name_of_this_run
+from tests.runs import Run
+from tests.servers import Server, Unavailable
 
 _NAMED_BY = {
     "postgresql": servers.POSTGRESQL_VARIABLE,
     POOLED: servers.POSTGRESQL_VARIABLE,
     "mysql": servers.MYSQL_VARIABLE,
 }
-_SECONDS_TO_STOP = 30
 
 
 class Result(Enum):
@@ -61,11 +61,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     # In the background of a shell it may come ignored, and pytest would inherit that.
     signal.signal(signal.SIGINT, _stop)
-    verdicts: list[Verdict] = []
-    for database in options.database or servers.KINDS:
-        # What touches no database says the same on each: it runs with the first.
-        repeated = ["--only-database-tests"] if verdicts else []
-        verdicts.append(_test_on(database, [*pytest_arguments, *repeated], options.install_drivers))
+    with ExitStack() as while_needed:
+        places = {
+            database: _place(database, while_needed, options.install_drivers)
+            for database in options.database or servers.KINDS
+        }
+        verdicts = _test_on(places, pytest_arguments, side_by_side=options.side_by_side)
     print(_summary(verdicts))
     nothing_passed = all(verdict.result is not Result.PASSED for verdict in verdicts)
     return int(nothing_passed or any(verdict.is_failure for verdict in verdicts))
@@ -82,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--database", action="append", choices=(*servers.KINDS, POOLED), help="only this one; repeatable"
     )
+    parser.add_argument(
+        "--side-by-side", action="store_true", help="all databases at once: quicker, but nothing for figures"
+    )
     parser.add_argument("--install-drivers", action="store_true", help="install mysqlclient if it is missing")
     return parser
 
@@ -91,31 +95,33 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _test_on(database: str, pytest_arguments: list[str], install_drivers: bool) -> Verdict:
-    with ExitStack() as while_needed:
-        try:
-            server = servers.find(database, while_needed, install_driver=install_drivers)
-        except servers.Unavailable as reason:
-            return Verdict(database, Result.NOT_TESTED, str(reason))
-        print(f"\n{server.version}", flush=True)
-        return Verdict(database, _result(_pytest(server, pytest_arguments)), server.version)
-
-
-def _pytest(server: servers.Server, arguments: list[str]) -> int:
-    name = name_of_this_run()
-    # Tests start many processes. What these import is compiled once, also where the environment would have none of it.
-    environment = {**os.environ, VARIABLE: server.url(name), "PYTHONDONTWRITEBYTECODE": ""}
-    process = subprocess.Popen([sys.executable, "-m", "pytest", "--reuse-db", *arguments], env=environment)
+def _place(database: str, while_needed: ExitStack, install_drivers: bool) -> Server | Unavailable:
     try:
-        return process.wait()
-    except KeyboardInterrupt:
-        # Pytest ends the processes that its tests have started, and drops the database.
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=_SECONDS_TO_STOP)
-        raise
-    finally:
-        process.kill()
-        server.drop(name)
+        return servers.find(database, while_needed, install_driver=install_drivers)
+    except Unavailable as reason:
+        return reason
+
+
+def _test_on(
+    places: dict[str, Server | Unavailable], pytest_arguments: list[str], *, side_by_side: bool
+) -> list[Verdict]:
+    """What touches no database says the same on each: it runs with the first."""
+    there = {database: place for database, place in places.items() if not isinstance(place, Unavailable)}
+    runs: dict[str, Run] = {}
+    with ExitStack() as until_all_have_ended:
+        for database, server in there.items():
+            arguments = [*pytest_arguments, "--only-database-tests"] if runs else pytest_arguments
+            run = Run(server, f"{name_of_this_run()}_{database}", arguments, aside=side_by_side and len(there) > 1)
+            runs[database] = until_all_have_ended.enter_context(run)
+            if not side_by_side:
+                run.wait()
+        return [_verdict(database, place, runs.get(database)) for database, place in places.items()]
+
+
+def _verdict(database: str, place: Server | Unavailable, run: Run | None) -> Verdict:
+    if isinstance(place, Unavailable) or run is None:
+        return Verdict(database, Result.NOT_TESTED, str(place))
+    return Verdict(database, _result(run.wait()), place.version)
 
 
 def _result(exit_code: int) -> Result:

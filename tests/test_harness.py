@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
+from tests import servers
 from tests.app.models import Effect
 from tests.databases import PREFIX, django_settings
 from tests.processes import StartProcess
+from tests.runs import Run
 
 
 @pytest.mark.parametrize(
@@ -37,3 +41,16 @@ def test_a_started_process_sees_what_a_test_has_committed(database: None, proces
 
     assert shell.wait(within=30) == 0, shell.output
     assert "rows: 1" in shell.output
+
+
+def test_what_runs_side_by_side_say_is_told_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    server = servers.sqlite()
+    with ExitStack() as until_all_have_ended:
+        first, second = (
+            until_all_have_ended.enter_context(Run(server, f"{PREFIX}_{name}", ["--version"], aside=True))
+            for name in ("first", "second")
+        )
+        assert (second.wait(), first.wait()) == (0, 0)
+
+    said = ["", server.version, f"pytest {pytest.__version__}"]
+    assert capsys.readouterr().out.splitlines() == [*said, *said]
