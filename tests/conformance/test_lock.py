@@ -224,19 +224,20 @@ def test_the_server_is_told_to_end_a_session_that_falls_silent(locks: tuple[Lock
 
 @on_mysql
 def test_two_databases_on_one_server_do_not_share_the_lock() -> None:
+    other_database = f"{connection.settings_dict['NAME']}_neighbour"
     with connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE carillon_test_neighbour")
+        cursor.execute(f"CREATE DATABASE {other_database}")
     try:
         with session("one") as one, session("neighbour") as neighbour:
             with connections[neighbour].cursor() as cursor:
-                cursor.execute("USE carillon_test_neighbour")
+                cursor.execute(f"USE {other_database}")
             locks = MySQLLock(connections[one]), MySQLLock(connections[neighbour])
 
             assert all(lock.acquire() for lock in locks)
             assert all(len(lock.name) <= 64 for lock in locks)
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("DROP DATABASE carillon_test_neighbour")
+            cursor.execute(f"DROP DATABASE {other_database}")
 
 
 @on_postgresql
