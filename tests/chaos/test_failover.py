@@ -22,6 +22,8 @@ from worker.models import FinishedJob, Job, JobState
 MOST_SECONDS_FOR_A_SILENT_LEADER = 6.0
 MOST_SECONDS_FOR_A_KILLED_WORKER = 30.0
 
+pytestmark = pytest.mark.timed
+
 Silence = Callable[[int], None]
 """Done to one of the two leaders."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from datetime import datetime
 
+import pytest
+
 from schedules import api
 from schedules.leader import current_term
 from schedules.models import Leadership, Schedule
@@ -19,6 +21,7 @@ from worker.models import FinishedJob
 MOST_SECONDS_LATE = 2.0
 
 
+@pytest.mark.timed
 def test_the_other_fires_the_next_due_job_within_two_seconds_and_says_so(crew: Crew) -> None:
     """Time after time; nothing is lost or done twice on the way."""
     schedule = api.schedule(count, name="each second", args=["run"], repeat=1, overlap="allow", catch_up="all")

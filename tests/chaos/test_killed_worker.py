@@ -93,6 +93,7 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_when_it_wakes(crew: Cr
     assert all(job["worker"].endswith(f":{other.pid}") and job["interruptions"] == 1 for job in history)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("options", [[], ["--leader"]], ids=["plain", "leader"])
 def test_an_idle_process_ends_within_half_a_second_of_sigterm(crew: Crew, options: list[str]) -> None:
     """The quickest counts: a machine that is busy with something else delays one or another."""
