@@ -1,7 +1,8 @@
 """Two who both believe they lead tick the same schedules, and lose the processor to each other between statements.
 
-Nothing holds the leader's lock here. A seed says before which statements a leader stands still; the other then has
-the floor until it stands still itself, ends, or waits in the database for the first, who then goes on after a moment.
+Nothing holds the leader's lock here. A leader stands still before every statement and every commit, or before those
+that a seed picks; the other then has the floor until it stands still itself, ends, or waits in the database for the
+first, who then goes on after a moment.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tests.schedules.moments import at
 from worker.chores import HELD_BY_OTHERS, Chores
 
 SCHEDULES = 500
+ALWAYS, NOW_AND_THEN = 1.0, 0.3
+SEED = 0
 TIMES = ("10:01", "10:02", "10:03")
 MOMENT = 0.01
 """Seconds after which who stands still goes on: the other may be waiting in the database for it."""
@@ -40,24 +43,32 @@ def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 class Floor:
     """Who of the two goes on."""
 
-    def __init__(self, seed: int) -> None:
-        self.handed_over = 0
-        self._random = Random(seed)
+    def __init__(self, chance: float) -> None:
+        self.statements = self.handed_over = 0
+        self._chance = chance
+        self._random = Random(SEED)
         self._changed = threading.Condition()
         self._present: set[str] = set()
         self._owner = ""
 
     @contextmanager
     def shared(self, using: str) -> Iterator[None]:
-        """Stand still, now and then, before a statement of this session."""
+        """Stand still before statements of this session, and before its commits."""
+        connection = connections[using]
+        commit = connection.commit
 
         def pause(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
             self._pause(using)
             return execute(sql, params, many, context)
 
+        def pause_and_commit() -> None:
+            self._pause(using)
+            commit()
+
         self._present.add(using)
+        connection.commit = pause_and_commit  # type: ignore[method-assign]  # the session is this leader's own
         try:
-            with connections[using].execute_wrapper(pause):
+            with connection.execute_wrapper(pause):
                 yield
         finally:
             with self._changed:
@@ -67,16 +78,17 @@ class Floor:
     def _pause(self, using: str) -> None:
         with self._changed:
             others = self._present - {using}
-            if others and self._random.random() < 0.3:
+            self.statements += len(others)
+            if others and self._random.random() < self._chance:
                 (self._owner,) = others
                 self.handed_over += 1
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._owner == using or self._present == {using}, MOMENT)
 
 
-def lead_both(seed: int, schedules: int = SCHEDULES) -> Floor:
+def lead_both(chance: float, schedules: int = SCHEDULES) -> Floor:
     declared_many(schedules, repeat=60, catch_up="all", overlap="allow")
-    floor, both = Floor(seed), threading.Barrier(2, timeout=30)
+    floor, both = Floor(chance), threading.Barrier(2, timeout=30)
 
     def lead(using: str) -> None:
         chores = Chores()
@@ -92,13 +104,17 @@ def lead_both(seed: int, schedules: int = SCHEDULES) -> Floor:
     return floor
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_two_leaders_that_stand_still_between_statements_lose_and_double_nothing(
-    clock: VirtualClock, seed: int
-) -> None:
-    floor = lead_both(seed)
+def test_two_leaders_that_stand_still_between_every_two_statements_lose_and_double_nothing(clock: VirtualClock) -> None:
+    floor = lead_both(ALWAYS)
 
-    assert floor.handed_over > 10
+    assert floor.handed_over == floor.statements > 200
+    assert_each_ran_once(TIMES)
+
+
+def test_two_leaders_that_stand_still_now_and_then_lose_and_double_nothing(clock: VirtualClock) -> None:
+    floor = lead_both(NOW_AND_THEN)
+
+    assert floor.statements > floor.handed_over > 50
     assert_each_ran_once(TIMES)
 
 
@@ -116,7 +132,7 @@ def test_they_would_double_runs_if_revision_and_ledger_did_not_stop_them(
 
     monkeypatch.setattr(materialize, "_unchanged", all_that_were_read)
     monkeypatch.setattr(ledger, "write", unless_there_is_one)
-    lead_both(seed=0, schedules=100)
+    lead_both(ALWAYS, schedules=100)
 
     with pytest.raises(AssertionError):
         assert_each_ran_once(TIMES)
