@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 # Random cases per property in `make check-time`.
 EXAMPLES ?= 20000
-# Random stories in `make check-model`.
+# Random stories of each kind in `make check-model`.
 STORIES ?= 1000
 # Sessions that are cut in `make check-atomic`.
 CUTS ?= 1000
@@ -72,7 +72,7 @@ check-time: $(installed) ## Try the rules of time against the oracles, at length
 	@CARILLON_TIME_EXAMPLES=$(EXAMPLES) $(python) -m pytest tests/schedules -k recurrence $(ARGS)
 
 check-model: $(installed) ## Drive jobs and schedules at random beside a model, at length (STORIES=1000)
-	@CARILLON_MODEL_EXAMPLES=$(STORIES) $(python) -m tests.run --install-drivers tests/conformance/test_model.py $(ARGS)
+	@CARILLON_MODEL_EXAMPLES=$(STORIES) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/conformance/test_model.py $(ARGS)
 
 check-atomic: $(installed) ## Cut the sessions of atomic jobs at every step, at length (CUTS=1000)
 	@CARILLON_ATOMIC_CUTS=$(CUTS) $(python) -m tests.run --install-drivers tests/conformance/test_atomic_severed.py $(ARGS)
