@@ -1,4 +1,7 @@
-"""What the doctor finds in each kind of database: in other sessions, in tables, in the file."""
+"""What the doctor finds in each kind of database: in other sessions, in tables, in the file.
+
+For what would be in the way of others, PostgreSQL has `test_doctor_own_server`.
+"""
 
 from __future__ import annotations
 
@@ -94,43 +97,12 @@ def test_sessions_that_may_not_be_seen_are_counted_with_the_grant_that_shows_the
 
 
 @on_postgresql
-def test_a_prepared_transaction_that_was_forgotten_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert severities(postgresql.prepared_transactions) == {"prepared-transactions": "ok"}
-
-    view = "(VALUES ('t1', 'app', now() - interval '1 hour', current_database())) AS view"
-    columns = f"{view} (gid, owner, prepared, database)"
-    monkeypatch.setattr(postgresql, "PREPARED", postgresql.PREPARED.replace("pg_prepared_xacts", columns))
-
-    (finding,) = found(postgresql.prepared_transactions).values()
-    assert (finding.code, finding.severity, finding.facts["gid"]) == ("old-prepared-transaction", "warning", "t1")
-
-
-@on_postgresql
-@pytest.mark.parametrize(("active", "behind", "is_named"), [(True, 10, False), (False, 10, True), (True, 2**21, True)])
-def test_a_replication_slot_that_holds_back_vacuum_is_named(
-    monkeypatch: pytest.MonkeyPatch, active: bool, behind: int, is_named: bool
-) -> None:
-    assert severities(postgresql.replication_slots) == {"replication-slots": "ok"}
-
-    xmin = f"('x'::text || {behind})"
-    view = f"(VALUES ('standby', {active}, {xmin})) AS view (slot_name, active, xmin)"
-    slots = postgresql.SLOTS.replace("age(xmin)", "substr(xmin, 2)::int").replace("pg_replication_slots", view)
-    monkeypatch.setattr(postgresql, "SLOTS", slots)
-
-    expected = {"old-replication-slot": "warning"} if is_named else {"replication-slots": "ok"}
-    assert severities(postgresql.replication_slots) == expected
-
-
-@on_postgresql
-def test_a_server_that_does_not_vacuum_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_counts_no_dead_rows_vacuums_nothing_and_that_is_told() -> None:
     execute("SET track_counts = off")
     try:
         assert severities(postgresql.autovacuum) == {"autovacuum-off": "warning"}
     finally:
         execute("RESET track_counts")
-
-    monkeypatch.setattr(postgresql, "AUTOVACUUM", "SELECT true")  # as the server of this test may not be
-    assert severities(postgresql.autovacuum) == {"autovacuum": "ok"}
 
 
 @on_postgresql

@@ -19,7 +19,12 @@ from schedules.doctor import Examination, leadership, report, work
 from schedules.doctor.findings import Bytes, Case, Facts, Finding, Report, Severity
 from schedules.management.commands import scheduler_doctor
 from schedules.terminal import Screen
+from tests.app.tasks import nothing
 from tests.documents import page
+from tests.processes import StartProcess
+from worker import queue
+from worker.clock import database_now
+from worker.rows import NewJob
 
 PAGE = page("reference/doctor.md")
 PIPE = Screen()
@@ -143,6 +148,23 @@ def test_the_exit_code_is_that_of_the_worst_finding(
     assert examined("--fail-level", "error")[0] == errors_only
 
 
+def test_a_queue_that_nobody_drains_ends_the_command_with_one_until_somebody_does(process: StartProcess) -> None:
+    minutes_ago = database_now("default") - timedelta(minutes=2)
+    queue.enqueue(NewJob(nothing.task.name, "[[7],{}]", "mail", 0, 1, run_at=minutes_ago), "default")
+    doctor_says = ("scheduler_doctor", "--json", "--fail-level", "error")
+
+    ill = process(*doctor_says)
+    assert ill.wait(within=30) == 1
+    (finding,) = [each for each in json.loads(ill.output)["findings"] if each["severity"] == "error"]
+    assert (finding["code"], finding["facts"]["queue"]) == ("no-worker", "mail")
+    assert "manage.py process_tasks" in finding["remedy"]
+
+    assert process("process_tasks", "--until-idle").wait(within=30) == 0
+    well = process(*doctor_says)
+    assert well.wait(within=30) == 0
+    assert json.loads(well.output)["counts"]["error"] == 0
+
+
 def test_it_examines_every_area(database: None) -> None:
     _, text = examined()
 
@@ -173,7 +195,16 @@ def test_every_finding_is_documented_with_its_severity_and_no_other() -> None:
     of_problems = {code: severity for code, (severity, _) in work.TREATMENTS.items()}
     of_leaders = dict.fromkeys(leadership.REMEDIES, Severity.ERROR)
 
-    assert documented == dict(_made()) | of_problems | of_leaders | {"not-migrated": Severity.ERROR}
+    made = {code: severity for code, severity, _ in _made()}
+    assert documented == made | of_problems | of_leaders | {"not-migrated": Severity.ERROR}
+
+
+def test_whatever_is_wrong_comes_with_what_to_do() -> None:
+    of_problems = {code: remedy for code, (_, remedy) in work.TREATMENTS.items()}
+    told = [remedy for _, severity, remedy in _made() if severity in (Severity.WARNING, Severity.ERROR)]
+
+    assert len(told) > 20
+    assert all([*told, *of_problems.values(), *leadership.REMEDIES.values()])
 
 
 def test_every_reason_of_list_schedule_is_a_finding_too() -> None:
@@ -182,13 +213,18 @@ def test_every_reason_of_list_schedule_is_a_finding_too() -> None:
     assert reasons.keys() == {*work.TREATMENTS, *leadership.REMEDIES, "not-migrated"}
 
 
-def _made() -> Iterator[tuple[str, str]]:
-    """Code and severity of each finding that is made with a code of its own."""
+def _made() -> Iterator[tuple[str, str, str]]:
+    """Code, severity and remedy, as the source has it, of each finding that is made with a code of its own."""
     for path in Path(str(doctor.__file__)).parent.glob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match call:
-                case ast.Call(func=ast.Name("Finding"), args=[ast.Constant(str(code)), ast.Attribute(attr=name), *_]):
-                    yield code, Severity[name]
+                case ast.Call(
+                    func=ast.Name("Finding"),
+                    args=[ast.Constant(str(code)), ast.Attribute(attr=name), *others],
+                    keywords=named,
+                ):
+                    remedies = [*others[2:], *(each.value for each in named if each.arg == "remedy")]
+                    yield code, Severity[name], " ".join(map(ast.unparse, remedies)).strip("'")
 
 
 def _paths(value: Any, path: str = "") -> Iterator[str]:
