@@ -30,7 +30,7 @@ environment := .venv$(of_python)$(of_django)
 installed := $(environment)/installed
 python := $(environment)/bin/python
 
-behind_pooler := $(addprefix tests/conformance/test_,$(addsuffix .py,pooler leader tick_leaders queue_claims worker wakeup))
+behind_pooler := $(addprefix tests/conformance/test_,$(addsuffix .py,pooler leader tick_leaders two_leaders_paused queue_claims worker wakeup model))
 
 define no_python
 Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or does not run,finds none on PATH). \
@@ -60,7 +60,8 @@ check: $(installed) ## Lint (bandit's rules too), format, types, migrations, and
 
 audit: $(installed) ## Ask the Python Packaging Advisory Database about what is installed (needs the network)
 	@$(python) -m pip install --quiet --disable-pip-version-check --group audit
-	$(python) -m pip_audit --skip-editable --progress-spinner off
+	@$(python) -m pip freeze --all --exclude-editable \
+	    | $(python) -m pip_audit --strict --no-deps --disable-pip --progress-spinner off -r /dev/stdin
 
 bench: $(installed) ## Measure, beside what the machine allows (ARGS='drain --database postgresql --runs 5')
 	@$(python) -m tests.benchmarks $(ARGS)
