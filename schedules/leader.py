@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, Max
@@ -245,20 +245,21 @@ def _another_leads(using: str, lock: Lock, leader: str) -> bool:
     """Where the lock lasts for a transaction only, the signs of life tell who leads in between."""
     if lock.lasts:
         return False
-    term = _term_alive(using, PATIENCE)
-    return term is not None and term.leader != leader
+    term = newest_term(using)
+    return is_alive(term, database_now(using), PATIENCE) and term.leader != leader
 
 
-def current_term(using: str) -> Leadership | None:
-    """The term of the leader that is alive, if one is."""
-    return _term_alive(using, max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
+def newest_term(using: str) -> Leadership | None:
+    return Leadership.objects.using(using).order_by("-pk").first()
 
 
-def _term_alive(using: str, seconds: float) -> Leadership | None:
-    """A sign of life from the future was given before the database's clock was set back: it says nothing of now."""
-    now, patience = database_now(using), timedelta(seconds=seconds)
-    alive = Leadership.objects.using(using).filter(ended_at=None, renewed_at__range=(now - patience, now + patience))
-    return alive.order_by("-pk").first()
+def is_alive(term: Leadership | None, now: datetime, seconds: float | None = None) -> TypeGuard[Leadership]:
+    """Whether the newest term still lasts; `seconds`: how long it may give no sign of life.
+
+    A sign of life from the future was given before the database's clock was set back: it says nothing of now.
+    """
+    patience = timedelta(seconds=seconds or max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
+    return term is not None and term.ended_at is None and abs(now - term.renewed_at) <= patience
 
 
 def silence(using: str) -> float:

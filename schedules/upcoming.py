@@ -18,7 +18,7 @@ from schedules import past_runs, problems
 from schedules.configured import in_settings
 from schedules.describe import describe
 from schedules.due import TICK
-from schedules.leader import SHOWN_ALIVE
+from schedules.leader import is_alive, newest_term
 from schedules.materialize import why_broken
 from schedules.models import Leadership, Schedule, identity_of
 from schedules.past_runs import Newest, PastRun
@@ -125,7 +125,8 @@ def overview(using: str, now: datetime, runs: int) -> Overview:
         return Overview(now, None, _sorted(_unsynced((), now, runs)), (), tuple(found))
     rows = list(Schedule.objects.using(using))
     newest = past_runs.newest(using, now)
-    term, last_term = _terms(using, now)
+    last_term = newest_term(using)
+    term = last_term if is_alive(last_term, now) else None
     unsynced = _unsynced(rows, now, runs)
     schedules = (*(_upcoming(row, newest, now, runs) for row in rows), *unsynced)
     known_tasks = {task.name for task in tasks.registered()}
@@ -270,14 +271,6 @@ def _delayed_jobs(using: str, rows: Sequence[Schedule]) -> tuple[DelayedJob, ...
 
 
 # Leader and problems
-
-
-def _terms(using: str, now: datetime) -> tuple[Leadership | None, Leadership | None]:
-    """The term of the leader that is alive, and the newest of all."""
-    last = Leadership.objects.using(using).order_by("-renewed_at").first()
-    since = now - timedelta(seconds=max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
-    leads = last is not None and last.ended_at is None and last.renewed_at >= since
-    return last if leads else None, last
 
 
 def _lead(term: Leadership | None) -> Lead | None:

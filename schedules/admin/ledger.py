@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from schedules.admin.filters import ScheduleInUse
 from schedules.admin.jobs import page_of_schedule
 from schedules.admin.outlook import wall
-from schedules.leader import SHOWN_ALIVE
+from schedules.leader import is_alive
 from schedules.models import Leadership, Occurrence
 from worker import masking
 from worker.admin import labels
@@ -81,7 +81,7 @@ class LeadershipAdmin(ReadOnlyAdmin):
     def state(self, term: Leadership) -> SafeString:
         if term.ended_at is not None:
             return labels.status("ended", _("ended"))
-        if read_at(term) - term.renewed_at <= timedelta(seconds=SHOWN_ALIVE):
+        if is_alive(term, read_at(term)):
             return labels.status("alive", _("leads"))
         return labels.status("silent", _("silent"))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from schedules import api
-from schedules.leader import current_term
+from schedules.leader import newest_term
 from schedules.models import Leadership, Schedule
 from tests.chaos import figures, scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
@@ -59,7 +59,7 @@ def _start_of_run(due: datetime) -> datetime | None:
 
 
 def _term_of(process: Process) -> Leadership:
-    term = current_term("default")
+    term = newest_term("default")
     assert term is not None
     assert term.leader.endswith(f":{process.pid}")
     return term

@@ -165,6 +165,14 @@ def test_a_leader_without_a_schedule_leads_in_vain_and_that_is_said() -> None:
     assert "there is no schedule" not in found(leadership.leader)["leader"].summary
 
 
+def test_of_terms_renewed_at_one_instant_the_newest_counts() -> None:
+    now = database_now(ALIAS)
+    lead(leader="before:1", started_at=now, renewed_at=now, ended_at=now)
+    lead(leader="after:1", started_at=now, renewed_at=now)
+
+    assert found(leadership.leader)["leader"].summary.startswith("after:1 leads")
+
+
 def test_the_trouble_of_a_leader_is_told() -> None:
     declared(cron="0 * * * *")
     lead(trouble="The database's clock leapt by 3600 s.")
