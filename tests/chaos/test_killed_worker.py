@@ -14,6 +14,7 @@ from tests.chaos.crew import SECONDS_TO_START, SECONDS_TO_STOP, Crew, id_of, say
 from tests.chaos.tasks import count_slowly, end_the_process
 from tests.processes import Process, eventually
 from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.options import options
 from worker.queue import MOST_INTERRUPTIONS
 
 QUICK_RESCUE = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}
@@ -33,9 +34,12 @@ def leader(crew: Crew) -> Process:
 def test_jobs_of_a_killed_worker_run_elsewhere_and_nothing_is_lost(crew: Crew, leader: Process) -> None:
     workers = [crew.worker(), crew.worker()]
     orphans: set[int] = set()
-    for _ in range(scale.KILLS):
+    for kill in range(scale.KILLS):
         clients = crew.clients(scale.CALLS // scale.KILLS)
-        orphans |= _kill_while_it_holds_jobs(workers.pop(0))
+        slow = [f"slow {kill}.{number}" for number in range(2 * options().THREADS)]
+        count_slowly.enqueue_many([((label, 1.0), {}) for label in slow])
+        crew.calls += slow
+        orphans |= _kill_while_it_is_at_a_slow_job(workers.pop(0))
         workers.append(crew.worker())
         for client in clients:
             assert client.wait(within=60) == 0, client.output
@@ -78,7 +82,7 @@ def test_a_worker_that_was_taken_for_dead_changes_nothing_when_it_wakes(crew: Cr
     labels = ["first", "second"]
     count_slowly.enqueue_many([((label, 0.5), {}) for label in labels])
     stopped = crew.worker("--threads", "2")
-    eventually(lambda: Job.objects.filter(worker_id=id_of(stopped)).count() == 2)
+    eventually(lambda: Effect.objects.count() == 2)
     stopped.send(signal.SIGSTOP)
     other = crew.worker()
     wait_until_drained()
@@ -108,7 +112,7 @@ def test_sigterm_lets_running_jobs_finish_and_gives_the_held_ones_back_unharmed(
     labels = [f"job {number}" for number in range(20)]
     count_slowly.enqueue_many([((label, 0.5), {}) for label in labels])
     worker = crew.worker("--threads", "2")
-    eventually(lambda: Job.objects.filter(state=JobState.RUNNING).exists())
+    eventually(lambda: Effect.objects.count() >= 2)
     stop(worker)
 
     result = audit(labels)
@@ -125,10 +129,10 @@ def _seconds_to_end(process: Process) -> float:
     return time.monotonic() - asked_at
 
 
-def _kill_while_it_holds_jobs(worker: Process) -> set[int]:
+def _kill_while_it_is_at_a_slow_job(worker: Process) -> set[int]:
     """Returns the jobs that it leaves behind."""
     held = Job.objects.filter(state=JobState.RUNNING, worker_id=id_of(worker))
-    eventually(held.exists, within=SECONDS_TO_START)
+    eventually(held.filter(task=count_slowly.task.name).exists, within=SECONDS_TO_START)
     worker.send(signal.SIGKILL)
     worker.wait(within=5)
     return set(held.values_list("pk", flat=True))
