@@ -17,8 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker import execution, queue, signals
 from worker.outcomes import Succeeded
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 
 
 class Taken(Exception):

@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingE
 
 from worker import queue, signals
 from worker.outcomes import Error, Failed
-from worker.queue import Ended
+from worker.rows import Ended
 
 REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError, OverflowError, TypeError, ValueError)
 """What was to be written cannot be, today or tomorrow. Any other error of a database may pass."""

@@ -16,8 +16,7 @@ from typing import Protocol
 from worker import execution, signals, tasks
 from worker.atomic_run import AtomicRuns
 from worker.outcomes import Error, Failed
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 from worker.slot_connections import BREAK, SlotConnections
 
 

@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -29,26 +29,15 @@ from worker import roster, signals, wakeup
 from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
 from worker.models import FinishedJob, FinishedState, Job, JobState
-from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
+from worker.outcomes import Missed, Retry, Snoozed
 from worker.portions import portions
-from worker.rows import ClaimedJob, Finish, NewJob, PutBack
+from worker.rows import ClaimedJob, Ended, Finish, NewJob, PutBack
 
 BATCH = 1000
 MOST_PROMOTED = 5000
 """In one transaction: a tenth of a second, for which the leader is deaf."""
 MOST_INTERRUPTIONS = 3
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
-
-
-class Ended(NamedTuple):
-    """A run that is over: the job, what came of it, and from when to when, by the database's clock."""
-
-    job: ClaimedJob
-    outcome: Outcome
-    started_at: datetime
-    finished_at: datetime
-    recorded: bool = False
-    """Its outcome is in the database already: the run was a transaction that wrote it."""
 
 
 # Into the queue
@@ -118,8 +107,8 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
 
     In the caller's transaction if there is one, else in its own; one statement needs none.
     """
-    finishes = [finish for each in ended if (finish := _finish(each))]
-    put_backs = [put_back for each in ended if (put_back := _put_back(each))]
+    finishes = [finish for each in ended if (finish := each.finish())]
+    put_backs = [put_back for each in ended if (put_back := each.put_back())]
     with nullcontext() if _by_one_statement(using, ended) else transaction.atomic(using=using, savepoint=False):
         kept = _record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
@@ -270,32 +259,6 @@ def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -
         now = database_now(using)
         ended |= _record(using, [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken], "")
     return sorted(id for id, _ in ended)
-
-
-def _finish(ended: Ended) -> Finish | None:
-    job, errors = ended.job, ended.job.errors
-    match ended.outcome:
-        case Succeeded():
-            state, attempts, reason = FinishedState.SUCCEEDED, job.attempts + 1, ""
-        case Failed(error):
-            state, attempts, reason = FinishedState.FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
-            errors = with_error(errors, error)
-        case Cancelled(why):
-            state, attempts, reason = FinishedState.CANCELLED, job.attempts + 1, why
-        case Missed(why):
-            return Finish(job, FinishedState.MISSED, job.attempts, errors, why, None, ended.finished_at)
-        case _:
-            return None
-    return Finish(job, state, attempts, errors, reason, ended.started_at, ended.finished_at)
-
-
-def _put_back(ended: Ended) -> PutBack | None:
-    match ended.outcome:
-        case Retry(error, delay):
-            return PutBack(ended.job, delay, ended.job.attempts + 1, with_error(ended.job.errors, error))
-        case Snoozed(delay):
-            return PutBack(ended.job, delay, ended.job.attempts, ended.job.errors)
-    return None
 
 
 def _as_new(job: FinishedJob) -> NewJob:

@@ -1,4 +1,4 @@
-"""The values that cross between the queue and its callers: a job to add, a job that is held, how it ended."""
+"""The values that cross between the queue and its callers: a job to add, a job that is held, how a run of it ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from worker.models import FinishedState, JobState
+from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
 
 
 class NewJob(NamedTuple):
@@ -70,3 +71,41 @@ class PutBack(NamedTuple):
     delay: float
     attempts: int
     errors: str
+
+
+class Ended(NamedTuple):
+    """A run that is over: the job, what came of it, and from when to when, by the database's clock."""
+
+    job: ClaimedJob
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    recorded: bool = False
+    """Its outcome is in the database already: the run was a transaction that wrote it."""
+
+    def finish(self) -> Finish | None:
+        """What goes into history, unless the job runs again."""
+        job, errors = self.job, self.job.errors
+        match self.outcome:
+            case Succeeded():
+                state, attempts, reason = FinishedState.SUCCEEDED, job.attempts + 1, ""
+            case Failed(error):
+                state, attempts, reason = FinishedState.FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
+                errors = with_error(errors, error)
+            case Cancelled(why):
+                state, attempts, reason = FinishedState.CANCELLED, job.attempts + 1, why
+            case Missed(why):
+                return Finish(job, FinishedState.MISSED, job.attempts, errors, why, None, self.finished_at)
+            case _:
+                return None
+        return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at)
+
+    def put_back(self) -> PutBack | None:
+        """What becomes of the job if it runs again."""
+        job = self.job
+        match self.outcome:
+            case Retry(error, delay):
+                return PutBack(job, delay, job.attempts + 1, with_error(job.errors, error))
+            case Snoozed(delay):
+                return PutBack(job, delay, job.attempts, job.errors)
+        return None

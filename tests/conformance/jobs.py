@@ -20,8 +20,7 @@ from worker.clock import database_now
 from worker.connection import private_connection
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
 from worker.outcomes import Error, Outcome
-from worker.queue import Ended
-from worker.rows import ClaimedJob, NewJob
+from worker.rows import ClaimedJob, Ended, NewJob
 
 ALIAS = DEFAULT_DB_ALIAS
 SOMEBODY = 4711

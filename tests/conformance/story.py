@@ -23,8 +23,7 @@ from worker import queue, roster
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 
 SILENCE = 20
 WORKERS = 3

@@ -34,7 +34,7 @@ from tests.schedules.moments import at
 from worker import queue, signals
 from worker.models import FinishedJob, Job
 from worker.outcomes import Missed
-from worker.queue import Ended
+from worker.rows import Ended
 
 
 @pytest.fixture

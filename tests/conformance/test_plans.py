@@ -25,8 +25,7 @@ from worker import queue
 from worker.chores import Chores
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Succeeded
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
 

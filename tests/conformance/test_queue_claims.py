@@ -29,6 +29,7 @@ from worker import queue
 from worker.clock import database_now
 from worker.models import Job
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.rows import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -253,7 +254,7 @@ def test_sessions_that_end_the_same_jobs_at_once_record_each_once() -> None:
 def test_who_ends_a_job_while_another_is_ending_it_waits_and_learns_that_it_was_lost() -> None:
     enqueue()
     run = ended(claim_one(), Succeeded())
-    recorded: list[list[queue.Ended]] = []
+    recorded: list[list[Ended]] = []
 
     def end_too() -> None:
         recorded.append(queue.ack(ALIAS, [run]))

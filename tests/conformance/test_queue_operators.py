@@ -30,6 +30,7 @@ from worker import queue
 from worker.arguments import encode
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Failed, Retry, Succeeded
+from worker.rows import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -40,7 +41,7 @@ def finish(*runs: str) -> None:
     """End all that is ready, one each at these times."""
     jobs = claim(len(runs))
     now = [at(run) for run in runs]
-    queue.ack(ALIAS, [queue.Ended(job, Succeeded(), then, then) for job, then in zip(jobs, now, strict=True)])
+    queue.ack(ALIAS, [Ended(job, Succeeded(), then, then) for job, then in zip(jobs, now, strict=True)])
 
 
 # Cancel
@@ -227,7 +228,7 @@ def test_many_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "BATCH", 100)
     queue.enqueue_many([new(n) for n in range(250)], ALIAS)
     now = at("10:00")
-    queue.ack(ALIAS, [queue.Ended(job, Succeeded(), now, now) for job in claim()])
+    queue.ack(ALIAS, [Ended(job, Succeeded(), now, now) for job in claim()])
 
     with CaptureQueriesContext(connection) as queries:
         assert queue.prune(ALIAS, now + timedelta(seconds=1)) == 250

@@ -40,8 +40,7 @@ from worker import queue, tasks
 from worker.execution import run
 from worker.models import FinishedJob, Job
 from worker.outcomes import Failed, Missed, Retry
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 from worker.tasks import Task
 
 WEEK = timedelta(days=7)

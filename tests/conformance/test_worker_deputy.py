@@ -18,6 +18,7 @@ from worker import chores, queue, signals
 from worker.chores import Chores, Deputy
 from worker.models import FinishedJob, JobState
 from worker.outcomes import Succeeded
+from worker.rows import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -128,7 +129,7 @@ def test_the_chores_rescue_and_prune_now_and_then(watch: Watch, settings: Settin
     its.do(ALIAS, NOW)
     old, orphan = enqueue(), enqueue()
     (first,) = claim(1)
-    queue.ack(ALIAS, [queue.Ended(first, Succeeded(), NOW, NOW - timedelta(days=7, seconds=1))])
+    queue.ack(ALIAS, [Ended(first, Succeeded(), NOW, NOW - timedelta(days=7, seconds=1))])
     claim(worker_id=silent_worker(seconds=60))
 
     watch.seconds += 1.9
@@ -172,7 +173,7 @@ def test_a_deputy_whose_database_was_away_takes_nobody_for_dead_at_once(watch: W
 def test_chores_forget_nothing_that_is_to_be_kept(watch: Watch, settings: Settings) -> None:
     settings.SCHEDULER = {"KEEP_FINISHED": timedelta(days=7)}
     id = enqueue()
-    queue.ack(ALIAS, [queue.Ended(claim_one(), Succeeded(), NOW, NOW - timedelta(days=7))])
+    queue.ack(ALIAS, [Ended(claim_one(), Succeeded(), NOW, NOW - timedelta(days=7))])
 
     Chores().do(ALIAS, NOW)
 

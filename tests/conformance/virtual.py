@@ -22,8 +22,7 @@ from worker import queue, roster, tasks
 from worker.chores import Chores
 from worker.models import Job
 from worker.outcomes import Succeeded
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 from worker.tasks import Task
 
 ALIAS = DEFAULT_DB_ALIAS

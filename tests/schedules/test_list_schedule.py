@@ -24,8 +24,7 @@ from tests.schedules.moments import at
 from worker import queue
 from worker.models import JobState, WorkerProcess
 from worker.outcomes import Error, Failed
-from worker.queue import Ended
-from worker.rows import NewJob
+from worker.rows import Ended, NewJob
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")

@@ -20,8 +20,7 @@ from tests.schedules.moments import at, moment
 from worker import queue
 from worker.models import Job, JobState, WorkerProcess
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry
-from worker.queue import Ended
-from worker.rows import NewJob
+from worker.rows import Ended, NewJob
 
 
 @pytest.fixture

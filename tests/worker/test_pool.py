@@ -15,8 +15,7 @@ from worker import execution, signals, tasks
 from worker.atomic_run import AtomicRuns
 from worker.outcomes import Failed, Succeeded
 from worker.pool import ThreadPool
-from worker.queue import Ended
-from worker.rows import ClaimedJob
+from worker.rows import ClaimedJob, Ended
 from worker.tasks import Task
 
 NOW = at("10:00")
