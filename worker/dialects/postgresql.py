@@ -46,9 +46,7 @@ class PostgreSQL(Dialect):
     def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
         sql, params = self._insertion(connection, [job])
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"WITH job AS ({sql} RETURNING id) SELECT id, pg_notify(%s, %s) FROM job", [*params, channel, topic]
-            )
+            cursor.execute(f"{sql} RETURNING id, pg_notify(%s, %s)", [*params, channel, topic])
             return [id for id, _ in cursor.fetchall()]
 
     def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
@@ -76,21 +74,23 @@ class PostgreSQL(Dialect):
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
         wanted, params = _wanted(without_tasks, interrupted_below)
+        if beyond:
+            wanted.append(_IN_STRETCH)
         if len(queues) > 1:
-            found = _of_several_queues(jobs, wanted)
-            params = [list(queues), *params, limit + _HELD_BY_OTHERS]
+            ready = _of_several_queues(jobs, wanted)
+            params = [list(queues), *params, limit + _HELD_BY_OTHERS, limit]
         else:
-            found = _of_one_index(jobs, [*wanted, *["queue = %s"] * len(queues)])
+            ready = _of_one_index(jobs, [*wanted, *["queue = %s"] * len(queues)])
             params = [*params, *queues, limit]
+        if beyond:
+            ready = _stretch_by_stretch(ready)
+            params = [*_stretches(beyond), *params, limit]
         with connection.cursor() as cursor:
-            # Stretch by stretch, as long as jobs are wanted.
             cursor.execute(
-                f"WITH ready AS (SELECT found.id "
-                f"FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS stretch(urgency, mark, until), "
-                f"LATERAL ({found}) AS found LIMIT %s) "
+                f"WITH ready AS ({ready}) "
                 f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
                 f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*_stretches(beyond), *params, limit, token, worker_id],
+                [*params, token, worker_id],
             )
             claimed = [self.claimed(row, token) for row in cursor.fetchall()]
         return sorted(claimed, key=lambda job: (-job.priority, job.id))
@@ -138,25 +138,33 @@ def _wanted(without_tasks: Collection[str], interrupted_below: int | None) -> tu
 
 
 def _of_one_index(jobs: str, wanted: Sequence[str]) -> str:
-    """SQL for what is ready in a stretch of one queue or of all: an index has their order. Last parameter: a limit."""
-    return (
-        f"SELECT id FROM {jobs} WHERE {' AND '.join([*wanted, _IN_STRETCH])} "
-        f"ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED"
-    )
+    """SQL for what is ready in one queue or in all: an index has their order. Last parameter: a limit."""
+    return f"SELECT id FROM {jobs} WHERE {' AND '.join(wanted)} ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED"
 
 
 def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
     """SQL for the same of several: the first of each queue by its index, and of those one by one, as long as wanted.
 
-    First parameter: the queues; last: a limit for each.
+    First parameter: the queues; last: a limit for each, and one for all.
     """
-    conditions = " AND ".join([*wanted, "queue = wanted.queue", _IN_STRETCH])
     return (
         "SELECT held.id FROM (SELECT first.id FROM unnest(%s::text[]) AS wanted(queue), "
-        f"LATERAL (SELECT id, {_URGENCY} AS urgency FROM {jobs} WHERE {conditions} "
-        f"ORDER BY {_URGENCY}, id LIMIT %s) AS first "
+        f"LATERAL (SELECT id, {_URGENCY} AS urgency FROM {jobs} "
+        f"WHERE {' AND '.join([*wanted, 'queue = wanted.queue'])} ORDER BY {_URGENCY}, id LIMIT %s) AS first "
         "ORDER BY first.urgency, first.id) AS candidate, "
-        f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held"
+        f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held "
+        "LIMIT %s"
+    )
+
+
+def _stretch_by_stretch(ready: str) -> str:
+    """SQL for the same in one stretch of the index after the other, as long as jobs are wanted.
+
+    First parameters: the stretches; last: a limit for all.
+    """
+    return (
+        "SELECT found.id FROM unnest(%s::integer[], %s::bigint[], %s::integer[]) AS stretch(urgency, mark, until), "
+        f"LATERAL ({ready}) AS found LIMIT %s"
     )
 
 
