@@ -10,13 +10,21 @@ LOOKAHEAD = 0.1
 
 
 class Pace:
-    """Jobs a second of late. Begin a new one after a time without work, which tells nothing of the work to come."""
+    """Jobs a second of late."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """What was says nothing of what will be."""
         self.rate = 0.0
         self.counted_at = self.begun_at = time.monotonic()
 
-    def count(self, ended: int) -> None:
+    def count(self, ended: int, held: int) -> None:
+        """So many jobs ended since the last call, of those that were `held`. Time without any tells nothing."""
+        if not held:
+            self.forget()
+            return
         now = time.monotonic()
         elapsed = max(now - self.counted_at, 1e-6)
         self.counted_at = now
@@ -24,6 +32,12 @@ class Pace:
         weight = max(share_of_all, 1 - math.exp(-elapsed / LOOKAHEAD))
         self.rate += weight * (ended / elapsed - self.rate)
 
-    def appetite(self, slots: int, most: int) -> int:
-        """How many jobs to hold: one a slot, and what the slots will end within `LOOKAHEAD`."""
-        return max(slots, min(most, slots + int(self.rate * LOOKAHEAD)))
+    def room(self, held: int, slots: int, most: int) -> int:
+        """How many jobs to take to those that are `held`, for so many slots; `most`: to hold at once.
+
+        All in all one a slot, and what the slots will end within `LOOKAHEAD`. None, as long as more than half of what
+        waits for a slot is still there: so the slots run one half while the other is recorded and replaced.
+        """
+        appetite = max(slots, min(most, slots + int(self.rate * LOOKAHEAD)))
+        room = appetite - held
+        return room if 2 * room >= appetite - slots else 0

@@ -125,10 +125,8 @@ class Worker:
         self._give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
-        elif not self.pool.held():
-            self.pace = Pace()
-            if self.until_idle and self._nothing_is_due(due):
-                self.stop()
+        elif self.until_idle and not self.pool.held() and self._nothing_is_due(due):
+            self.stop()
         return self._sleep(due)
 
     def _nothing_is_due(self, due: datetime | None) -> bool:
@@ -144,16 +142,14 @@ class Worker:
 
     def _record(self, using: str) -> int:
         """Record what came of jobs. What cannot be recorded now is kept for the next turn."""
+        held = len(self.pool.held())
         self.outbox.add(self.pool.ended())
         ended = self.outbox.empty(using)
-        self.pace.count(ended)
+        self.pace.count(ended, held)
         return ended
 
     def _fetch(self, using: str) -> int:
-        """Claim as many jobs as the slots will soon be free for, half of the most at once.
-
-        So when there is much to do, the slots run one half while the other is recorded and replaced.
-        """
+        """Claim as many jobs as there is room for, half of the most at once."""
         fetched = 0
         while (room := self._room()) > 0:
             limit = min(room, max(1, options().BATCH_SIZE // 2))
@@ -164,7 +160,7 @@ class Worker:
         return fetched
 
     def _room(self) -> int:
-        return self.pace.appetite(self.pool.slots, options().BATCH_SIZE) - len(self.pool.held())
+        return self.pace.room(len(self.pool.held()), self.pool.slots, options().BATCH_SIZE)
 
     def _claim(self, using: str, limit: int) -> int:
         holds_suspect = any(map(queue.is_suspect, self.pool.held()))
@@ -181,7 +177,7 @@ class Worker:
     def _give_back_what_waits(self, using: str) -> None:
         """Jobs that were claimed ahead, while those before them turned out slow."""
         if len(self.pool.held()) > self.pool.slots and time.monotonic() - self.fetched_at > LONGEST_QUEUEING:
-            self.pace = Pace()
+            self.pace.forget()
             queue.release(using, self.pool.withdraw())
 
     def _give_sign_of_life(self, using: str) -> None:

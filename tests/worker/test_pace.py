@@ -31,45 +31,75 @@ def after(stopwatch: Stopwatch, seconds: float, jobs_a_second: float) -> Pace:
     of_late = Pace()
     for _ in range(int(seconds * 100)):
         stopwatch.seconds += 0.01
-        of_late.count(round(jobs_a_second / 100))
+        of_late.count(round(jobs_a_second / 100), held=100)
     return of_late
 
 
 def test_a_worker_without_a_past_holds_a_job_a_slot(stopwatch: Stopwatch) -> None:
-    assert Pace().appetite(slots=4, most=500) == 4
+    assert Pace().room(0, slots=4, most=500) == 4
 
 
 def test_while_jobs_are_slow_a_worker_holds_no_more_than_it_runs(stopwatch: Stopwatch) -> None:
-    assert after(stopwatch, seconds=5, jobs_a_second=0).appetite(slots=4, most=500) == 4
+    of_late = after(stopwatch, seconds=5, jobs_a_second=0)
+
+    assert [of_late.room(held, slots=4, most=500) for held in (0, 3, 4)] == [4, 1, 0]
 
 
 def test_while_jobs_fly_a_worker_holds_a_tenth_of_a_second_of_them(stopwatch: Stopwatch) -> None:
-    held = after(stopwatch, seconds=5, jobs_a_second=1000).appetite(slots=4, most=500)
+    room = after(stopwatch, seconds=5, jobs_a_second=1000).room(0, slots=4, most=500)
 
-    assert held == pytest.approx(104, abs=2)
+    assert room == pytest.approx(104, abs=2)
 
 
 def test_a_worker_never_holds_more_than_it_may(stopwatch: Stopwatch) -> None:
-    assert after(stopwatch, seconds=5, jobs_a_second=100_000).appetite(slots=4, most=500) == 500
+    of_late = after(stopwatch, seconds=5, jobs_a_second=100_000)
+
+    assert [of_late.room(held, slots=4, most=500) for held in (0, 100, 500)] == [500, 400, 0]
+
+
+def test_what_is_held_is_replaced_by_halves(stopwatch: Stopwatch) -> None:
+    of_late = after(stopwatch, seconds=5, jobs_a_second=100_000)
+
+    assert [of_late.room(held, slots=4, most=504) for held in (500, 255, 254, 253)] == [0, 0, 250, 251]
 
 
 def test_every_slot_gets_a_job_even_where_there_are_more_slots(stopwatch: Stopwatch) -> None:
-    assert Pace().appetite(slots=8, most=2) == 8
+    of_late = after(stopwatch, seconds=5, jobs_a_second=1000)
+
+    assert [of_late.room(held, slots=8, most=2) for held in range(9)] == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
 def test_a_burst_is_forgotten_when_jobs_turn_slow(stopwatch: Stopwatch) -> None:
     of_late = after(stopwatch, seconds=5, jobs_a_second=5000)
 
     stopwatch.seconds += 1
-    of_late.count(0)
+    of_late.count(0, held=4)
 
-    assert of_late.appetite(slots=4, most=500) == 4
+    assert of_late.room(0, slots=4, most=500) == 4
 
 
 def test_the_first_jobs_that_end_tell_how_many_to_hold(stopwatch: Stopwatch) -> None:
-    held = after(stopwatch, seconds=0.01, jobs_a_second=1000).appetite(slots=4, most=500)
+    of_late = after(stopwatch, seconds=0.01, jobs_a_second=1000)
 
-    assert held == pytest.approx(104, abs=2)
+    assert of_late.room(0, slots=4, most=500) == pytest.approx(104, abs=2)
+
+
+def test_how_long_a_worker_was_idle_before_does_not_count(stopwatch: Stopwatch) -> None:
+    of_late = Pace()
+    stopwatch.seconds += 60
+    of_late.count(0, held=0)
+    stopwatch.seconds += 0.004
+    of_late.count(4, held=4)
+
+    assert of_late.room(0, slots=4, most=500) == pytest.approx(104, abs=2)
+
+
+def test_a_burst_is_forgotten_when_there_is_nothing_to_do(stopwatch: Stopwatch) -> None:
+    of_late = after(stopwatch, seconds=5, jobs_a_second=5000)
+
+    of_late.count(0, held=0)
+
+    assert of_late.room(0, slots=4, most=500) == 4
 
 
 def test_patience_grows_to_its_limit_while_nothing_happens_and_ends_when_something_does() -> None:
