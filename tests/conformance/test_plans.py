@@ -64,6 +64,31 @@ def test_what_is_asked_all_the_time_walks_its_index_in_crowded_tables() -> None:
     assert not astray
 
 
+def test_a_claim_walks_no_other_index_than_the_one_of_its_order() -> None:
+    crowd()
+
+    with another_session() as using:
+        walked = {
+            name: walks(act, using) - {index, "PRIMARY", "worker_job_pkey"}
+            for name, (index, act) in ASKED_ALL_THE_TIME.items()
+            if name.startswith("claim")
+        }
+
+    assert not any(walked.values()), walked
+
+
+@pytest.mark.parametrize("queues", [["void"], ["void", "full"]])
+def test_a_claim_from_an_empty_queue_does_not_walk_a_full_one(queues: list[str]) -> None:
+    """Though the statistics know of no other."""
+    queue.enqueue_many([new(n, queue="full") for n in range(MANY)], ALIAS)
+    _gather_statistics()
+
+    with another_session() as using:
+        walked = walks(lambda using: queue.claim(using, SOMEBODY, 10, queues), using)
+
+    assert walked - {"PRIMARY", "worker_job_pkey"} == {"worker_job_ready_queue"}
+
+
 def test_a_glance_reads_no_table() -> None:
     crowd()
 
@@ -93,12 +118,26 @@ def ack_all(using: str, jobs: Iterable[ClaimedJob]) -> None:
 
 def strays(act: Callable[[str], object], using: str, index: str) -> list[str]:
     """What is wrong with how the statements of `act` find their rows. What it did is taken back."""
+    plans = plans_of(act, using)
+    walked = _indexes(plans)
+    wrong = [f"{found} by {sql[:1000]}" for sql, plan in plans for found in _scans(plan)]
+    return wrong if any(re.fullmatch(index, key) for key in walked) else [*wrong, f"{index} is not among {walked}"]
+
+
+def walks(act: Callable[[str], object], using: str) -> set[str]:
+    """The indexes that the statements of `act` walk."""
+    return _indexes(plans_of(act, using))
+
+
+def plans_of(act: Callable[[str], object], using: str) -> list[tuple[str, Any]]:
     with transaction.atomic(using=using), _explaining(using) as explained:
         act(using)
         transaction.set_rollback(True, using=using)
-    walked = {key for _, plan in explained for key in _values(plan, "Index Name", "key")}
-    wrong = [f"{found} by {sql[:1000]}" for sql, plan in explained for found in _scans(plan)]
-    return wrong if any(re.fullmatch(index, key) for key in walked) else [*wrong, f"{index} is not among {walked}"]
+    return explained
+
+
+def _indexes(plans: Iterable[tuple[str, Any]]) -> set[str]:
+    return {key for _, plan in plans for key in _values(plan, "Index Name", "key")}
 
 
 @contextmanager
@@ -122,8 +161,10 @@ def _scans(plan: Any) -> Iterator[str]:
     for part in _parts(plan):
         if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
             yield f"Seq Scan of {part['Relation Name']}"
-        if part.get("access_type") == "ALL" and not part["table_name"].startswith("<"):
-            yield f"ALL of {part['table_name']}"
+        if re.fullmatch(_KEYS, part.get("Index Name", "")) and "Index Cond" not in part:
+            yield f"All along {part['Index Name']}"
+        if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith("<"):
+            yield f"{part['access_type']} of {part['table_name']}"
 
 
 def _values(plan: Any, *names: str) -> set[str]:
@@ -181,4 +222,5 @@ def _gather_statistics() -> None:
 
 _BIG = (Job, FinishedJob, Schedule)
 _BIG_TABLES = tuple(model._meta.db_table for model in _BIG)
+_KEYS = "PRIMARY|.*_pkey"
 _AS_JSON = "(FORMAT JSON)" if connection.vendor == "postgresql" else "FORMAT=JSON"

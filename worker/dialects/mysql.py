@@ -32,6 +32,10 @@ class MySQL(Dialect):
             conditions.append(f"{_bytes_of('task')} NOT IN {in_list(without_tasks)}")
         return " AND ".join(conditions), params
 
+    def along(self, index: str) -> str:
+        """Else it may look for a queue along the index of all queues, past the jobs of another that nobody drains."""
+        return f"FORCE INDEX ({index})"
+
     def row_constructor(self, cursor: CursorWrapper) -> str:
         return "" if cursor.db.mysql_is_mariadb else "ROW"
 

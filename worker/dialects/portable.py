@@ -155,7 +155,12 @@ class Dialect:
         where, params = self.ready_filter(queues, without_tasks)
         if interrupted_below is not None:
             where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
-        return f"FROM {table(connection, Job)} WHERE {where}", params
+        along = self.along("worker_job_ready_queue" if queues else "worker_job_ready")
+        return f"FROM {table(connection, Job)} {along} WHERE {where}", params
+
+    def along(self, index: str) -> str:
+        """SQL after a table: read it by that index."""
+        return ""
 
     def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
         """SQL and parameters for the jobs that a worker may take."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -74,14 +74,17 @@ class PostgreSQL(Dialect):
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
         wanted, params = _wanted(without_tasks, interrupted_below)
-        if beyond:
-            wanted.append(_IN_STRETCH)
-        if len(queues) > 1:
-            ready = _of_several_queues(jobs, wanted)
-            params = [list(queues), *params, limit + _HELD_BY_OTHERS, limit]
-        else:
-            ready = _of_one_index(jobs, [*wanted, *["queue = %s"] * len(queues)])
-            params = [*params, *queues, limit]
+        stretch = _STRETCH if beyond else _EVERYWHERE
+        match list(queues):
+            case []:
+                ready = _of_one_index(jobs, wanted, stretch)
+                params = [*params, limit]
+            case [name]:
+                ready = _of_one_index(jobs, wanted, stretch, queue="%s::text")
+                params = [*params, name, name, limit]
+            case names:
+                ready = _of_several_queues(jobs, wanted, stretch)
+                params = [names, *params, limit + _HELD_BY_OTHERS, limit]
         if beyond:
             ready = _stretch_by_stretch(ready)
             params = [*_stretches(beyond), *params, limit]
@@ -112,6 +115,7 @@ class PostgreSQL(Dialect):
                 )
                 for end in ends
             ],
+            compared={"id", "claim"},
         )
         with connection.cursor() as cursor:
             cursor.execute(
@@ -137,24 +141,47 @@ def _wanted(without_tasks: Collection[str], interrupted_below: int | None) -> tu
     return conditions, params
 
 
-def _of_one_index(jobs: str, wanted: Sequence[str]) -> str:
-    """SQL for what is ready in one queue or in all: an index has their order. Last parameter: a limit."""
-    return f"SELECT id FROM {jobs} WHERE {' AND '.join(wanted)} ORDER BY {_URGENCY}, id LIMIT %s FOR UPDATE SKIP LOCKED"
+class Stretch(NamedTuple):
+    """A part of the index of what is ready, in SQL: from that urgency and id on, until that urgency."""
+
+    urgency: str
+    mark: str
+    until: str
 
 
-def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
+def _of_one_index(jobs: str, wanted: Sequence[str], stretch: Stretch, queue: str = "") -> str:
+    """SQL for what is ready in one queue or in all. Last parameters: those of the queue, which are two, and a limit."""
+    within, order = _along_index(stretch, queue)
+    conditions = " AND ".join([*wanted, within])
+    return f"SELECT id FROM {jobs} WHERE {conditions} ORDER BY {order} LIMIT %s FOR UPDATE SKIP LOCKED"
+
+
+def _of_several_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
     """SQL for the same of several: the first of each queue by its index, and of those one by one, as long as wanted.
 
     First parameter: the queues; last: a limit for each, and one for all.
     """
+    within, order = _along_index(stretch, "wanted.queue")
     return (
         "SELECT held.id FROM (SELECT first.id FROM unnest(%s::text[]) AS wanted(queue), "
         f"LATERAL (SELECT id, {_URGENCY} AS urgency FROM {jobs} "
-        f"WHERE {' AND '.join([*wanted, 'queue = wanted.queue'])} ORDER BY {_URGENCY}, id LIMIT %s) AS first "
+        f"WHERE {' AND '.join([*wanted, within])} ORDER BY {order} LIMIT %s) AS first "
         "ORDER BY first.urgency, first.id) AS candidate, "
         f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held "
         "LIMIT %s"
     )
+
+
+def _along_index(stretch: Stretch, queue: str) -> tuple[str, str]:
+    """SQL for a condition and an order that one index answers together, the other not at all.
+
+    Were the queue a condition of its own, the planner might as well look for it along the index of all queues, and
+    walk that to its end where the queue is empty.
+    """
+    column, value = ("queue, ", f"{queue}, ") if queue else ("", "")
+    urgency, mark, until = stretch
+    within = f"({column}{_URGENCY}, id) >= ({value}{urgency}, {mark}) AND ({column}{_URGENCY}) < ({value}{until})"
+    return within, f"{column}{_URGENCY}, id"
 
 
 def _stretch_by_stretch(ready: str) -> str:
@@ -179,7 +206,8 @@ _URGENCY = "priority * -1"
 """What is most urgent comes first along the index (`StateIndex`); the primary key has no such order to offer."""
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
-_IN_STRETCH = f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark) AND {_URGENCY} < stretch.until"
+_EVERYWHERE = Stretch(str(_FIRST), "0", str(_LAST))
+_STRETCH = Stretch("stretch.urgency", "stretch.mark", "stretch.until")
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 
