@@ -32,7 +32,7 @@ from schedules.spec import (
     start_of,
 )
 from worker import queue, tasks
-from worker.arguments import encode
+from worker.arguments import Call, encode, encode_each, require_json
 from worker.backoff import Backoff
 from worker.echo import echo
 from worker.models import Job, JobState
@@ -103,7 +103,8 @@ class Background(Generic[P, R]):
         if self._repeats:
             raise InvalidSchedule(f"{self.task.name}: enqueue_many makes jobs, but this task repeats. Call it instead.")
         task, _, *alike = self._job(arguments="")
-        jobs = [NewJob._make((task, self._encoded(call), *alike)) for call in calls]
+        arguments = encode_each([self._required(call) for call in calls])
+        jobs = [NewJob._make((task, text, *alike)) for text in arguments]
         return queue.enqueue_many(jobs, project_options().DATABASE)
 
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -160,12 +161,12 @@ class Background(Generic[P, R]):
             **job_options(self.task, self.options, where),
         }
 
-    def _encoded(self, call: object) -> str:
+    def _required(self, call: object) -> Call:
         if isinstance(call, (tuple, list)) and len(call) == 2:
             args, kwargs = call
-            arguments = encode(args, kwargs)
+            require_json(args, kwargs)
             self.parameters.require(args, kwargs)
-            return arguments
+            return args, kwargs
         raise TypeError(f"{self.task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
 
     def _start(self, where: str) -> Start | None:

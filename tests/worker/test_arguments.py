@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.arguments import InvalidArguments, decode, encode
+from worker.arguments import InvalidArguments, decode, encode, encode_each
 from worker.models import JobState
 
 text = st.text(st.characters(exclude_categories=()))
@@ -36,6 +36,20 @@ def test_arguments_come_back_as_they_were(args: list[Any], kwargs: dict[str, Any
     assert decode(encoded) == (args, kwargs)
     assert encoded.isascii()
     assert encoded.isprintable()
+
+
+hostile_texts = st.sampled_from([',["",Infinity],', '["",Infinity]', '["', '",Infinity],', "\\", '"', "Infinity"])
+hostile = hostile_texts | st.sampled_from([["", "Infinity"], [""], "", [], {}])
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(json_values | hostile), st.dictionaries(text | hostile_texts, json_values | hostile)),
+        max_size=5,
+    )
+)
+def test_many_calls_at_once_give_the_same_texts(calls: list[tuple[list[Any], dict[str, Any]]]) -> None:
+    assert encode_each(calls) == [encode(*call) for call in calls]
 
 
 def test_equal_calls_give_equal_texts() -> None:
