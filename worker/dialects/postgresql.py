@@ -77,10 +77,10 @@ class PostgreSQL(Dialect):
         stretch = _STRETCH if beyond else _EVERYWHERE
         match list(queues):
             case []:
-                ready = _of_one_index(jobs, wanted, stretch)
+                ready = _of_all_queues(jobs, wanted, stretch)
                 params = [*params, limit]
             case [name]:
-                ready = _of_one_index(jobs, wanted, stretch, queue="%s::text")
+                ready = _of_one_queue(jobs, wanted, stretch)
                 params = [*params, name, name, limit]
             case names:
                 ready = _of_several_queues(jobs, wanted, stretch)
@@ -149,11 +149,14 @@ class Stretch(NamedTuple):
     until: str
 
 
-def _of_one_index(jobs: str, wanted: Sequence[str], stretch: Stretch, queue: str = "") -> str:
-    """SQL for what is ready in one queue or in all. Last parameters: those of the queue, which are two, and a limit."""
-    within, order = _along_index(stretch, queue)
-    conditions = " AND ".join([*wanted, within])
-    return f"SELECT id FROM {jobs} WHERE {conditions} ORDER BY {order} LIMIT %s FOR UPDATE SKIP LOCKED"
+def _of_all_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
+    """SQL for what is ready, the most urgent first, and locked. Last parameter: a limit."""
+    return f"{_most_urgent(jobs, [*wanted, *_within(stretch)])} FOR UPDATE SKIP LOCKED"
+
+
+def _of_one_queue(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
+    """SQL for the same of one queue. Last parameters: the queue, twice, and a limit."""
+    return f"{_most_urgent(jobs, [*wanted, *_within(stretch), *_in_queue('%s', stretch)])} FOR UPDATE SKIP LOCKED"
 
 
 def _of_several_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
@@ -161,27 +164,30 @@ def _of_several_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> st
 
     First parameter: the queues; last: a limit for each, and one for all.
     """
-    within, order = _along_index(stretch, "wanted.queue")
+    first = _most_urgent(jobs, [*wanted, *_within(stretch), *_in_queue("wanted.queue", stretch)])
     return (
-        "SELECT held.id FROM (SELECT first.id FROM unnest(%s::text[]) AS wanted(queue), "
-        f"LATERAL (SELECT id, {_URGENCY} AS urgency FROM {jobs} "
-        f"WHERE {' AND '.join([*wanted, within])} ORDER BY {order} LIMIT %s) AS first "
+        f"SELECT held.id FROM (SELECT first.* FROM unnest(%s::text[]) AS wanted(queue), LATERAL ({first}) AS first "
         "ORDER BY first.urgency, first.id) AS candidate, "
         f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held "
         "LIMIT %s"
     )
 
 
-def _along_index(stretch: Stretch, queue: str) -> tuple[str, str]:
-    """SQL for a condition and an order that one index answers together, the other not at all.
+def _most_urgent(jobs: str, conditions: Sequence[str]) -> str:
+    chosen = " AND ".join(conditions)
+    return f"SELECT id, {_URGENCY} AS urgency FROM {jobs} WHERE {chosen} ORDER BY {_URGENCY}, id LIMIT %s"
 
-    Were the queue a condition of its own, the planner might as well look for it along the index of all queues, and
-    walk that to its end where the queue is empty.
+
+def _within(stretch: Stretch) -> list[str]:
+    return [f"({_URGENCY}, id) >= ({stretch.urgency}, {stretch.mark})", f"{_URGENCY} < {stretch.until}"]
+
+
+def _in_queue(name: str, stretch: Stretch) -> list[str]:
+    """The second says nothing new, but only the index of queues can tell it.
+
+    Else the planner might take the index of all queues, and for one that is empty walk through all others.
     """
-    column, value = ("queue, ", f"{queue}, ") if queue else ("", "")
-    urgency, mark, until = stretch
-    within = f"({column}{_URGENCY}, id) >= ({value}{urgency}, {mark}) AND ({column}{_URGENCY}) < ({value}{until})"
-    return within, f"{column}{_URGENCY}, id"
+    return [f"queue = {name}", f"(queue, {_URGENCY}) >= ({name}::text, {stretch.urgency})"]
 
 
 def _stretch_by_stretch(ready: str) -> str:
