@@ -104,7 +104,9 @@ class Dialect:
             cursor.execute(f"SELECT id {due} ORDER BY run_at LIMIT %s {self.skip_locked}", [moment, limit])
             ids = [id for (id,) in cursor.fetchall()]
             if ids:
-                cursor.execute(f"UPDATE {jobs} SET state = 'ready' WHERE id IN {in_list(ids)}", ids)
+                cursor.execute(
+                    f"UPDATE {jobs} {self.along('PRIMARY')} SET state = 'ready' WHERE id IN {in_list(ids)}", ids
+                )
         return len(ids)
 
     # claim
@@ -176,7 +178,7 @@ class Dialect:
         chosen = in_list(ids)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {table(connection, Job)} SET state = 'running', claim = %s "
+                f"UPDATE {table(connection, Job)} {self.along('PRIMARY')} SET state = 'running', claim = %s "
                 f"WHERE id IN {chosen} AND state <> 'running'",
                 [token, *ids],
             )
@@ -195,7 +197,7 @@ class Dialect:
         ids: Collection[int],
     ) -> None:
         cursor.execute(
-            f"UPDATE {table(connection, Job)} "
+            f"UPDATE {table(connection, Job)} {self.along('PRIMARY')} "
             f"SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} WHERE id IN {in_list(ids)}",
             [token, worker_id, *ids],
         )
@@ -251,7 +253,8 @@ class Dialect:
     ) -> set[tuple[int, int]]:
         ids = [job.id for job in jobs]
         cursor.execute(
-            f"SELECT id, claim FROM {table(connection, Job)} WHERE id IN {in_list(ids)} AND claim IS NOT NULL "
+            f"SELECT id, claim FROM {table(connection, Job)} {self.along('PRIMARY')} "
+            f"WHERE id IN {in_list(ids)} AND claim IS NOT NULL "
             f"{self.row_lock}",
             ids,
         )
@@ -276,7 +279,10 @@ class Dialect:
             f"FROM ended {self.join_in_order} {jobs} AS job ON job.id = ended.id",
             [*values, *common.values()],
         )
-        cursor.execute(f"DELETE FROM {jobs} WHERE id IN {in_list(columns['id'])}", columns["id"])
+        self.delete(cursor, jobs, columns["id"])
+
+    def delete(self, cursor: CursorWrapper, jobs: str, ids: Sequence[int]) -> None:
+        cursor.execute(f"DELETE FROM {jobs} WHERE id IN {in_list(ids)}", ids)
 
     def row_constructor(self, cursor: CursorWrapper) -> str:
         """SQL before each row of VALUES."""
