@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -74,16 +74,17 @@ class PostgreSQL(Dialect):
     ) -> list[ClaimedJob]:
         jobs = table(connection, Job)
         wanted, params = _wanted(without_tasks, interrupted_below)
-        stretch = _STRETCH if beyond else _EVERYWHERE
+        if beyond:
+            wanted = [*wanted, *_IN_STRETCH]
         match list(queues):
             case []:
-                ready = _of_all_queues(jobs, wanted, stretch)
+                ready = _of_all_queues(jobs, wanted)
                 params = [*params, limit]
             case [name]:
-                ready = _of_one_queue(jobs, wanted, stretch)
+                ready = _of_one_queue(jobs, wanted)
                 params = [*params, name, name, limit]
             case names:
-                ready = _of_several_queues(jobs, wanted, stretch)
+                ready = _of_several_queues(jobs, wanted)
                 params = [names, *params, limit + _HELD_BY_OTHERS, limit]
         if beyond:
             ready = _stretch_by_stretch(ready)
@@ -141,35 +142,28 @@ def _wanted(without_tasks: Collection[str], interrupted_below: int | None) -> tu
     return conditions, params
 
 
-class Stretch(NamedTuple):
-    """A part of the index of what is ready, in SQL: from that urgency and id on, until that urgency."""
-
-    urgency: str
-    mark: str
-    until: str
-
-
-def _of_all_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
+def _of_all_queues(jobs: str, wanted: Sequence[str]) -> str:
     """SQL for what is ready, the most urgent first, and locked. Last parameter: a limit."""
-    return f"{_most_urgent(jobs, [*wanted, *_within(stretch)])} FOR UPDATE SKIP LOCKED"
+    return f"{_most_urgent(jobs, wanted)} FOR UPDATE SKIP LOCKED"
 
 
-def _of_one_queue(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
+def _of_one_queue(jobs: str, wanted: Sequence[str]) -> str:
     """SQL for the same of one queue. Last parameters: the queue, twice, and a limit."""
-    return f"{_most_urgent(jobs, [*wanted, *_within(stretch), *_in_queue('%s', stretch)])} FOR UPDATE SKIP LOCKED"
+    return f"{_most_urgent(jobs, [*wanted, *_in_queue('%s')])} FOR UPDATE SKIP LOCKED"
 
 
-def _of_several_queues(jobs: str, wanted: Sequence[str], stretch: Stretch) -> str:
+def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
     """SQL for the same of several: the first of each queue by its index, and of those one by one, as long as wanted.
 
-    First parameter: the queues; last: a limit for each, and one for all.
+    First parameter: the queues; last: a limit for each, and one for all. The last look is by the primary key: what is
+    said of the state there matches no index over what is ready.
     """
-    first = _most_urgent(jobs, [*wanted, *_within(stretch), *_in_queue("wanted.queue", stretch)])
     return (
-        f"SELECT held.id FROM (SELECT first.* FROM unnest(%s::text[]) AS wanted(queue), LATERAL ({first}) AS first "
+        "SELECT held.id FROM (SELECT first.* FROM unnest(%s::text[]) AS wanted(queue), "
+        f"LATERAL ({_most_urgent(jobs, [*wanted, *_in_queue('wanted.queue')])}) AS first "
         "ORDER BY first.urgency, first.id) AS candidate, "
-        f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state = 'ready' FOR UPDATE SKIP LOCKED) AS held "
-        "LIMIT %s"
+        f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state || '' = 'ready' FOR UPDATE SKIP LOCKED) "
+        "AS held LIMIT %s"
     )
 
 
@@ -178,16 +172,12 @@ def _most_urgent(jobs: str, conditions: Sequence[str]) -> str:
     return f"SELECT id, {_URGENCY} AS urgency FROM {jobs} WHERE {chosen} ORDER BY {_URGENCY}, id LIMIT %s"
 
 
-def _within(stretch: Stretch) -> list[str]:
-    return [f"({_URGENCY}, id) >= ({stretch.urgency}, {stretch.mark})", f"{_URGENCY} < {stretch.until}"]
-
-
-def _in_queue(name: str, stretch: Stretch) -> list[str]:
+def _in_queue(name: str) -> list[str]:
     """The second says nothing new, but only the index of queues can tell it.
 
     Else the planner might take the index of all queues, and for one that is empty walk through all others.
     """
-    return [f"queue = {name}", f"(queue, {_URGENCY}) >= ({name}::text, {stretch.urgency})"]
+    return [f"queue = {name}", f"(queue, {_URGENCY}) >= ({name}::text, {_FIRST})"]
 
 
 def _stretch_by_stretch(ready: str) -> str:
@@ -212,8 +202,7 @@ _URGENCY = "priority * -1"
 """What is most urgent comes first along the index (`StateIndex`); the primary key has no such order to offer."""
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
-_EVERYWHERE = Stretch(str(_FIRST), "0", str(_LAST))
-_STRETCH = Stretch("stretch.urgency", "stretch.mark", "stretch.until")
+_IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 
