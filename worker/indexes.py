@@ -1,6 +1,6 @@
 """Indexes over the rows that are looked for: partial where the database can, else over all rows.
 
-Only speed rests on them, never a guarantee.
+Only speed rests on them, never a guarantee; but on MySQL a claim names the one it wants.
 """
 
 from __future__ import annotations
