@@ -167,13 +167,13 @@ def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
 
 
 def _scans(plan: Any) -> Iterator[str]:
-    """Places where a plan reads a whole table of ours."""
+    """Places where a plan reads a whole table of ours: `ended` is the list of what a batch ends."""
     for part in _parts(plan):
         if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
             yield f"Seq Scan of {part['Relation Name']}"
         if re.fullmatch(_KEYS, part.get("Index Name", "")) and "Index Cond" not in part:
             yield f"All along {part['Index Name']}"
-        if part.get("access_type") in ("ALL", "index") and part["table_name"] in (*_BIG_TABLES, "job"):
+        if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended")):
             yield f"{part['access_type']} of {part['table_name']}"
 
 
