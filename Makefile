@@ -30,7 +30,8 @@ environment := .venv$(of_python)$(of_django)
 installed := $(environment)/installed
 python := $(environment)/bin/python
 
-behind_pooler := $(addprefix tests/conformance/test_,$(addsuffix .py,pooler leader tick_leaders two_leaders_paused queue_claims worker wakeup model))
+behind_pooler := $(addprefix tests/conformance/,worker/sessions/test_pooler.py schedules/leader worker/queue/test_queue_claims.py \
+    worker/process/test_worker.py worker/wakeup model)
 
 define no_python
 Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or does not run,finds none on PATH). \
@@ -73,10 +74,10 @@ check-time: $(installed) ## Try the rules of time against the oracles, at length
 	@CARILLON_TIME_EXAMPLES=$(EXAMPLES) $(python) -m pytest tests/schedules -k recurrence $(ARGS)
 
 check-model: $(installed) ## Drive jobs and schedules at random beside a model, at length (STORIES=1000)
-	@CARILLON_MODEL_EXAMPLES=$(STORIES) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/conformance/test_model.py $(ARGS)
+	@CARILLON_MODEL_EXAMPLES=$(STORIES) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/conformance/model/test_model.py $(ARGS)
 
 check-atomic: $(installed) ## Cut the sessions of atomic jobs at every step, at length (CUTS=1000)
-	@CARILLON_ATOMIC_CUTS=$(CUTS) $(python) -m tests.run --install-drivers tests/conformance/test_atomic_severed.py $(ARGS)
+	@CARILLON_ATOMIC_CUTS=$(CUTS) $(python) -m tests.run --install-drivers tests/conformance/worker/running/test_atomic_severed.py $(ARGS)
 
 chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost or done twice
 	@$(python) -m tests.run --install-drivers tests/chaos $(ARGS)

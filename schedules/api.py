@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schedules import backfill, changes
-from schedules.configured import task_of
-from schedules.declarations import Background
-from schedules.instants import AN_INSTANT, is_instant
+from schedules import changes
+from schedules.changes import backfill
+from schedules.declarations.background import Background
+from schedules.declarations.configured import task_of
 from schedules.models import Schedule, Source, identity_of
+from schedules.recurrence.instants import AN_INSTANT, is_instant
 from schedules.spec import InvalidSchedule, spec_of, text_of
-from worker.echo import echo, quoted
+from worker.messages.echo import echo, quoted
 from worker.models import Job
 from worker.options import options as project_options
 from worker.tasks import Task

@@ -22,7 +22,9 @@ class SchedulesConfig(AppConfig):
 
         With wrong options nothing can be declared: it is left, so that the check can say what is wrong with them.
         """
-        from schedules import checks, configured, ledger  # noqa: F401  checks and receivers register themselves
+        from schedules import checks  # noqa: F401  checks register themselves
+        from schedules.declarations import configured
+        from schedules.occurrences import ledger  # noqa: F401  its receiver registers itself
         from worker import options
 
         if not any(options.problems()):

@@ -17,17 +17,17 @@ from django.core.checks import CheckMessage, Error, Info, Tags
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from schedules.configured import in_settings
-from schedules.declarations import background_tasks, in_code
-from schedules.invalid import InvalidRecurrence
-from schedules.lock import lock_on
+from schedules.declarations.background import background_tasks, in_code
+from schedules.declarations.configured import in_settings
+from schedules.declarations.sync import declared
+from schedules.leader.lock import lock_on
+from schedules.overview.upcoming import row_of
 from schedules.recurrence import Cron
+from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence.zones import check_timezone, local
 from schedules.spec import Spec
-from schedules.sync import declared
-from schedules.upcoming import row_of
-from schedules.zones import check_timezone, local
-from worker.connection import behind_pooler
 from worker.options import options, problems
+from worker.sessions.connection import behind_pooler
 from worker.wakeup import longest_wait
 
 YEAR = timedelta(days=365)

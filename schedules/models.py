@@ -1,6 +1,6 @@
 """The tables of the clock: schedules, the ledger of their occurrences, and the terms of leaders.
 
-Rows of `Schedule` change only through `schedules.scheduler` (the tick), `schedules.changes` and `backfill`; nothing
+Rows of `Schedule` change only through `schedules.scheduler` (the tick) and `schedules.changes`; nothing
 calls `save()` on them.
 """
 
@@ -14,9 +14,9 @@ from typing import Any, Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from schedules.due import Ledgered
-from schedules.policies import CatchUp, Overlap
-from schedules.terms import Terms
+from schedules.planning.columns import Terms
+from schedules.planning.due import Ledgered
+from schedules.planning.policies import CatchUp, Overlap
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255

@@ -11,10 +11,10 @@ from datetime import datetime
 from django.db import transaction
 
 from schedules import changes
-from schedules.due_schedules import due_schedules
-from schedules.materialize import ANYONE, Authority, materialize
 from schedules.models import Schedule
-from schedules.zones import zone_version
+from schedules.occurrences.due_schedules import due_schedules
+from schedules.occurrences.materialize import ANYONE, Authority, materialize
+from schedules.recurrence.zones import zone_version
 from worker.chores import HELD_BY_OTHERS, Chores
 
 BATCH = 1000

@@ -15,14 +15,14 @@ from typing import Any
 
 from django.db import models
 
-from schedules.instants import AN_INSTANT, is_instant
-from schedules.invalid import InvalidRecurrence
 from schedules.models import NAME_LENGTH, Source
-from schedules.policies import InvalidPolicy, Policies
+from schedules.planning.policies import InvalidPolicy, Policies
 from schedules.recurrence import parse_repeat, recurrence_of
-from schedules.zones import check_timezone
+from schedules.recurrence.instants import AN_INSTANT, is_instant
+from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
-from worker.echo import echo, quoted
+from worker.messages.echo import echo, quoted
 from worker.options import options as project_options
 from worker.options import unknown
 from worker.tasks import InvalidTask, Task, priority_problem, queue_problem

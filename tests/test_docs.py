@@ -25,13 +25,13 @@ import schedules
 import schedules.signals
 import worker.signals
 from schedules import api, recurrence
-from schedules.clock_changes import Gap
-from schedules.clock_changes import Overlap as ClockOverlap
-from schedules.configured import KEYS
-from schedules.declarations import CALL_OPTIONS, Background, background, scheduled
-from schedules.due import Ledgered
+from schedules.declarations.background import CALL_OPTIONS, Background, background, scheduled
+from schedules.declarations.configured import KEYS
 from schedules.models import Schedule
-from schedules.policies import CatchUp, Overlap, Policies
+from schedules.planning.due import Ledgered
+from schedules.planning.policies import CatchUp, Overlap, Policies
+from schedules.recurrence.clock_changes import Gap
+from schedules.recurrence.clock_changes import Overlap as ClockOverlap
 from tests.documents import DOCS, ROOT, Page, Table, code_in, literal, page, pages
 from worker import outcomes
 from worker.models import FinishedState, JobState
@@ -219,7 +219,7 @@ def test_every_signal_is_documented_with_the_arguments_that_are_sent(module: Mod
 
 
 def test_every_change_of_a_schedule_that_is_told_is_documented() -> None:
-    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\((.+)\)", _source("schedules/changes.py")))))
+    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\((.+)\)", _source("schedules/changes/declare.py")))))
     (_, sentence) = page("reference/signals.md").table("Signal")["schedule_changed"]
     assert told == set(code_in(sentence)) - {"change"}
 

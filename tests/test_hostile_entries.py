@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from importlib import import_module
 from io import StringIO
 from time import thread_time
 from typing import Any
@@ -23,20 +24,22 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schedules import api, background, changes, declarations, scheduled
+from schedules import api, background, changes, scheduled
 from schedules.admin.forms import ScheduleForm
-from schedules.configured import in_settings
-from schedules.declarations import CALL_OPTIONS, Background
+from schedules.declarations.background import CALL_OPTIONS, Background
+from schedules.declarations.configured import in_settings
 from schedules.models import Occurrence, Schedule
 from schedules.scheduler import tick
 from schedules.spec import OPTIONS, InvalidSchedule, Spec
-from tests.schedules.moments import at
+from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.arguments import InvalidArguments
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import Job
 from worker.tasks import InvalidTask
+
+declarations = import_module("schedules.declarations.background")
 
 ALIAS = "default"
 REFUSALS = (InvalidSchedule, InvalidTask, TypeError, CommandError)

@@ -26,8 +26,8 @@ from worker.arguments import encode
 from worker.clock import database_now
 from worker.models import FinishedJob, FinishedState, Job, WorkerProcess
 from worker.outcomes import Cancelled, Error, Failed, Retry
-from worker.rows import ClaimedJob
 from worker.signals import database_lost, task_unknown, tell_ended
+from worker.values import ClaimedJob
 
 BREAKER = """"'></textarea></script><x-evil onclick=evil()>{{ 7|add:7 }}"""
 CONTROLS = "\x1b[31m\r\u202e\x9b2J\n12:00:59 forged "

@@ -15,27 +15,17 @@ APPS = ("schedules", "worker")
 
 EVERYTHING = ("schedules", "schedules.*", "worker", "worker.*")
 PURE = (
-    "schedules.calendar_slots",
-    "schedules.clock_changes",
-    "schedules.cron_grammar",
-    "schedules.cron_slots",
-    "schedules.instants",
-    "schedules.intervals",
-    "schedules.invalid",
-    "schedules.due",
-    "schedules.planning",
-    "schedules.parameters",
-    "schedules.policies",
     "schedules.recurrence",
-    "schedules.terms",
-    "schedules.timeline",
-    "schedules.zones",
+    "schedules.recurrence.*",
+    "schedules.planning",
+    "schedules.planning.*",
     "worker.arguments",
     "worker.backoff",
-    "worker.echo",
-    "worker.nearest",
+    "worker.dialects.portions",
+    "worker.messages",
+    "worker.messages.*",
     "worker.outcomes",
-    "worker.portions",
+    "worker.parameters",
 )
 MODELS = ("schedules.models", "worker.models")
 BELOW_MODELS = (*PURE, "worker.indexes")
@@ -102,7 +92,7 @@ RULES = [
     ),
     Rule(
         "running a job touches no table",
-        modules=("worker.execution",),
+        modules=("worker.running.execution",),
         never=(
             "django.db",
             "django.db.*",
@@ -128,13 +118,13 @@ RULES = [
     Rule(
         "one module expands cron fields with croniter",
         modules=EVERYTHING,
-        exempt=("schedules.cron_grammar",),
+        exempt=("schedules.recurrence.cron_grammar",),
         never=("croniter", "croniter.*"),
     ),
     Rule(
         "one module asks pytz for the rules of zones",
         modules=EVERYTHING,
-        exempt=("schedules.zones",),
+        exempt=("schedules.recurrence.zones",),
         never=("pytz", "pytz.*"),
     ),
     Rule(

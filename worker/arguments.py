@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from worker.echo import echo, one_line, quoted
-from worker.portions import portions
+from worker.dialects.portions import portions
+from worker.messages.echo import echo, one_line, quoted
 
 MOST_LEVELS = 100
 """Lists and dictionaries within each other: more would be refused by Python's own reader sooner or later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from worker.echo import echo
+from worker.messages.echo import echo
 
 Backoff = float | Sequence[float]
 """Seconds before the second attempt, doubling with each further one; or the delays themselves, the last repeated."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from worker import tasks
 from worker.arguments import MOST_LEVELS
-from worker.echo import printable
+from worker.messages.echo import printable
 from worker.options import options
 
 MASK = "********"

@@ -14,8 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from worker import backoff
-from worker.echo import echo, quoted
-from worker.nearest import nearest
+from worker.messages.echo import echo, quoted
+from worker.messages.nearest import nearest
 
 
 @dataclass(frozen=True, slots=True)

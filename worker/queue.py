@@ -28,10 +28,10 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from worker import roster, signals, wakeup
 from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
+from worker.dialects.portions import portions
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.outcomes import Missed, Retry, Snoozed
-from worker.portions import portions
-from worker.rows import ClaimedJob, Ended, Finish, NewJob, PutBack
+from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack
 
 BATCH = 1000
 MOST_PROMOTED = 5000
@@ -82,7 +82,7 @@ def claim(
 ) -> list[ClaimedJob]:
     """Take up to `limit` ready jobs, the most urgent first. No queues: all of them.
 
-    `beyond`: by priority, the id from which to look (`worker.marks`).
+    `beyond`: by priority, the id from which to look (`worker.process.marks`).
     """
     connection = connections[using]
     return dialect_of(connection).claim(

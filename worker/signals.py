@@ -16,7 +16,7 @@ from django.dispatch import Signal
 
 from worker.masking import line, text
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
-from worker.rows import ClaimedJob
+from worker.values import ClaimedJob
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

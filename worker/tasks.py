@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker import backoff
-from worker.echo import echo, quoted
+from worker.messages.echo import echo, quoted
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 from worker.options import options, whole_number
 

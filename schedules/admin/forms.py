@@ -13,12 +13,12 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from schedules.instants import LATEST
-from schedules.invalid import InvalidRecurrence
 from schedules.models import Schedule, Source, identity_of
 from schedules.recurrence import parse_repeat
+from schedules.recurrence.instants import LATEST
+from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence.zones import check_timezone
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of, start_of
-from schedules.zones import check_timezone
 from worker import masking, tasks
 from worker.admin.arguments import pretty
 from worker.arguments import InvalidArguments, decode

@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from schedules.describe import describe
-from schedules.invalid import InvalidRecurrence
 from schedules.models import Schedule
 from schedules.planning import next_run
-from schedules.policies import InvalidPolicy
+from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import note
-from schedules.zones import local
+from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence.zones import local
 from worker.admin import labels
 
 SHOWN = 6

@@ -1,7 +1,7 @@
 """The pages of schedules: what there is, when it runs, and who may edit or delete it.
 
 A declared schedule belongs to its code, and no field of it can be changed here. All others can be edited; what is
-entered goes the way of every declaration, through `spec_of` and `schedules.changes`. The verbs are in `verbs`.
+entered goes the way of every declaration, through `spec_of` and `schedules.changes.declare`. The verbs are in `verbs`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from schedules.admin.filters import STATUSES, HasStatus
 from schedules.admin.forms import ScheduleForm
 from schedules.admin.history import last_jobs, last_lines, page_of_job
 from schedules.admin.verbs import ScheduleVerbs
+from schedules.declarations.sync import declared
 from schedules.models import Occurrence, Schedule
-from schedules.sync import declared
 from worker import masking
 from worker.admin import arguments, labels
 from worker.admin.filters import QueueInUse, TaskInUse

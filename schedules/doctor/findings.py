@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connections, models
 
 from schedules.models import Leadership, Occurrence, Schedule
-from schedules.upcoming import Overview, has_tables, overview
+from schedules.overview.upcoming import Overview, has_tables, overview
 from worker.models import FinishedJob, Job, WorkerProcess
 
 MODELS: tuple[type[models.Model], ...] = (Job, FinishedJob, WorkerProcess, Schedule, Occurrence, Leadership)

@@ -10,11 +10,11 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 
+from schedules.commandline.terminal import count
 from schedules.doctor.findings import MODELS, Case, Finding, Severity
 from schedules.models import Schedule
-from schedules.problems import not_migrated
-from schedules.terminal import count
-from schedules.zones import zone_version
+from schedules.overview.problems import not_migrated
+from schedules.recurrence.zones import zone_version
 from worker.clock import database_now
 
 LARGEST_SKEW = timedelta(seconds=1)

@@ -12,10 +12,10 @@ from textwrap import wrap
 
 from django.template.defaultfilters import filesizeformat
 
-from schedules import contract
+from schedules.commandline import contract
+from schedules.commandline.moments import took
+from schedules.commandline.terminal import Screen, bold, clean, coloured, count
 from schedules.doctor.findings import Bytes, Fact, Finding, Report, Severity
-from schedules.moments import took
-from schedules.terminal import Screen, bold, clean, coloured, count
 
 VERSION = 1
 GLYPHS = {Severity.OK: "✓", Severity.UNKNOWN: "○", Severity.WARNING: "!", Severity.ERROR: "✕"}

@@ -8,9 +8,9 @@ from datetime import timedelta
 from django.db import connections
 
 from schedules.doctor.findings import Case, Facts, Finding, Severity
-from schedules.lock import lock_on
-from worker.connection import behind_pooler
+from schedules.leader.lock import lock_on
 from worker.options import options
+from worker.sessions.connection import behind_pooler
 from worker.wakeup import is_told, longest_wait
 
 

@@ -1,6 +1,6 @@
 """Examines the work: what is late, failing or broken, who drains which queue, what was given up.
 
-What counts as a problem is decided in `schedules.problems`; here it gets its weight and its remedy.
+What counts as a problem is decided in `schedules.overview.problems`; here it gets its weight and its remedy.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Min
 
+from schedules.commandline.terminal import count
 from schedules.doctor import leadership
 from schedules.doctor.findings import Case, Finding, Severity
 from schedules.models import Schedule
-from schedules.problems import living_workers, served_queues
-from schedules.terminal import count
+from schedules.overview.problems import living_workers, served_queues
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue import MOST_INTERRUPTIONS
 

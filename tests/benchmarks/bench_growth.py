@@ -11,14 +11,14 @@ from statistics import median
 
 from django.db import DEFAULT_DB_ALIAS, connection
 
-from schedules.declarations import Background
+from schedules.declarations.background import Background
 from tests.app.tasks import nothing
 from tests.benchmarks.bench_tick import fill
 from tests.benchmarks.measure import Contender, Figures, side_by_side
 from worker import queue
 from worker.clock import database_now
-from worker.connection import private_connection
 from worker.models import FinishedJob, Job
+from worker.sessions.connection import private_connection
 
 SIZES = (1_000, 10_000, 100_000)
 TIMES = 30

@@ -24,9 +24,9 @@ from worker import queue
 from worker.arguments import encode
 from worker.chores import Chores
 from worker.clock import database_now
-from worker.connection import private_connection
 from worker.models import FinishedJob, Job, JobState
-from worker.rows import NewJob
+from worker.sessions.connection import private_connection
+from worker.values import NewJob
 
 JOBS = 100_000
 SOON = timedelta(seconds=15)

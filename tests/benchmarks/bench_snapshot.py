@@ -24,10 +24,11 @@ from tests.app.tasks import nothing
 from tests.benchmarks import flow
 from tests.benchmarks.measure import Contender, Figures, side_by_side
 from tests.processes import eventually
-from worker import marks, queue
+from worker import queue
 from worker.models import FinishedJob, Job
-from worker.process import Worker
-from worker.rows import ClaimedJob
+from worker.process import marks
+from worker.process.worker import Worker
+from worker.values import ClaimedJob
 
 DATABASES = {"postgresql", "mysql"}
 _BEGIN = {

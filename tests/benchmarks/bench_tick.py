@@ -16,17 +16,17 @@ from itertools import cycle, product
 from django.db import connection, connections, transaction
 
 from schedules import api
-from schedules.glance import glance
-from schedules.lock import lock_on
-from schedules.materialize import Authority
+from schedules.leader.glance import glance
+from schedules.leader.lock import lock_on
 from schedules.models import Occurrence, Schedule, identity_of
+from schedules.occurrences.materialize import Authority
 from schedules.scheduler import tick
 from tests.app.tasks import leave_trace
 from tests.benchmarks.measure import Contender, Figures, side_by_side
 from worker.chores import Chores
-from worker.connection import private_connection
 from worker.dialects import dialect_of
 from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.sessions.connection import private_connection
 
 SIZES = (1_000, 10_000, 100_000)
 DUE = 1_000

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from schedules.due import TICK
 from schedules.models import Kind, Occurrence, Schedule
+from schedules.planning.due import TICK
 from tests.app.models import Effect
 from worker.models import FinishedJob, FinishedState, Job, JobState
 

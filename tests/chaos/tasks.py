@@ -16,8 +16,8 @@ from django.dispatch import receiver
 
 from schedules import background
 from tests.app.models import Effect
-from worker.rows import ClaimedJob
 from worker.signals import job_started
+from worker.values import ClaimedJob
 
 _this_slot = threading.local()
 

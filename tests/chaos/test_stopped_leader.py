@@ -15,7 +15,7 @@ from tests.chaos.audit import assert_all_ran_once, assert_ledger_is_the_grid, au
 from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop, wait_until_drained
 from tests.chaos.tasks import count
 from tests.processes import eventually
-from worker.connection import private_connection
+from worker.sessions.connection import private_connection
 
 MOST_SECONDS_TO_REPLACE = 6.0
 

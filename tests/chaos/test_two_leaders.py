@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from schedules.due import Ledgered
 from schedules.models import Leadership, Occurrence, Schedule
+from schedules.planning.due import Ledgered
 from tests.chaos import scale
 from tests.chaos.audit import Audit, assert_all_ran_once, assert_ledger_is_the_grid, audit
 from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop, wait_until_drained

@@ -6,17 +6,22 @@ A fault that finds nothing to break fails, so none is tried on a function that i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import getsource
 from textwrap import dedent
 from types import ModuleType
 
 import pytest
 
-from schedules import backfill, changes, materialize, planning, recurrence, row
+from schedules import planning, recurrence
+from schedules.changes import backfill, row
+from schedules.occurrences import materialize
 from worker import queue
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
+
+declare = import_module("schedules.changes.declare")
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,8 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
             "plan.cursor - 60 * (plan.cursor - schedule.settled_until),",
         ),
     ),
-    "an edit moves the cursor back": (Fault(changes, "_change", "max(now, row.settled_until)", "row.anchor"),),
-    "a one-off in the past does not run": (Fault(changes, "_begin", "now = spec.run_at - TICK", "pass"),),
+    "an edit moves the cursor back": (Fault(declare, "_change", "max(now, row.settled_until)", "row.anchor"),),
+    "a one-off in the past does not run": (Fault(declare, "_begin", "now = spec.run_at - TICK", "pass"),),
     "a backfill runs what ran": (Fault(backfill, "_without_job", "at not in have and "), UNIQUE_KEY),
     "a backfill is ahead of the tick": (Fault(backfill, "backfill", "min(end, row.settled_until)", "end"),),
     "a backfill leaves in the ledger what it runs": (
@@ -81,7 +86,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     ),
     "what a pause held back is forgotten": (Fault(row, "_settle", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (
-        Fault(changes, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
+        Fault(declare, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
     ),
     "a schedule does not end": (Fault(planning, "_is_over", "runs >= policies.max_runs", "runs > policies.max_runs"),),
     "an hour that comes twice is taken as it comes": (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.workers import Crew, crew_of_test
+from tests.conformance.worker.process.workers import Crew, crew_of_test
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from tests.databases import is_pooled
 from worker import queue, roster
 from worker.arguments import encode
 from worker.clock import database_now
-from worker.connection import private_connection
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
 from worker.outcomes import Error, Outcome
-from worker.rows import ClaimedJob, Ended, NewJob
+from worker.sessions.connection import private_connection
+from worker.values import ClaimedJob, Ended, NewJob
 
 ALIAS = DEFAULT_DB_ALIAS
 SOMEBODY = 4711

@@ -16,19 +16,19 @@ import pytest
 from django.db import connection
 
 from schedules.models import Schedule
+from schedules.overview.upcoming import overview
 from schedules.scheduler import tick
-from schedules.upcoming import overview
 from tests import admin_rows
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
 from tests.conformance.jobs import ALIAS, ack, claim, error, new, state_of
-from tests.conformance.workers import Crew, heard
+from tests.conformance.worker.process.workers import Crew, heard
 from worker import queue, signals
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Failed, Retry
-from worker.rows import NewJob
+from worker.values import NewJob
 
 UNDECLARED = ["os.system", "subprocess.call", "builtins.eval", "manage:flush", "tests.app.tasks.fail.now", ""]
 UNREADABLE = ["", "null", "7", '"ab"', "[1,2]", "[[]]", "[{},[]]", "[[],{},[]]", '{"a":1,"b":2}', "[" * 100_000]

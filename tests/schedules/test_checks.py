@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
 from pytest_django import Settings
 
-from schedules import background, declarations, scheduled
+from schedules import background, scheduled
 from worker import tasks
+
+declarations = import_module("schedules.declarations.background")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from django.test import override_settings
 from schedules import DAILY
 from schedules.models import NAME_LENGTH, Source
 from schedules.spec import InvalidSchedule, Spec, Start, call_name, spec_of, start_of
-from tests.schedules.moments import at
+from tests.schedules.recurrence.moments import at
 from worker.arguments import encode
 from worker.tasks import Task
 

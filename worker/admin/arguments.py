@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from worker import masking
 from worker.arguments import InvalidArguments, decode
-from worker.echo import printable
+from worker.messages.echo import printable
 
 
 def shown(task: str, arguments: str) -> SafeString:

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from worker.portions import portions
+from worker.dialects.portions import portions
 
 ROWS = 500
 """In one statement, where each value is a parameter."""

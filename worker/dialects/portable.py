@@ -15,9 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.many import ROWS, ManyRows
+from worker.dialects.portions import portions
 from worker.models import FinishedJob, Job
-from worker.portions import portions
-from worker.rows import ClaimedJob, Finish, NewJob
+from worker.values import ClaimedJob, Finish, NewJob
 
 CHANGES_ON_FINISH = ("attempts", "errors")
 RECORD = tuple(
@@ -46,7 +46,7 @@ class Dialect:
     most_inserted = 1000
     """Jobs in one statement."""
     keeps_places = False
-    """Whether a claim walks past jobs that are gone, as long as a transaction may still see them (`worker.marks`)."""
+    """Whether a claim walks past jobs that are gone, as long as a transaction may still see them (`process.marks`)."""
     finishes_by_one_statement = False
     """Whether recording what ended needs no transaction around it."""
     many = ManyRows()

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, table
 from worker.models import FinishedJob, Job
-from worker.rows import ClaimedJob, Finish, NewJob
+from worker.values import ClaimedJob, Finish, NewJob
 
 
 class PostgreSQL(Dialect):

@@ -19,18 +19,18 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
-from schedules import contract, table
 from schedules.api import NoSuchSchedule
+from schedules.commandline import contract, table
+from schedules.commandline.selection import Selection
+from schedules.commandline.table import Look
+from schedules.commandline.terminal import screen_of, write
 from schedules.describe import describe
-from schedules.past_runs import HistoryLine, history
+from schedules.overview.past_runs import HistoryLine, history
+from schedules.overview.upcoming import NextRun, Overview, overview
 from schedules.recurrence import Cron, InvalidRecurrence, note
-from schedules.selection import Selection
-from schedules.table import Look
-from schedules.terminal import screen_of, write
-from schedules.upcoming import NextRun, Overview, overview
-from schedules.zones import check_timezone, day_start
+from schedules.recurrence.zones import check_timezone, day_start
 from worker.clock import database_now
-from worker.echo import quoted
+from worker.messages.echo import quoted
 from worker.options import options as project_options
 
 RUNS = 6

@@ -16,12 +16,12 @@ from django.utils import autoreload
 from schedules import leader
 from schedules.models import Schedule
 from worker import wakeup
-from worker.crew import Crew
-from worker.departure import departing
 from worker.options import options as project_options
-from worker.process import Worker
+from worker.process.crew import Crew
+from worker.process.departure import departing
+from worker.process.supervisor import Supervisor, when_orphaned
+from worker.process.worker import Worker
 from worker.signals import show_log
-from worker.supervisor import Supervisor, when_orphaned
 from worker.tasks import queue_problem
 
 

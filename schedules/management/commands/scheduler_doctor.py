@@ -17,12 +17,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
+from schedules.commandline.terminal import screen_of, write
 from schedules.doctor import examine
 from schedules.doctor.findings import Case, Severity
 from schedules.doctor.report import as_json, lines
-from schedules.terminal import screen_of, write
 from worker.clock import database_now
-from worker.echo import quoted
+from worker.messages.echo import quoted
 from worker.options import options as project_options
 
 FAILS_AT = {"warning": (Severity.WARNING, Severity.ERROR), "error": (Severity.ERROR,)}

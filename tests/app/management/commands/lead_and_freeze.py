@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from schedules import ledger
+from schedules.occurrences import ledger
 
 
 class Command(BaseCommand):

@@ -1,0 +1,139 @@
+"""What `settings.SCHEDULES` declares. Naming a task there registers it: a function, or a management command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command, get_commands
+
+from schedules.declarations.background import Background
+from schedules.models import Source
+from schedules.spec import OPTIONS, InvalidSchedule, Spec, refuse_unknown, spec_of
+from worker import tasks
+from worker.messages.echo import echo, one_line, quoted
+from worker.messages.nearest import nearest
+from worker.tasks import InvalidTask, Task
+
+LONGEST_REASON = 200
+"""Characters that a message repeats of why a module cannot be imported."""
+KEYS = ("task", "args", "kwargs", "enabled", *OPTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What settings declare, and what is wrong with the rest: one sentence an entry."""
+
+    specs: list[Spec] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementCommand:
+    """A management command as a task: its arguments are those of `call_command`."""
+
+    command: str
+
+    def __call__(self, *args: Any, **options: Any) -> None:
+        call_command(self.command, *args, **options)
+
+
+def in_settings() -> Configured:
+    """Read `settings.SCHEDULES` and register the tasks that it names."""
+    given = getattr(settings, "SCHEDULES", {})
+    if not isinstance(given, Mapping):
+        return Configured(problems=[f"SCHEDULES is a {type(given).__name__}, but must be a dictionary of schedules."])
+    configured = Configured()
+    for name, entry in given.items():
+        where = f"SCHEDULES[{quoted(name)}]"
+        try:
+            configured.specs.append(_spec(where, name, entry))
+        except InvalidSchedule as fault:
+            configured.problems.append(str(fault))
+    return configured
+
+
+def task_of(given: object, where: str) -> Task:
+    """The task itself, or the one of that name, or else the function at that dotted path, which is registered.
+
+    Raises InvalidSchedule with the nearest name that exists.
+    """
+    if isinstance(given, Background):
+        return given.task
+    if isinstance(given, Task):
+        return given
+    if not isinstance(given, str) or not given:
+        raise InvalidSchedule(f'{where}: task is {echo(given)}, but must be a dotted path such as "shop.tasks.report".')
+    try:
+        return _task_named(given)
+    except InvalidTask as fault:
+        raise InvalidSchedule(f"{where}: {fault}") from fault
+
+
+def _spec(where: str, name: str, entry: object) -> Spec:
+    if not isinstance(entry, Mapping):
+        raise InvalidSchedule(f"{where} is a {type(entry).__name__}, but must be a dictionary.")
+    refuse_unknown(entry, KEYS, where)
+    return spec_of(
+        task_of(entry.get("task"), where),
+        where=where,
+        name=name,
+        source=Source.SETTINGS,
+        declared_in=f"settings.{where}",
+        args=entry.get("args", ()),
+        kwargs=entry.get("kwargs"),
+        enabled=entry.get("enabled", True),
+        options={key: value for key, value in entry.items() if key in OPTIONS},
+    )
+
+
+def _task_named(path: str) -> Task:
+    try:
+        return tasks.get(path)
+    except tasks.UnknownTask:
+        return tasks.register(_command(path) if path.startswith("manage:") else _function(path))
+
+
+def _command(path: str) -> Task:
+    command = path.removeprefix("manage:")
+    if command not in get_commands():
+        raise InvalidTask(
+            f"there is no management command {quoted(command)}.{_hint(command, get_commands(), 'manage:')}"
+        )
+    return Task(ManagementCommand(command), path)
+
+
+def _function(path: str) -> Task:
+    module_path, _, name = path.rpartition(".")
+    try:
+        module = _module(module_path, name)
+    except ImportError as error:
+        raise InvalidTask(
+            f"task {quoted(path)} cannot be imported ({one_line(str(error), LONGEST_REASON)})."
+            f"{_hint(path, [task.name for task in tasks.registered()])}"
+        ) from error
+    found: Callable[..., Any] | Background[Any, Any] | None = getattr(module, name, None)
+    if isinstance(found, Background):
+        return found.task
+    if found is None or not callable(found):
+        names = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
+        raise InvalidTask(
+            f"task {quoted(path)}: {one_line(module_path)} has no function {quoted(name)}."
+            f"{_hint(name, names, f'{module_path}.')}"
+        )
+    return Task(found, path)
+
+
+def _module(path: str, name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in (*path.split("."), name)):
+        raise ImportError("it is no dotted path")
+    return import_module(path)
+
+
+def _hint(name: str, known: Any, prefix: str = "") -> str:
+    near = nearest(name, known)
+    return f' Did you mean "{prefix}{near}"?' if near else ""

@@ -1,0 +1,1 @@
+"""Due occurrences → lines of the ledger and jobs."""

@@ -1,0 +1,95 @@
+"""The ledger: one line for each occurrence that was considered, or for a range of them that did not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django.dispatch import receiver
+
+from schedules.models import Kind, Occurrence
+from schedules.planning.due import Ledgered, NotRun
+from worker.dialects import dialect_of
+from worker.signals import jobs_missed
+from worker.values import ClaimedJob
+
+DELETE_BATCH = 1000
+LONGEST = 255
+"""The most characters of a reason."""
+
+
+class Line(NamedTuple):
+    """A line to write."""
+
+    schedule_id: int
+    kind: str
+    scheduled_for: datetime
+    scheduled_until: datetime | None
+    stands_for: int
+    outcome: str
+    reason: str
+    job_id: int | None
+    term: int | None
+    recorded_at: datetime
+
+
+def enqueued(
+    schedule_id: int,
+    scheduled_for: datetime,
+    job_id: int,
+    *,
+    term: int | None,
+    now: datetime,
+    outcome: Ledgered = Ledgered.ENQUEUED,
+) -> Line:
+    return Line(schedule_id, _NOMINAL, scheduled_for, None, 1, outcome.value, "", job_id, term, now)
+
+
+def manual(schedule_id: int, job_id: int, *, reason: str, now: datetime) -> Line:
+    return Line(schedule_id, _MANUAL, now, None, 1, Ledgered.MANUAL.value, reason[:LONGEST], job_id, None, now)
+
+
+def not_run(schedule_id: int, what: NotRun, *, term: int | None, now: datetime) -> Line:
+    until = what.last if what.count > 1 else None
+    reason = what.reason[:LONGEST]
+    return Line(schedule_id, _NOMINAL, what.first, until, what.count, what.outcome.value, reason, None, term, now)
+
+
+def write(lines: Sequence[Line], using: str) -> None:
+    """Add lines in the caller's transaction. Raises IntegrityError when an occurrence has one already."""
+    connection = connections[using]
+    dialect_of(connection).many.add(connection, Occurrence, _COLUMNS, lines)
+
+
+def forget(lines: Sequence[int], using: str) -> None:
+    """Remove lines in the caller's transaction, to write others in their place."""
+    for start in range(0, len(lines), DELETE_BATCH):
+        Occurrence.objects.using(using).filter(pk__in=lines[start : start + DELETE_BATCH]).delete()
+
+
+def prune(using: str, before: datetime) -> int:
+    """Forget lines recorded before that instant, in batches. They lie behind the cursor, so nothing fires again."""
+    old = (
+        Occurrence.objects.using(using)
+        .filter(recorded_at__lt=before)
+        .order_by("recorded_at")
+        .values_list("pk", flat=True)
+    )
+    pruned = 0
+    while ids := list(old[:DELETE_BATCH]):
+        pruned += Occurrence.objects.using(using).filter(pk__in=ids).delete()[0]
+    return pruned
+
+
+@receiver(jobs_missed)
+def _record_missed(jobs: Iterable[ClaimedJob], using: str, **_: Any) -> None:
+    """Rule M6: the worker found the job too late to start; say so where one would look for the run."""
+    Occurrence.objects.using(using).filter(job_id__in=[job.id for job in jobs if job.schedule_id is not None]).update(
+        outcome=Ledgered.MISSED, reason="its job was not started before its deadline"
+    )
+
+
+_COLUMNS = tuple("count" if name == "stands_for" else name for name in Line._fields)
+_NOMINAL, _MANUAL = Kind.NOMINAL.value, Kind.MANUAL.value

@@ -1,0 +1,194 @@
+"""Due occurrences → ledger lines and jobs, in one transaction. The heart of the clock.
+
+Who may do it is the caller's business (`prove`). That it is done once rests on two walls here: the schedule's
+`revision` is compared under a row lock and moved, so of two that read the same state one finds it changed; and
+the ledger takes each occurrence once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import DataError, IntegrityError, connections, transaction
+
+from schedules import signals
+from schedules.models import Schedule
+from schedules.occurrences import ledger
+from schedules.occurrences.due_schedules import DueSchedule
+from schedules.planning import Decisions, Plan, Run, Standing
+from schedules.planning.policies import Overlap
+from schedules.recurrence.zones import zone_version
+from worker import queue
+from worker.dialects import dialect_of
+from worker.dialects.portable import table
+from worker.models import Job, JobState
+from worker.values import NewJob
+
+LONGEST_REASON = 1000
+
+Readable = Schedule | DueSchedule
+"""A schedule as it was read: the whole row, or what a tick needs of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """In whose name it is done: the leader's term and the proof of its lock; or none, where an edit settles one row."""
+
+    term: int | None = None
+    prove: Callable[[], None] = lambda: None
+
+
+ANYONE = Authority()
+
+
+def materialize(using: str, now: datetime, schedules: Sequence[Readable], authority: Authority = ANYONE) -> int:
+    """Decide on all that is due of these schedules by `now`, and write it down.
+
+    Returns how many were settled: not those that somebody else holds or has changed meanwhile. A schedule that
+    cannot be decided is set aside as broken; the others go on.
+    """
+    if not schedules:
+        return 0
+    busy = _unfinished(using, schedules)
+    decisions = Decisions(now)
+    plans: list[tuple[Readable, Plan]] = []
+    settled = 0
+    for schedule in schedules:
+        try:
+            plans.append((schedule, _decide(schedule, busy, decisions)))
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one must not stop the rest
+            settled += set_aside(using, now, schedule, error, authority)
+    try:
+        return settled + _write(using, now, plans, authority)
+    except (IntegrityError, DataError) as error:
+        if len(plans) == 1:
+            return settled + set_aside(using, now, plans[0][0], error, authority)
+        return settled + sum(materialize(using, now, [schedule], authority) for schedule, _ in plans)
+
+
+def set_aside(using: str, now: datetime, schedule: Readable, error: Exception, authority: Authority) -> int:
+    """Mark a schedule as broken: it is shown, and left alone until it is changed.
+
+    Returns 1, or 0 if it was changed meanwhile.
+    """
+    reason = why_broken(error)
+    unchanged = Schedule.objects.using(using).filter(pk=schedule.id, revision=schedule.revision)
+    with transaction.atomic(using=using):
+        authority.prove()
+        marked = unchanged.update(broken=reason, next_run_at=None, revision=schedule.revision + 1, changed_at=now)
+    if marked:
+        signals.schedule_broken.send_robust(None, name=schedule.name, reason=reason)
+    return marked
+
+
+def why_broken(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:LONGEST_REASON]
+
+
+def _decide(schedule: Readable, busy: Mapping[int, Collection[str]], decisions: Decisions) -> Plan:
+    states = busy.get(schedule.id, ())
+    standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
+    return decisions.on(
+        schedule.recurrence, schedule.policies, standing, seed=schedule.name, timezone=schedule.timezone
+    )
+
+
+def _unfinished(using: str, schedules: Iterable[Readable]) -> dict[int, set[str]]:
+    """The states of the unfinished jobs of those schedules that ask for it. A job that was rescued does not count."""
+    asking = [schedule.id for schedule in schedules if schedule.overlap != Overlap.ALLOW]
+    states: dict[int, set[str]] = {}
+    if asking:
+        connection = connections[using]
+        theirs, params = dialect_of(connection).many.among("schedule_id", asking)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT DISTINCT schedule_id, state FROM {table(connection, Job)} "
+                f"WHERE {theirs} AND interruptions = 0",
+                params,
+            )
+            for schedule_id, state in cursor.fetchall():
+                states.setdefault(schedule_id, set()).add(state)
+    return states
+
+
+def _write(using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], authority: Authority) -> int:
+    if not plans:
+        return 0
+    with transaction.atomic(using=using):
+        authority.prove()
+        mine = _unchanged(using, [schedule for schedule, _ in plans])
+        plans = [(schedule, plan) for schedule, plan in plans if schedule.id in mine]
+        _move(using, plans)
+        jobs = [(schedule, run, _job(schedule, run, now)) for schedule, plan in plans for run in plan.runs]
+        ids = queue.enqueue_many([job for _, _, job in jobs], using)
+        lines = [
+            ledger.enqueued(schedule.id, run.scheduled_for, job_id, term=authority.term, now=now)
+            for (schedule, run, _), job_id in zip(jobs, ids, strict=True)
+        ]
+        lines += [
+            ledger.not_run(schedule.id, what, term=authority.term, now=now)
+            for schedule, plan in plans
+            for what in plan.not_run
+        ]
+        ledger.write(lines, using)
+    return len(plans)
+
+
+def _unchanged(using: str, schedules: Iterable[Readable]) -> set[int]:
+    """Lock the rows that are as they were read, and return their keys. What another holds, it will also do."""
+    revisions = {schedule.id: schedule.revision for schedule in schedules}
+    connection = connections[using]
+    dialect = dialect_of(connection)
+    those, params = dialect.many.among("id", revisions)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.skip_locked}", params
+        )
+        return {id for id, revision in cursor.fetchall() if revisions[id] == revision}
+
+
+def _move(using: str, plans: Iterable[tuple[Readable, Plan]]) -> None:
+    connection = connections[using]
+    edition = zone_version()
+    dialect_of(connection).many.change(
+        connection,
+        Schedule,
+        ("id", "settled_until", "next_run_at", "runs", "zone_version", "revision"),
+        [
+            (
+                schedule.id,
+                plan.cursor,
+                plan.next_run_at,
+                schedule.runs + len(plan.runs),
+                edition,
+                schedule.revision + 1,
+            )
+            for schedule, plan in plans
+        ],
+    )
+
+
+def _job(schedule: Readable, run: Run, now: datetime) -> NewJob:
+    return NewJob(
+        task=schedule.task,
+        arguments=schedule.arguments,
+        queue=schedule.queue,
+        priority=schedule.priority,
+        max_attempts=schedule.max_attempts,
+        state=_state(run, now),
+        run_at=run.run_at,
+        verbose_name=schedule.verbose_name,
+        creator=schedule.creator,
+        schedule_id=schedule.id,
+        scheduled_for=run.scheduled_for,
+        start_by=run.start_by,
+        retry_before=run.retry_before,
+    )
+
+
+def _state(run: Run, now: datetime) -> JobState:
+    if run.waits:
+        return JobState.WAITING
+    return JobState.SCHEDULED if run.run_at > now else JobState.READY

@@ -1,0 +1,105 @@
+"""What a schedule may ask for: catch-up, overlap, jitter and limits, and what is wrong with a given value.
+
+Pure: no Django, no clock. What follows from them is decided in `planning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from schedules.recurrence.instants import AN_INSTANT, is_instant
+from worker.messages.echo import echo
+
+
+class CatchUp(StrEnum):
+    """M3: which of several overdue occurrences run."""
+
+    LATEST = "latest"
+    EARLIEST = "earliest"
+    ALL = "all"
+    NONE = "none"
+
+
+class Overlap(StrEnum):
+    """O1: what happens while the run before is unfinished."""
+
+    SKIP = "skip"
+    ALLOW = "allow"
+    QUEUE_ONE = "queue_one"
+    QUEUE_ALL = "queue_all"
+
+
+class InvalidPolicy(ValueError):
+    """A policy is given a value that it cannot have; the message says which are possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What a schedule wants done with its occurrences. All durations are whole seconds."""
+
+    starts_at: datetime | None = None
+    """Earlier occurrences are never created."""
+    repeat_until: datetime | None = None
+    """Later occurrences are never created."""
+    max_runs: int | None = None
+    """The schedule ends after so many jobs."""
+    exclude: tuple[date, ...] = ()
+    """Dates, in the schedule's zone, on which nothing runs."""
+    catch_up: str = CatchUp.LATEST
+    catch_up_window: int | None = None
+    """Occurrences that are overdue by more than this are missed. None: none is."""
+    max_catch_up: int = 100
+    """The most that catch_up="all" runs at once, the newest."""
+    late_after: int = 60
+    """With catch_up="none": an occurrence overdue by more than this is missed."""
+    start_deadline: int | None = None
+    """A job not started so long after its time is not run. None: it waits for ever."""
+    overlap: str = Overlap.SKIP
+    jitter: int = 0
+    """Runs are spread over so many seconds after their nominal instants, each always by the same."""
+    retry_past_next: bool = False
+    """Whether a failed job may be retried when the next occurrence is due."""
+
+    def __post_init__(self) -> None:
+        for fault in _faults(self):
+            raise InvalidPolicy(fault)
+
+
+def _faults(policies: Policies) -> Iterator[str]:
+    for name, least in _LEAST.items():
+        value = getattr(policies, name)
+        if not _is_whole(value, least) and (value is not None or name in _NEEDED):
+            yield f"{name} is {echo(value)}, but must be a whole number from {least} to {_MOST}."
+    if policies.overlap == "cancel_running":
+        yield 'overlap="cancel_running" is not possible: running jobs cannot be cancelled yet. Use "skip" or another.'
+    for name, choices in (("catch_up", CatchUp), ("overlap", Overlap)):
+        value = getattr(policies, name)
+        if value not in list(choices) and value != "cancel_running":
+            yield f"{name} is {echo(value)}, but must be one of {', '.join(choices)}."
+    for name in ("starts_at", "repeat_until"):
+        value = getattr(policies, name)
+        if value is not None and not is_instant(value):
+            yield f"{name} is {echo(value)}, but must be {AN_INSTANT}."
+    if not all(type(day) is date for day in policies.exclude):
+        yield f"exclude is {echo(policies.exclude)}, but must be a list of dates."
+    if not isinstance(policies.retry_past_next, bool):
+        yield f"retry_past_next is {echo(policies.retry_past_next)}, but must be True or False."
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST
+
+
+_MOST = 2**31 - 1
+_LEAST = {
+    "max_runs": 1,
+    "catch_up_window": 0,
+    "max_catch_up": 1,
+    "late_after": 0,
+    "start_deadline": 1,
+    "jitter": 0,
+}
+_NEEDED = ("max_catch_up", "late_after", "jitter")

@@ -1,0 +1,336 @@
+"""Cron expressions: what is accepted, and which values each field asks for.
+
+The grammar is ours and strict, so that an error can name the field, what stands there and what is expected;
+expanding spans and drawing `H` is left to croniter, which only ever sees terms that were checked and
+normalized. On which days and at which instants the fields match is decided elsewhere: this file knows no
+calendar, no zone and no clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schedules.recurrence.invalid import InvalidRecurrence, shown
+
+LONGEST_EXPRESSION = 1000
+LONGEST_TERM_SHOWN = 20
+LAST_WEEK = 0
+"""Stands where the number of a week in its month stands: the last one."""
+LAST_DAY_DRAWN = 28
+"""`H` draws a day that every month has."""
+
+ALIASES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+WEEKDAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+PRINTABLE = re.compile(r"[\t -~]*")
+SPAN = re.compile(r"(?P<low>\*|\w+)(-(?P<high>\w+))?(/(?P<step>\d+))?")
+DRAW = re.compile(r"h(\((?P<low>\d+)-(?P<high>\d+)\))?(/(?P<step>\d+))?")
+RANDOM = re.compile(r"r(\(.*)?(/.*)?")
+NTH_WEEKDAY = re.compile(r"(?P<weekday>\w+)#(?P<nth>\w+)")
+LAST_WEEKDAY = re.compile(r"(?P<before>\d|[a-z]{3})l|l(?P<after>\d|[a-z]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class CronFields:
+    """What an expression asks for: the values of each field in order; weekday 0 is Sunday."""
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    last_day: bool
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    nth_weekdays: tuple[tuple[int, int], ...]
+    """Pairs of a weekday and its number in the month: 1-5, or LAST_WEEK."""
+    either_day: bool
+    """Matching one of the two day fields is enough; otherwise a day must match both."""
+    wildcard: bool
+    """A time field starts with `*`: the expression means a rhythm, not fixed times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One of the six fields: its name, its bounds, and its place among croniter's."""
+
+    name: str
+    low: int
+    high: int
+    place: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def highest(self) -> int:
+        """The highest number that may be written: 7 is the other name of weekday 0."""
+        return 7 if self is WEEKDAY else self.high
+
+    @property
+    def size(self) -> int:
+        return self.high - self.low + 1
+
+
+MINUTE = Field("minute", 0, 59, 0)
+HOUR = Field("hour", 0, 23, 1)
+DAY = Field("day-of-month", 1, 31, 2)
+MONTH = Field("month", 1, 12, 3, MONTH_NAMES)
+WEEKDAY = Field("day-of-week", 0, 6, 4, WEEKDAY_NAMES)
+SECOND = Field("second", 0, 59, 5)
+FIVE_FIELDS = (MINUTE, HOUR, DAY, MONTH, WEEKDAY)
+SIX_FIELDS = (SECOND, *FIVE_FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A field as it was written, in lower case, and where: enough to read it and to complain about it."""
+
+    field: Field
+    text: str
+    number: int
+    expression: str
+
+    @property
+    def terms(self) -> list[str]:
+        return self.text.split(",")
+
+    @property
+    def starts_with_star(self) -> bool:
+        return self.text.startswith("*")
+
+    def error(self, problem: str) -> InvalidRecurrence:
+        bounds = f"{self.field.low}-{self.field.highest}, field {self.number}"
+        return InvalidRecurrence(f"{self.field.name} {problem} in {shown(self.expression)} ({bounds}).")
+
+
+def parse(expression: object, name: str = "") -> CronFields:
+    """What the expression asks for. `H` draws its values from `name`, the schedule's."""
+    text = _printable(expression)
+    return _parse(text, name if may_draw(text) else "")
+
+
+def _printable(expression: object) -> str:
+    if not isinstance(expression, str):
+        raise InvalidRecurrence(f'{shown(expression)} is not a cron expression: expected text like "30 2 * * *".')
+    if len(expression) > LONGEST_EXPRESSION:
+        raise InvalidRecurrence(
+            f"{shown(expression)} is too long for a cron expression: it has {len(expression)} characters, "
+            f"and {LONGEST_EXPRESSION} are allowed."
+        )
+    if not PRINTABLE.fullmatch(expression):
+        raise InvalidRecurrence(
+            f"{shown(expression)} is not a cron expression: expected ASCII characters, spaces and tabs."
+        )
+    return expression
+
+
+def may_draw(expression: str) -> bool:
+    """False spares a schedule with a name of its own the parsing of what another has already."""
+    return "h" in expression.lower()
+
+
+@lru_cache(maxsize=4096)
+def _parse(expression: str, name: str) -> CronFields:
+    written = _split(expression)
+    values = _expanded({field: _spans(written[field], name) for field in SIX_FIELDS})
+    return CronFields(
+        seconds=values[SECOND],
+        minutes=values[MINUTE],
+        hours=values[HOUR],
+        days=values[DAY],
+        last_day="l" in written[DAY].terms,
+        months=values[MONTH],
+        weekdays=values[WEEKDAY],
+        nth_weekdays=_nth_weekdays(written[WEEKDAY]),
+        either_day=not any(written[field].starts_with_star for field in (DAY, WEEKDAY)),
+        wildcard=any(written[field].starts_with_star for field in (SECOND, MINUTE, HOUR)),
+    )
+
+
+def _split(expression: str) -> Mapping[Field, Written]:
+    words = _without_alias(expression).lower().split()
+    if len(words) not in (len(FIVE_FIELDS), len(SIX_FIELDS)):
+        raise InvalidRecurrence(
+            f"{shown(expression)} has {len(words)} fields: expected 5 (minute hour day-of-month month "
+            f"day-of-week) or 6 (seconds first); there is none for the year."
+        )
+    fields = FIVE_FIELDS if len(words) == len(FIVE_FIELDS) else SIX_FIELDS
+    on_the_minute = {SECOND: Written(SECOND, "0", 0, expression)}
+    return on_the_minute | {
+        field: Written(field, _without_question_mark(field, word), number, expression)
+        for number, (field, word) in enumerate(zip(fields, words, strict=True), start=1)
+    }
+
+
+def _without_alias(expression: str) -> str:
+    alias = expression.strip().lower()
+    if not alias.startswith("@"):
+        return expression
+    if alias == "@reboot":
+        raise InvalidRecurrence('"@reboot" is not a time: when a process starts has no part in a schedule.')
+    if alias not in ALIASES:
+        raise InvalidRecurrence(f"{shown(expression)} is not an alias: expected one of {', '.join(ALIASES)}.")
+    return ALIASES[alias]
+
+
+def _without_question_mark(field: Field, word: str) -> str:
+    return "*" if word == "?" and field in (DAY, WEEKDAY) else word
+
+
+def _spans(written: Written, name: str) -> list[str]:
+    """The terms of a field that croniter is to expand, in the normal form that it reads as we do."""
+    plain = (term for term in written.terms if not _needs_calendar(written, term))
+    return [span for term in plain for span in _normalized(written.field, *_bounds(written, term, name))]
+
+
+def _needs_calendar(written: Written, term: str) -> bool:
+    if written.field is DAY:
+        return term == "l"
+    return written.field is WEEKDAY and bool(NTH_WEEKDAY.fullmatch(term) or LAST_WEEKDAY.fullmatch(term))
+
+
+def _bounds(written: Written, term: str, name: str) -> tuple[int, int, int]:
+    """The first value, the last one that is allowed, and the step."""
+    if draw := DRAW.fullmatch(term):
+        return _drawn_bounds(written, draw, name)
+    span = SPAN.fullmatch(term)
+    if span is None or (span["low"] == "*" and span["high"]):
+        raise _not_understood(written, term)
+    step = _step(written, span["step"])
+    if span["low"] == "*":
+        return written.field.low, written.field.high, step
+    low = _number(written, span["low"])
+    if span["high"]:
+        return _ascending(written, term, low, _number(written, span["high"]), step)
+    return _ascending(written, term, low, written.field.high if span["step"] else low, step)
+
+
+def _drawn_bounds(written: Written, draw: re.Match[str], name: str) -> tuple[int, int, int]:
+    if not name:
+        raise written.error('"H" draws its value from the name of the schedule, and there is none,')
+    step = _step(written, draw["step"])
+    low, high = written.field.low, LAST_DAY_DRAWN if written.field is DAY else written.field.high
+    if draw["low"]:
+        low, high = _number(written, draw["low"]), _number(written, draw["high"])
+        _ascending(written, draw[0], low, high, step)
+    if not draw["step"]:
+        drawn = _drawn(written.field, low, high, name)
+        return drawn, drawn, 1
+    return _drawn(written.field, low, min(low + step - 1, high), name), high, step
+
+
+def _drawn(field: Field, low: int, high: int, name: str) -> int:
+    from croniter import croniter  # its import runs a subprocess and costs 40 ms
+
+    if low == high:  # croniter refuses to draw from one value
+        return low
+    terms = ["0", "0", "1", "1", "0", "0"]
+    terms[field.place] = f"h({low}-{high})"
+    expanded, _ = croniter.expand(" ".join(terms), hash_id=name.encode("utf-8", "surrogatepass"))
+    drawn = int(expanded[field.place][0])
+    return drawn if drawn >= low else field.highest  # a drawn weekday 7 comes back as 0
+
+
+def _number(written: Written, word: str) -> int:
+    field = written.field
+    if word in field.names:
+        return field.low + field.names.index(word)
+    if not word.isdigit():
+        raise _not_understood(written, word)
+    number = int(word)
+    if not field.low <= number <= field.highest:
+        raise written.error(f"{_short(word)} is out of range")
+    return number
+
+
+def _step(written: Written, digits: str | None) -> int:
+    step = 1 if digits is None else int(digits)
+    if not 1 <= step <= written.field.size:
+        raise written.error(f"step {_short(digits or '')} is not one of 1-{written.field.size}")
+    return step
+
+
+def _ascending(written: Written, term: str, low: int, high: int, step: int) -> tuple[int, int, int]:
+    if low <= high:
+        return low, high, step
+    hint = " (the Sunday that ends a range is 7)" if written.field is WEEKDAY else ""
+    raise written.error(f'"{_short(term)}" ends before it begins{hint}')
+
+
+def _normalized(field: Field, low: int, high: int, step: int) -> Iterator[str]:
+    """A span as croniter reads it rightly.
+
+    To croniter an equal range is the whole field, and a range that ends on weekday 7 runs backwards.
+    """
+    if high > field.high:
+        if (high - low) % step == 0:
+            yield str(field.low)
+        high = field.high
+    if low <= high:
+        yield str(low) if low + step > high else f"{low}-{high}/{step}"
+
+
+def _not_understood(written: Written, term: str) -> InvalidRecurrence:
+    return written.error(f'"{_short(term)}" {_why_not_understood(written.field, term)}')
+
+
+def _why_not_understood(field: Field, term: str) -> str:
+    if RANDOM.fullmatch(term):
+        return "would be drawn anew at every start (use H, which is stable)"
+    if field is DAY and "w" in term:
+        return "asks for the nearest working day, which is not supported"
+    if field is WEEKDAY and "l" in term:
+        return "is not understood (the last Friday of a month is 5L or L5)"
+    return "is not understood"
+
+
+def _short(term: str) -> str:
+    return term if len(term) <= LONGEST_TERM_SHOWN else term[:LONGEST_TERM_SHOWN] + "…"
+
+
+def _expanded(spans: Mapping[Field, list[str]]) -> Mapping[Field, tuple[int, ...]]:
+    from croniter import croniter  # its import runs a subprocess and costs 40 ms
+
+    fields = sorted(spans, key=lambda field: field.place)
+    # A field without spans still needs its place; its values are dropped below.
+    expanded, _ = croniter.expand(" ".join(",".join(spans[field] or ["*"]) for field in fields))
+    return {
+        field: _in_order(field, values) if spans[field] else () for field, values in zip(fields, expanded, strict=True)
+    }
+
+
+def _in_order(field: Field, values: list[int | str]) -> tuple[int, ...]:
+    if values == ["*"]:
+        return tuple(range(field.low, field.high + 1))
+    return tuple(sorted(int(value) for value in values))
+
+
+def _nth_weekdays(written: Written) -> tuple[tuple[int, int], ...]:
+    found = set()
+    for term in written.terms:
+        if nth := NTH_WEEKDAY.fullmatch(term):
+            found.add((_weekday(written, nth["weekday"]), _week(written, nth["nth"])))
+        elif last := LAST_WEEKDAY.fullmatch(term):
+            found.add((_weekday(written, last["before"] or last["after"]), LAST_WEEK))
+    return tuple(sorted(found))
+
+
+def _weekday(written: Written, word: str) -> int:
+    return _number(written, word) % written.field.size
+
+
+def _week(written: Written, digits: str) -> int:
+    if digits not in ("1", "2", "3", "4", "5"):
+        raise written.error(f'"#{_short(digits)}" is not a week of the month (1-5)')
+    return int(digits)

@@ -1,0 +1,116 @@
+"""Time zones: which names are known, and when their clocks change.
+
+The only module that knows pytz, and pytz is the only source of zone rules: the system's zoneinfo may be
+older. It knows offsets and the instants at which they change; it does not know what a schedule does then.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from difflib import get_close_matches
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import pytz
+
+from schedules.recurrence.instants import aware, naive_utc
+from schedules.recurrence.invalid import InvalidRecurrence, shown
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetChange:
+    """An instant (naive, in UTC) at which the offset of a zone's clock from UTC changes."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+    @property
+    def shift(self) -> timedelta:
+        return self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The history of a zone's clock: the offset it begins with, and its changes in order."""
+
+    offset: timedelta
+    changes: tuple[OffsetChange, ...]
+
+
+def zone_version() -> str:
+    """The edition of the zone data in force, as in "2026c". What was computed under another one is stale."""
+    return str(pytz.OLSON_VERSION)  # type: ignore[attr-defined]  # the stubs leave it out
+
+
+def check_timezone(name: object) -> str:
+    """The name itself, if it is an IANA time zone known to pytz."""
+    if not isinstance(name, str):
+        raise InvalidRecurrence(f'{shown(name)} is not a time zone: expected a name like "Europe/Paris".')
+    if len(name) > LONGEST_NAME or name not in pytz.all_timezones_set:
+        raise InvalidRecurrence(f"{shown(name)} is not a time zone that is known here.{_did_you_mean(name)}")
+    return name
+
+
+def local(instant: datetime, timezone: str) -> datetime:
+    """The same instant as the clock on the wall there shows it, for display."""
+    try:
+        return aware(naive_utc(instant)).astimezone(_tzinfo(check_timezone(timezone)))
+    except OverflowError as beyond:
+        raise InvalidRecurrence(f"{instant.isoformat()} has no date in {timezone}.") from beyond
+
+
+@cache
+def zone(name: str) -> Zone:
+    """The history of a known zone. pytz's tables end in 2037; later instants keep the last offset."""
+    tz: Any = _tzinfo(name)
+    if not hasattr(tz, "_utc_transition_times"):
+        return Zone(_offset_without_history(tz), ())
+    # pytz offers no public way to ask when a clock changes. A test holds this table against its public
+    # conversions, zone by zone.
+    offsets = [info[0] for info in tz._transition_info]
+    return Zone(offsets[0], tuple(_offset_changes(tz._utc_transition_times, offsets)))
+
+
+def day_start(day: date, timezone: str) -> datetime:
+    """The first instant whose date there is `day`, in UTC; the next date's where the zone skips that one."""
+    midnight = datetime(day.year, day.month, day.day)
+    history = zone(check_timezone(timezone))
+    near = [change for change in history.changes if abs(change.at - midnight) < timedelta(days=3)]
+    offsets = {_offset_at(history, midnight - timedelta(days=3)), *(change.after for change in near)}
+    candidates = [midnight - offset for offset in offsets] + [change.at for change in near]
+    return min(at for at in candidates if at + _offset_at(history, at) >= midnight).replace(tzinfo=UTC)
+
+
+def _did_you_mean(name: str) -> str:
+    if len(name) > LONGEST_NAME:
+        return ""
+    by_lowered = {known.lower(): known for known in pytz.all_timezones}
+    close = get_close_matches(name.lower(), by_lowered, n=1)
+    return f' Did you mean "{by_lowered[close[0]]}"?' if close else ""
+
+
+def _tzinfo(name: str) -> tzinfo:
+    found: tzinfo = pytz.timezone(name)
+    return found
+
+
+def _offset_without_history(tz: tzinfo) -> timedelta:
+    return datetime(2000, 1, 1, tzinfo=UTC).astimezone(tz).utcoffset() or timedelta()
+
+
+def _offset_changes(instants: list[datetime], offsets: list[timedelta]) -> Iterator[OffsetChange]:
+    for at, (before, after) in zip(instants[1:], pairwise(offsets), strict=True):
+        if before != after:
+            yield OffsetChange(at, before, after)
+
+
+def _offset_at(history: Zone, instant: datetime) -> timedelta:
+    passed = bisect_right(history.changes, instant, key=lambda change: change.at)
+    return history.changes[passed - 1].after if passed else history.offset

@@ -1,0 +1,253 @@
+"""What can happen to schedules and their jobs, at random: each step is done by the product and by its model.
+
+What is right is written in `model_schedule.py`; here, how to ask for it, and what must hold after each step.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, invariant, rule
+
+from schedules import api, changes
+from schedules.models import Kind, Occurrence, Schedule
+from schedules.occurrences import materialize
+from schedules.occurrences.due_schedules import due_schedules
+from tests.conformance.model.drawn_terms import BEGINNINGS, CRONS, POLICIES, RECURRENCES, Beginning, Options
+from tests.conformance.model.model import ModelJob
+from tests.conformance.model.model_schedule import ModelRun, ModelSchedule, Span, Terms
+from tests.conformance.model.story import SECONDS, Story
+from tests.conformance.model.virtual import ALIAS, REPORT, spec
+from tests.conformance.worker.dialects.statements import dying_before
+from worker.models import Job
+
+NAMES = st.sampled_from(["a", "b"])
+MINUTES = st.sampled_from([1, 5, 20, 90])
+WAYS = st.sampled_from(["declare", "edit"])
+
+
+class ClockMachine(Story):
+    @initialize(beginning=BEGINNINGS, cron=CRONS, policies=POLICIES)
+    def begin(self, beginning: Beginning, cron: Options, policies: Options) -> None:
+        self.beginning = beginning
+        self.clock.now = beginning.at
+        self.schedules: dict[str, ModelSchedule] = {}
+        self.recurrences: dict[str, Options] = {}
+        self._declare("a", {"repeat": 60}, {"catch_up": "all", "overlap": "queue_all"})
+        self._declare("b", cron, policies)
+
+    # The clock
+
+    @rule(seconds=SECONDS, leaders=st.integers(1, 2), dies_before=st.none() | st.integers(0, 20))
+    def tick(self, seconds: int, leaders: int, dies_before: int | None) -> None:
+        """By one leader or two; one before them may have died."""
+        now = self.clock.advance(seconds)
+        if dies_before is not None:
+            with dying_before(dies_before):
+                self.clock.tick()
+        for _ in range(leaders):
+            self.clock.tick()
+        self._settle(self.schedules.values())
+        self.queue.promote(now)
+
+    @rule(hours=st.sampled_from([1, 5, 30]))
+    def nobody_leads_for_hours(self, hours: int) -> None:
+        self.tick(hours * 3600, 1, None)
+
+    @rule(
+        before=SECONDS.filter(bool),
+        meanwhile=st.sampled_from(["", "tick", "run now", "pause"]),
+        name=NAMES,
+        after=SECONDS,
+    )
+    def a_leader_stands_still(self, before: int, meanwhile: str, name: str, after: int) -> None:
+        """It reads what is due, others go on, and it writes."""
+        rows = due_schedules(ALIAS, self.clock.advance(before), 100)
+        match meanwhile:
+            case "tick":
+                self.tick(0, 1, None)
+            case "run now":
+                self.run_now(name)
+            case "pause":
+                self.pause(name, None)
+        now = self.clock.advance(after)
+        revisions = dict(Schedule.objects.values_list("pk", "revision"))
+        unchanged = {row.id for row in rows if revisions.get(row.id) == row.revision}
+
+        assert materialize.materialize(ALIAS, now, rows) == len(unchanged)
+
+        self._settle(schedule for schedule in self.schedules.values() if schedule.pk in unchanged)
+
+    # What is declared, in code and in the admin
+
+    @rule(name=NAMES, policies=POLICIES, change=WAYS)
+    def change_policies(self, name: str, policies: Options, change: str) -> None:
+        self._change(change, name, self.recurrences[name], policies)
+
+    @rule(name=NAMES, recurrence=RECURRENCES, policies=POLICIES, change=WAYS)
+    def change_recurrence(self, name: str, recurrence: Options, policies: Options, change: str) -> None:
+        self._change(change, name, recurrence, policies)
+
+    @rule(name=NAMES, policies=POLICIES)
+    def delete(self, name: str, policies: Options) -> None:
+        """And declare one of that name again."""
+        schedule = self.schedules.pop(name)
+        api.get(name).delete()
+        for id in self.queue.unstarted(self.queue.of(schedule.pk)):
+            self.queue.end(id, "cancelled")
+        self._declare(name, self.recurrences[name], policies)
+
+    # What an operator does
+
+    @rule(name=NAMES, seconds=st.none() | SECONDS.filter(bool))
+    def pause(self, name: str, seconds: int | None) -> None:
+        schedule = self.schedules[name]
+        until = None if seconds is None else self.clock.now + timedelta(seconds=seconds)
+        api.get(name).pause("a look at it", until)
+        self._settle([schedule])
+        schedule.paused, schedule.paused_until = True, until
+
+    @rule(name=NAMES, catch_up=st.booleans())
+    def resume(self, name: str, catch_up: bool) -> None:
+        schedule = self.schedules[name]
+        api.get(name).resume(catch_up=catch_up)
+        schedule.end_pause_that_is_over(self.clock.now)
+        if not catch_up:
+            schedule.explain_paused(self.clock.now)
+        schedule.end_pause()
+
+    @rule(name=NAMES, seconds=SECONDS, catch_up=st.booleans())
+    def pause_for_a_while(self, name: str, seconds: int, catch_up: bool) -> None:
+        self.pause(name, None)
+        self.clock.advance(seconds)
+        self.resume(name, catch_up)
+
+    @rule(name=NAMES)
+    def run_now(self, name: str) -> None:
+        job = api.get(name).run_now()
+        pk = self.schedules[name].pk
+        self.queue.add(ModelJob(job.pk, "ready", job.run_at, schedule=pk, scheduled_for=job.scheduled_for))
+
+    @rule(
+        name=NAMES,
+        outage=MINUTES,
+        late=SECONDS,
+        ago=MINUTES,
+        minutes=MINUTES,
+        overlap=st.sampled_from(["queue_all", "allow"]),
+    )
+    def backfill(self, name: str, outage: int, late: int, ago: int, minutes: int, overlap: str) -> None:
+        """After nobody had led for a while, and the next tick is late."""
+        self.tick(60 * outage, 1, None)
+        self.clock.advance(late)
+        schedule = self.schedules[name]
+        first = self.clock.now - timedelta(minutes=ago)
+        last = min(first + timedelta(minutes=minutes), self.clock.now)
+        expected = schedule.backfill(first, last, self._shared_lines(schedule))
+
+        assert api.get(name).backfill(first, last, overlap=overlap) == len(expected)
+
+        waits = overlap == "queue_all"
+        self._enqueued(schedule, [run._replace(waits=waits) for run in expected], self.clock.now)
+
+    # What must hold after each step
+
+    @invariant()
+    def every_occurrence_is_explained_once(self) -> None:
+        said: Counter[tuple[int, datetime]] = Counter()
+        models = {schedule.pk: schedule for schedule in self.schedules.values()}
+        for line in Occurrence.objects.filter(kind=Kind.NOMINAL):
+            schedule = models[line.schedule_id]
+            instants = schedule.decided(line.scheduled_for, line.scheduled_until or line.scheduled_for)
+            assert len(instants) == line.count
+            assert {schedule.ledger[each] for each in instants} == {line.outcome}
+            assert line.job_id == schedule.jobs.get(line.scheduled_for)
+            said.update((schedule.pk, each) for each in instants)
+        assert said == {(schedule.pk, each): 1 for schedule in models.values() for each in schedule.ledger}
+
+    @invariant()
+    def every_schedule_stands_where_it_should(self) -> None:
+        columns = ("pk", "next_run_at", "settled_until", "runs", "broken")
+        assert set(Schedule.objects.values_list(*columns)) == {
+            (schedule.pk, schedule.next_run(), schedule.cursor, schedule.runs, "")
+            for schedule in self.schedules.values()
+        }
+
+    # What a step is made of
+
+    def _change(self, change: str, name: str, recurrence: Options, policies: Options) -> None:
+        match change:
+            case "declare":
+                self._declare(name, recurrence, policies)
+            case "edit":
+                self._edit(name, recurrence, policies)
+
+    def _declare(self, name: str, recurrence: Options, policies: Options) -> None:
+        options = self.beginning.options(recurrence, policies)
+        api.schedule(REPORT, name=name, **options)
+        known, terms = self.schedules.get(name), Terms(**options)
+        if known is None:
+            pk = Schedule.objects.named(name).get().pk
+            self.schedules[name] = known = ModelSchedule(pk, terms, self.clock.now, self.clock.now)
+            known.begin(terms, self.clock.now)
+        elif known.terms != terms:
+            self._settle([known])
+            if known.terms.recurrence == terms.recurrence:
+                known.terms = terms
+            else:
+                known.explain_paused(self.clock.now)
+                known.begin(terms, self.clock.now, self._shared_lines(known))
+        self.recurrences[name] = recurrence
+
+    def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
+        """A repeat counts from where it did."""
+        options, row = self.beginning.options(recurrence, policies), api.get(name).row
+        changes.edit(row, ALIAS, **{**spec(name, **options).columns(), "anchor": row.anchor})
+        schedule, terms = self.schedules[name], Terms(**options)
+        self._settle([schedule])
+        if schedule.terms.recurrence != terms.recurrence:
+            schedule.explain_paused(self.clock.now)
+            schedule.cursor = max(schedule.cursor, self.clock.now)
+        schedule.terms = terms
+        self.recurrences[name] = recurrence
+
+    def _shared_lines(self, schedule: ModelSchedule) -> list[Span]:
+        """The lines that stand for several instants, from when to when."""
+        lines = Occurrence.objects.filter(schedule=schedule.pk)
+        return [(line.scheduled_for, line.scheduled_until) for line in lines if line.scheduled_until]
+
+    def _missed(self, job: ModelJob) -> None:
+        for schedule in self.schedules.values():
+            if job.scheduled_for is not None and schedule.jobs.get(job.scheduled_for) == job.id:
+                schedule.ledger[job.scheduled_for] = "missed"
+
+    def _settle(self, schedules: Iterable[ModelSchedule]) -> None:
+        for schedule in schedules:
+            schedule.end_pause_that_is_over(self.clock.now)
+            self._enqueued(schedule, schedule.settle(self.clock.now, *self.queue.standing(schedule.pk)), None)
+
+    def _enqueued(self, schedule: ModelSchedule, runs: list[ModelRun], at_once: datetime | None) -> None:
+        """Each run has its job. Its id only the database knows, and the start that jitter draws for it."""
+        instants = [run.scheduled_for for run in runs]
+        unknown = Job.objects.filter(schedule_id=schedule.pk, scheduled_for__in=instants)
+        jobs = {job.scheduled_for: job for job in unknown.exclude(pk__in=self.queue.live)}
+        assert set(jobs) == set(instants)
+        for run in runs:
+            job = jobs[run.scheduled_for]
+            schedule.jobs[run.scheduled_for] = job.pk
+            start = job.run_at
+            assert start == at_once or schedule.may_start(run.scheduled_for, start)
+            self.queue.add(
+                ModelJob(
+                    job.pk,
+                    "waiting" if run.waits else "scheduled" if start > self.clock.now else "ready",
+                    start,
+                    schedule=schedule.pk,
+                    scheduled_for=run.scheduled_for,
+                    start_by=None if run.deadline is None else start + timedelta(seconds=run.deadline),
+                    retry_before=run.retry_before,
+                )
+            )

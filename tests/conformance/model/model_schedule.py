@@ -1,0 +1,257 @@
+"""What a schedule is, in plain Python: which instants it has, and what becomes of each.
+
+Which instants a cron expression has is asked of the oracle (`tests/schedules/recurrence/oracle.py`), so nothing here
+rests on the product's own idea of time. It knows no table; `clock_machine.py` drives both and compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import NamedTuple
+
+from tests.schedules.recurrence import oracle
+
+HAS_JOB = ("enqueued", "backfilled")
+BEFORE = timedelta(microseconds=1)
+HOUR = timedelta(hours=1)
+HORIZON = 64 * HOUR
+"""There is a next instant by then, or never."""
+
+Span = tuple[datetime, datetime]
+
+
+class ModelRun(NamedTuple):
+    """An instant that gets a job."""
+
+    scheduled_for: datetime
+    waits: bool = False
+    deadline: int | None = None
+    retry_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a schedule is told: the options of the same names."""
+
+    cron: str = ""
+    repeat: int = 0
+    run_at: datetime | None = None
+    timezone: str = "UTC"
+    dst_gap: str = "run"
+    dst_overlap: str = "first"
+    catch_up: str = "latest"
+    catch_up_window: int | None = None
+    max_catch_up: int = 100
+    late_after: int = 60
+    overlap: str = "skip"
+    start_deadline: int | None = None
+    jitter: int = 0
+    retry_past_next: bool = False
+    starts_at: datetime | None = None
+    repeat_until: datetime | None = None
+    max_runs: int | None = None
+    exclude: tuple[date, ...] = ()
+
+    @property
+    def recurrence(self) -> tuple[object, ...]:
+        return self.cron, self.repeat, self.run_at, self.timezone, self.dst_gap, self.dst_overlap
+
+    def fires(self, start: datetime, end: datetime, anchor: datetime) -> list[datetime]:
+        """The instants after `start`, up to and including `end`. A repeat counts from the anchor."""
+        if self.cron:
+            return _cron_fires(self, self.dst_gap, start, end)
+        if self.repeat:
+            return list(_steps(anchor, timedelta(seconds=self.repeat), start, end))
+        assert self.run_at is not None
+        return [self.run_at] if start < self.run_at <= end else []
+
+    def skipped(self, start: datetime, end: datetime) -> list[datetime]:
+        """The instants that are none because the clock skips them."""
+        if not self.cron:
+            return []
+        fires = set(_cron_fires(self, self.dst_gap, start, end))
+        return [at for at in _cron_fires(self, "run", start, end) if at not in fires]
+
+    def within_limits(self, start: datetime, end: datetime) -> Span:
+        starts_at = start if self.starts_at is None else self.starts_at - BEFORE
+        return max(start, starts_at), min(end, self.repeat_until or end)
+
+    def excludes(self, at: datetime) -> bool:
+        return at.astimezone(oracle.zone_of(self.timezone)).date() in self.exclude
+
+
+@dataclass
+class ModelSchedule:
+    """A schedule, where it stands, and what became of each of its instants."""
+
+    pk: int
+    terms: Terms
+    anchor: datetime
+    cursor: datetime
+    """What lies before it is decided."""
+    runs: int = 0
+    paused: bool = False
+    paused_until: datetime | None = None
+    ledger: dict[datetime, str] = field(default_factory=dict)
+    jobs: dict[datetime, int] = field(default_factory=dict)
+    """By their instants."""
+
+    # What it comes to
+
+    def next_run(self) -> datetime | None:
+        if self.paused or self._is_over():
+            return None
+        start, _ = self.terms.within_limits(self.cursor, self.cursor)
+        upcoming = self.following(start)
+        last = self.terms.repeat_until
+        return None if upcoming is None or (last is not None and upcoming > last) else upcoming
+
+    def following(self, at: datetime) -> datetime | None:
+        """The next instant of the recurrence, whatever the limits."""
+        return next(iter(self.terms.fires(at, at + HORIZON, self.anchor)), None)
+
+    def may_start(self, at: datetime, start: datetime) -> bool:
+        """Jitter puts it off by less than it is told, and to before the next."""
+        following = self.following(at)
+        gap = timedelta(seconds=self.terms.jitter)
+        latest = at + (gap if following is None else min(gap, following - at))
+        return at <= start < latest or start == at
+
+    def decided(self, first: datetime, last: datetime) -> list[datetime]:
+        """What the ledger has from then to then."""
+        return [at for at in self.ledger if first <= at <= last]
+
+    def settle(self, now: datetime, busy: bool, waiting: bool) -> list[ModelRun]:
+        """Decide on all that is due. Gives the instants that run."""
+        upcoming = self.next_run()
+        if upcoming is None or upcoming > now:
+            return []
+        span = self.terms.within_limits(self.cursor, now)
+        due = self.terms.fires(*span, self.anchor)
+        became = dict.fromkeys(self.terms.skipped(*span), "skipped_dst")
+        became |= {at: how for at in due if (how := self._unfit(at, now))}
+        fit = [at for at in due if at not in became]
+        chosen = self._chosen(fit, now)
+        became |= dict.fromkeys(
+            set(fit) - set(chosen), "missed" if self.terms.catch_up in {"all", "none"} else "coalesced"
+        )
+        runs: list[ModelRun] = []
+        for at in chosen:
+            became[at], waits = self._verdict(at, now, busy, waiting)
+            if became[at] != "enqueued":
+                continue
+            runs.append(ModelRun(at, waits, self.terms.start_deadline))
+            busy, waiting = True, waiting or waits
+            self.runs += 1
+            if self._is_over():
+                became = {each: how for each, how in became.items() if each <= at}
+                break
+        self.ledger |= became
+        self.cursor = max(due[-1], *became)
+        retry_before = None if self.terms.retry_past_next else self.next_run()
+        return [run._replace(retry_before=retry_before) for run in runs]
+
+    def _is_over(self) -> bool:
+        return self.terms.max_runs is not None and self.runs >= self.terms.max_runs
+
+    def _unfit(self, at: datetime, now: datetime) -> str:
+        if self.terms.excludes(at):
+            return "excluded"
+        window = self.terms.catch_up_window
+        return "missed" if window is not None and now - at > timedelta(seconds=window) else ""
+
+    def _chosen(self, fit: list[datetime], now: datetime) -> list[datetime]:
+        match self.terms.catch_up:
+            case "all":
+                return fit[-self.terms.max_catch_up :]
+            case "earliest":
+                return fit[:1]
+            case "none" if fit and now - fit[-1] > timedelta(seconds=self.terms.late_after):
+                return []
+        return fit[-1:]
+
+    def _verdict(self, at: datetime, now: datetime, busy: bool, waiting: bool) -> tuple[str, bool]:
+        """What becomes of it, and whether its job waits."""
+        terms = self.terms
+        if terms.start_deadline is not None and now - at > timedelta(seconds=terms.start_deadline):
+            return "missed", False
+        waits = busy and terms.overlap != "allow"
+        if waits and (terms.overlap == "skip" or (terms.overlap == "queue_one" and waiting)):
+            return "skipped_overlap", False
+        return "enqueued", waits
+
+    # What an operator does
+
+    def begin(self, terms: Terms, now: datetime, spans: Collection[Span] = ()) -> None:
+        """Another recurrence counts from now. A one-off whose time is past runs, unless it is explained already."""
+        at = terms.run_at
+        if at is not None and at <= now and at not in self.ledger and not _is_within(at, spans):
+            now = at - BEFORE
+        self.terms, self.anchor, self.cursor = terms, now, now
+
+    def explain_paused(self, now: datetime) -> None:
+        if not self.paused:
+            return
+        span = self.terms.within_limits(self.cursor, now)
+        if not self._is_over():
+            self.ledger |= dict.fromkeys(self.terms.fires(*span, self.anchor), "paused")
+            self.ledger |= dict.fromkeys(self.terms.skipped(*span), "skipped_dst")
+        self.cursor = max(self.cursor, now)
+
+    def end_pause(self) -> None:
+        self.paused, self.paused_until = False, None
+
+    def end_pause_that_is_over(self, now: datetime) -> None:
+        """It ended when it was to, whenever somebody looks."""
+        if self.paused_until is not None and self.paused_until <= now:
+            self.explain_paused(self.paused_until - BEFORE)
+            self.end_pause()
+
+    def backfill(self, start: datetime, end: datetime, spans: Collection[Span]) -> list[ModelRun]:
+        """The instants of the present recurrence that have no job: they run now.
+
+        `spans`: where many instants share a line. What another recurrence left there stays as it is.
+        """
+        foreign = [span for span in spans if not self._knows(*span)]
+        first, last = self.terms.within_limits(start - BEFORE, min(end, self.cursor))
+        instants = [at for at in self._all(first, last) if not _is_within(at, foreign)]
+        missing = [at for at in instants if self.ledger.get(at) not in HAS_JOB]
+        self.ledger |= dict.fromkeys(missing, "backfilled")
+        return [ModelRun(at) for at in missing]
+
+    def _knows(self, first: datetime, last: datetime) -> bool:
+        return self._all(first - BEFORE, last) == sorted(self.decided(first, last))
+
+    def _all(self, start: datetime, end: datetime) -> list[datetime]:
+        """A repeat counts from its anchor, which is not one of its instants unless the ledger says so."""
+        has_anchor = bool(self.terms.repeat) and start < self.anchor <= end and self.anchor in self.ledger
+        return [*([self.anchor] if has_anchor else []), *self.terms.fires(start, end, self.anchor)]
+
+
+def _is_within(at: datetime, spans: Collection[Span]) -> bool:
+    return any(first <= at <= last for first, last in spans)
+
+
+def _steps(anchor: datetime, step: timedelta, start: datetime, end: datetime) -> Iterator[datetime]:
+    at = anchor + step * (max(0, (start - anchor) // step) + 1)
+    while at <= end:
+        yield at
+        at += step
+
+
+def _cron_fires(terms: Terms, gap: str, start: datetime, end: datetime) -> list[datetime]:
+    found: list[datetime] = []
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        found += _in_hour(terms.cron, terms.timezone, hour, gap, terms.dst_overlap)
+        hour += HOUR
+    return [at for at in found if start < at <= end]
+
+
+@cache
+def _in_hour(expression: str, zone: str, hour: datetime, gap: str, overlap: str) -> tuple[datetime, ...]:
+    """After the hour has begun, and until the next does."""
+    return tuple(oracle.fires(expression, zone, hour, hour + HOUR, gap, overlap))

@@ -1,0 +1,122 @@
+"""What can happen to jobs, at random: each step is done by the queue and by its model, and both must say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.conformance.jobs import FAR_FUTURE, new
+from tests.conformance.model.model import ModelJob
+from tests.conformance.model.story import OUTCOMES, PICK, SECONDS, WORKERS, Story
+from tests.conformance.model.virtual import ALIAS
+from worker import queue
+from worker.models import FinishedJob
+from worker.values import ClaimedJob
+
+TASKS = st.sampled_from(["a.task", "another.task"])
+QUEUES = st.sampled_from(["default", "mail"])
+
+
+class QueueMachine(Story):
+    # Into workers' hands and out of them
+
+    @rule(task=TASKS, queue_name=QUEUES, priority=st.integers(-1, 1), delay=SECONDS, count=st.integers(1, 3))
+    def enqueue(self, task: str, queue_name: str, priority: int, delay: int, count: int) -> None:
+        run_at = self.clock.now + timedelta(seconds=delay)
+        state = "scheduled" if delay else "ready"
+        jobs = [new(task=task, queue=queue_name, priority=priority, run_at=run_at, state=state) for _ in range(count)]
+        for id in queue.enqueue_many(jobs, ALIAS):
+            self.queue.add(ModelJob(id, state, run_at, task, queue_name, priority))
+
+    @rule(
+        worker=PICK,
+        limit=st.integers(1, 4),
+        queues=st.sets(QUEUES, max_size=1),
+        unknown=st.sets(TASKS, max_size=1),
+        with_suspects=st.booleans(),
+    )
+    def claim(
+        self, worker: int, limit: int, queues: Collection[str], unknown: Collection[str], with_suspects: bool
+    ) -> None:
+        self._claim(worker, limit, queues, unknown, with_suspects)
+
+    @rule(worker=PICK, limit=st.integers(1, 4))
+    def a_claim_is_not_answered(self, worker: int, limit: int) -> None:
+        """The worker knows nothing of it, and gives back whatever it does not know of."""
+        worker = self.workers[worker % WORKERS]
+        held = [
+            job for job in self.claims if self.queue.is_held(*job.hold) and self.queue.live[job.id].worker == worker
+        ]
+
+        unanswered = queue.claim(ALIAS, worker, limit)
+
+        assert queue.release_unheld(ALIAS, worker, held) == len(unanswered)
+
+    @precondition(lambda self: self.claims)
+    @rule(picks=st.lists(st.tuples(PICK, OUTCOMES), min_size=1, max_size=3))
+    def ack(self, picks: list[tuple[int, str]]) -> None:
+        """Of any claim there ever was, so that those which were lost are told of too."""
+        self._ack([(self._recent(pick), how) for pick, how in picks])
+
+    @precondition(lambda self: self.claims)
+    @rule(picks=st.lists(PICK, min_size=1, max_size=2))
+    def release(self, picks: list[int]) -> None:
+        jobs = list({(job := self._recent(pick)).hold: job for pick in picks}.values())
+        held = [self.queue.live[job.id] for job in jobs if self.queue.is_held(*job.hold)]
+
+        assert queue.release(ALIAS, jobs) == len(held)
+
+        for model in held:
+            model.let_go("ready")
+
+    @rule(worker=PICK, outcome=OUTCOMES)
+    def a_worker_that_was_taken_for_dead_acks(self, worker: int, outcome: str) -> None:
+        """What it held is held by another by then, if anybody wanted it."""
+        held_by_the_dead = self._claim(worker, 1)
+        self.crash_and_rescue(worker)
+        self._claim(worker + 1, 4)
+        self._ack([(job, outcome) for job in held_by_the_dead])
+
+    @rule()
+    def promote_all(self) -> None:
+        queue.promote(ALIAS, FAR_FUTURE)
+        self.queue.promote(FAR_FUTURE)
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=3))
+    def cancel(self, picks: list[int]) -> None:
+        known = [*self.queue.live, *self.queue.history]
+        ids = [known[pick % len(known)] for pick in picks if known]
+        expected = self.queue.unstarted(ids)
+
+        assert queue.cancel(ids, "no longer wanted", ALIAS) == expected
+
+        for id in expected:
+            self.queue.end(id, "cancelled")
+
+    @precondition(lambda self: self.queue.history)
+    @rule(pick=PICK)
+    def retry(self, pick: int) -> None:
+        (finished,) = FinishedJob.objects.filter(pk=list(self.queue.history)[pick % len(self.queue.history)])
+        (id,) = queue.retry([finished.pk], ALIAS)
+        self.queue.add(ModelJob(id, "ready", self.clock.now, finished.task, finished.queue, finished.priority))
+
+    @precondition(lambda self: self.queue.history)
+    @rule(pick=PICK)
+    def prune(self, pick: int) -> None:
+        finished = dict(FinishedJob.objects.values_list("pk", "finished_at"))
+        before = finished[list(self.queue.history)[pick % len(self.queue.history)]]
+        old = [id for id, finished_at in finished.items() if finished_at < before]
+
+        assert queue.prune(ALIAS, before) == len(old)
+
+        for id in old:
+            del self.queue.history[id]
+
+    # What a step is made of
+
+    def _recent(self, pick: int) -> ClaimedJob:
+        """The later a claim was made, the likelier it is meant."""
+        return self.claims[-1 - pick % min(len(self.claims), 6)]

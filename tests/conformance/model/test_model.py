@@ -1,0 +1,97 @@
+"""The whole, driven at random beside a model of it; and that the machines which do so find what is broken.
+
+`CARILLON_MODEL_EXAMPLES` says how many stories to try (`make check-model`); the default is a taste.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from django.db import IntegrityError
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from schedules import recurrence
+from tests.conformance.broken import OF_POSTGRESQL, OF_THE_CLOCK, OF_THE_QUEUE, Fault
+from tests.conformance.model.clock_machine import ClockMachine
+from tests.conformance.model.queue_machine import QueueMachine
+from tests.conformance.model.story import Story
+from tests.conformance.model.virtual import VirtualClock
+
+EXAMPLES = int(os.environ.get("CARILLON_MODEL_EXAMPLES", "0"))
+TASTE, UNTIL_FOUND = 7, 200
+
+
+class Machine(QueueMachine, ClockMachine):
+    """All that can happen."""
+
+
+@pytest.fixture
+def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    return VirtualClock(monkeypatch)
+
+
+def drive(
+    machine: type[Story], clock: VirtualClock, examples: int, phases: Sequence[Phase], *, derandomize: bool = True
+) -> None:
+    run_state_machine_as_test(
+        lambda: machine(clock),  # type: ignore[arg-type]  # whatever makes one will do
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=40,
+            derandomize=derandomize,
+            phases=phases,
+            database=None,
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.parametrize("machine", [QueueMachine, ClockMachine, Machine])
+def test_whatever_happens_jobs_and_ledger_are_as_the_model_says(clock: VirtualClock, machine: type[Story]) -> None:
+    drive(machine, clock, EXAMPLES or TASTE, (Phase.generate, Phase.shrink), derandomize=not EXAMPLES)
+
+
+# Broken on purpose
+
+
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """Recurrences are made once and kept, those of a broken product too."""
+    recurrence._recurrence_of.cache_clear()
+    yield
+    recurrence._recurrence_of.cache_clear()
+
+
+def faults_of(kind: str, machine: type[Story], faults: Mapping[str, Sequence[Fault]]) -> list[Any]:
+    return [
+        pytest.param(machine, each, marks=pytest.mark.only_on(kind), id=f"{told} ({kind})")
+        for told, each in faults.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "faults"),
+    [
+        *faults_of("sqlite", QueueMachine, OF_THE_QUEUE),
+        *faults_of("sqlite", ClockMachine, OF_THE_CLOCK),
+        *faults_of("postgresql", QueueMachine, OF_POSTGRESQL),
+    ],
+)
+def test_the_machine_finds_out_when(
+    clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    forgetful: None,
+    machine: type[Story],
+    faults: Sequence[Fault],
+) -> None:
+    for fault in faults:
+        fault.make(monkeypatch)
+
+    with pytest.raises((AssertionError, IntegrityError)):
+        drive(machine, clock, UNTIL_FOUND, [Phase.generate])

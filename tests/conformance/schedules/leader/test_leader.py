@@ -1,0 +1,537 @@
+"""The leader: elected by its lock, ended by its loss, and careful with clocks. Leaders in threads, on real sessions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from schedules import changes, leader, signals
+from schedules.leader import Leader, Term, is_alive, newest_term, silence
+from schedules.leader.glance import glance
+from schedules.leader.lock import FileLock, NotLeader, lock_on
+from schedules.models import Leadership, Occurrence, Schedule
+from tests.conformance.jobs import enqueue
+from tests.conformance.model.virtual import ALIAS, again, declared
+from tests.processes import eventually
+from worker.clock import database_now
+from worker.models import Job, JobState
+from worker.sessions.connection import private_connection
+
+pytestmark = pytest.mark.usefixtures("database")
+
+on_postgresql = pytest.mark.only_on("postgresql")
+
+
+class Leaders:
+    """Starts leaders in threads, and stops them all in the end."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, tuple[Leader, Thread]] = {}
+
+    def start(self, name: str) -> Leader:
+        new = Leader(ALIAS)
+        new.name = name
+        thread = Thread(target=self._run, args=[new], daemon=True)
+        self.started[name] = (new, thread)
+        thread.start()
+        return new
+
+    def stop(self, name: str) -> None:
+        ends, thread = self.started[name]
+        ends.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    def stop_all(self) -> None:
+        for name in self.started:
+            self.stop(name)
+
+    @staticmethod
+    def _run(new: Leader) -> None:
+        try:
+            new.run()
+        finally:
+            connections.close_all()
+
+
+@pytest.fixture
+def leaders() -> Iterator[Leaders]:
+    started = Leaders()
+    yield started
+    started.stop_all()
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What was told of leaders, such as "a elected"."""
+    told: list[str] = []
+    with ExitStack() as until_the_end:
+        for event in ("elected", "resigned", "lost", "standby"):
+            until_the_end.enter_context(_noting(event, told))
+        yield told
+
+
+@contextmanager
+def _noting(event: str, told: list[str]) -> Iterator[None]:
+    def note(leader: str, **_: Any) -> None:
+        told.append(f"{leader} {event}")
+
+    signal = getattr(signals, f"leader_{event}")
+    signal.connect(note)
+    try:
+        yield
+    finally:
+        signal.disconnect(note)
+
+
+def leading() -> list[str]:
+    return list(Leadership.objects.filter(ended_at=None).order_by("pk").values_list("leader", flat=True))
+
+
+def term_of(name: str) -> Leadership | None:
+    return Leadership.objects.filter(leader=name).order_by("-pk").first()
+
+
+def newest_term_has_ticked(at_least: int = 1) -> bool:
+    """Once there were so many terms."""
+    terms = list(Leadership.objects.order_by("pk").values_list("pk", flat=True))
+    return len(terms) >= at_least and Occurrence.objects.filter(term=terms[-1]).exists()
+
+
+# One leads
+
+
+def test_of_several_candidates_one_leads_and_the_others_stand_by(leaders: Leaders, told: list[str]) -> None:
+    for name in ("a", "b", "c"):
+        leaders.start(name)
+
+    eventually(lambda: len(told) == 3)
+
+    assert sorted(each.split()[1] for each in told) == ["elected", "standby", "standby"]
+    assert len(leading()) == 1
+
+
+def test_the_leader_turns_due_occurrences_into_jobs_in_its_term(leaders: Leaders) -> None:
+    schedule = declared(repeat=1, overlap="allow")
+
+    leaders.start("a")
+
+    eventually(lambda: Job.objects.filter(schedule_id=schedule.pk).count() >= 2)
+    assert set(Occurrence.objects.values_list("term", flat=True)) == {Leadership.objects.get().pk}
+
+
+def test_a_job_is_enqueued_within_half_a_second_of_its_time(leaders: Leaders) -> None:
+    leaders.start("a")
+    eventually(leading)
+    declared(repeat=1, overlap="allow")
+
+    eventually(lambda: Occurrence.objects.filter(outcome="enqueued").exists())
+
+    line = Occurrence.objects.filter(outcome="enqueued").earliest("scheduled_for")
+    assert line.recorded_at - line.scheduled_for < timedelta(seconds=0.5)
+
+
+def test_a_leader_that_stops_resigns_and_another_leads(leaders: Leaders, told: list[str]) -> None:
+    leaders.start("a")
+    eventually(leading)
+    leaders.start("b")
+    eventually(lambda: "b standby" in told)
+
+    leaders.stop("a")
+
+    eventually(lambda: leading() == ["b"], within=2)
+    resigned = term_of("a")
+    assert resigned is not None
+    assert resigned.ended_at is not None
+    assert "a resigned" in told
+
+
+def test_to_lead_once_is_to_tick_once_and_resign() -> None:
+    schedule = declared(repeat=60)
+    Schedule.objects.update(
+        settled_until=database_now(ALIAS) - timedelta(minutes=3), next_run_at=database_now(ALIAS), anchor=None
+    )
+
+    assert Leader(ALIAS).run_once()
+
+    assert Job.objects.filter(schedule_id=schedule.pk).count() == 1
+    assert leading() == []
+
+
+def test_to_lead_once_is_refused_while_another_leads(leaders: Leaders) -> None:
+    leaders.start("a")
+    eventually(leading)
+
+    assert not Leader(ALIAS).run_once()
+
+
+# Nothing is due
+
+
+def test_an_idle_leader_asks_one_question_a_turn() -> None:
+    declared(repeat=3600)
+    with a_term() as term:
+        term.begin()
+        term.turn()
+
+        with CaptureQueriesContext(connections[term.using]) as asked:
+            term.turn()
+
+    assert len(asked) == 1
+
+
+def test_a_glance_tells_what_comes_first() -> None:
+    now, due = glance(ALIAS)
+    assert due is None
+    paused = declared("paused", repeat=60)
+    changes.pause(paused, ALIAS, reason="", until=now + timedelta(minutes=30))
+    assert glance(ALIAS)[1] == again(paused).paused_until
+
+    schedule = declared(repeat=60)
+    assert glance(ALIAS)[1] == schedule.next_run_at
+    delayed = enqueue(state=JobState.SCHEDULED, delay=30.0)
+    assert glance(ALIAS)[1] == Job.objects.get(pk=delayed).run_at
+    enqueue(state=JobState.WAITING)
+    now, due = glance(ALIAS)
+    assert due == now
+
+
+# The lead is lost
+
+
+def end_session_of_leader() -> None:
+    """As a failing server or network would. SQLite has no session to end; there the lock's file is deleted."""
+    match connection.vendor:
+        case "postgresql":
+            ask = (
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        case "mysql":
+            with private_connection(ALIAS, "neighbour") as using, connections[using].cursor() as cursor:
+                cursor.execute("SELECT IS_USED_LOCK(%s)", [getattr(lock_on(using), "name", "")])
+                ask = f"KILL {cursor.fetchone()[0]}"
+        case _:
+            Path(FileLock(connection).path).unlink()
+            return
+    with connection.cursor() as cursor:
+        cursor.execute(ask)
+
+
+@pytest.mark.own_session
+def test_a_leader_whose_session_is_ended_begins_a_new_term(leaders: Leaders, told: list[str]) -> None:
+    schedule = declared(repeat=1, overlap="allow")
+    leaders.start("a")
+    eventually(lambda: Job.objects.exists())
+    first = Leadership.objects.get().pk
+
+    end_session_of_leader()
+
+    eventually(lambda: Occurrence.objects.filter(term__gt=first).exists())
+    assert told[:3] == ["a elected", "a lost", "a elected"]
+    lines = Occurrence.objects.filter(schedule=schedule).order_by("scheduled_for")
+    terms = [line.term or 0 for line in lines]
+    assert terms == sorted(terms)
+
+
+@pytest.mark.own_session
+def test_through_many_losses_every_occurrence_runs_once(leaders: Leaders) -> None:
+    schedule = declared(repeat=1, overlap="allow", catch_up="all")
+    for name in ("a", "b"):
+        leaders.start(name)
+
+    for losses in range(1, 4):
+        eventually(partial(newest_term_has_ticked, at_least=losses))
+        end_session_of_leader()
+    eventually(partial(newest_term_has_ticked, at_least=4))
+    leaders.stop_all()
+
+    settled = again(schedule)
+    assert settled.anchor is not None
+    expected = list(schedule.recurrence.between(settled.anchor, settled.settled_until))
+    assert list(Occurrence.objects.order_by("scheduled_for").values_list("scheduled_for", flat=True)) == expected
+    assert list(Job.objects.order_by("scheduled_for").values_list("scheduled_for", flat=True)) == expected
+
+
+@contextmanager
+def a_term() -> Iterator[Term]:
+    """A term that the test turns by hand."""
+    with private_connection(ALIAS, "leader") as using:
+        lock = lock_on(using)
+        assert lock.acquire()
+        try:
+            yield Term(using, lock, "by hand", database_now(using))
+        finally:
+            lock.abandon()
+
+
+@pytest.mark.own_session
+def test_a_term_without_the_lock_writes_nothing() -> None:
+    schedule = declared(repeat=1)
+    with a_term() as term:
+        term.begin()
+        eventually(lambda: database_now(ALIAS) > (schedule.next_run_at or database_now(ALIAS)))
+
+        term.lock.release()
+
+        with pytest.raises(NotLeader):
+            term.turn()
+        with pytest.raises(NotLeader):
+            term.begin()
+        with pytest.raises(NotLeader):
+            term.end()
+    assert (Job.objects.count(), Leadership.objects.count()) == (0, 1)
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_a_term_whose_session_was_ended_writes_nothing() -> None:
+    schedule = declared(repeat=1)
+    with a_term() as term:
+        term.begin()
+        eventually(lambda: database_now(ALIAS) > (schedule.next_run_at or database_now(ALIAS)))
+
+        end_session_of_leader()
+
+        for _ in range(3):
+            with pytest.raises(DatabaseError):
+                term.turn()
+    assert Job.objects.count() == 0
+
+
+# Clocks
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
+    def look(using: str) -> tuple[datetime, datetime | None]:
+        now, due = glance(using)
+        return now + ahead, due
+
+    monkeypatch.setattr(leader, "glance", look)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_leaps_holds_the_ticks_and_says_so(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    leaps: list[float] = []
+
+    def note(seconds: float, **_: Any) -> None:
+        leaps.append(round(seconds, -1))
+
+    signals.clock_leapt.connect(note)
+    declared(repeat=1)
+    with a_term() as term:
+        term.begin()
+        set_clock(monkeypatch, timedelta(hours=hours))
+
+        assert term.turn() <= leader.LONGEST_SILENCE
+        assert term.turn() <= leader.LONGEST_SILENCE
+    signals.clock_leapt.disconnect(note)
+
+    assert leaps == [3600 * hours]
+    assert Job.objects.count() == 0
+    assert f"leapt by {3600 * hours} s" in Leadership.objects.get().trouble
+
+
+def test_after_a_leap_the_leader_goes_on_and_says_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared(repeat=1)
+    with a_term() as term:
+        term.begin()
+        set_clock(monkeypatch, timedelta(hours=1))
+        term.turn()
+
+        term.hold_until = term.renew_at = time.monotonic()
+        term.turn()
+
+    assert Job.objects.count() == 1
+    assert Leadership.objects.get().trouble == ""
+
+
+def test_a_clock_that_drifts_by_less_than_five_minutes_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared(repeat=1)
+    with a_term() as term:
+        term.begin()
+        set_clock(monkeypatch, timedelta(seconds=290))
+
+        term.turn()
+
+    assert Job.objects.count() == 1
+    assert Leadership.objects.get().trouble == ""
+
+
+# Signs of life
+
+
+def somebody_leads() -> bool:
+    return is_alive(newest_term(ALIAS), database_now(ALIAS))
+
+
+def test_without_a_leader_the_silence_is_endless() -> None:
+    assert silence(ALIAS) == math.inf
+    assert not somebody_leads()
+
+
+def test_a_leader_gives_signs_of_life() -> None:
+    with a_term() as term:
+        term.begin()
+        Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(seconds=8))
+        assert silence(ALIAS) > 7
+
+        term.turn()
+
+    assert silence(ALIAS) < 5
+    assert somebody_leads()
+
+
+def test_a_leader_that_fell_silent_counts_as_gone() -> None:
+    with a_term() as term:
+        term.begin()
+    Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(seconds=11))
+
+    assert not somebody_leads()
+
+
+def test_a_leader_that_resigned_counts_as_gone() -> None:
+    assert Leader(ALIAS).run_once()
+
+    assert not somebody_leads()
+
+
+def test_a_leader_that_was_killed_does_not_lead_again_when_its_successor_has_resigned() -> None:
+    now = database_now(ALIAS)
+    Leadership.objects.create(leader="killed:1", lock="row", started_at=now, renewed_at=now)
+    Leadership.objects.create(leader="resigned:1", lock="row", started_at=now, renewed_at=now, ended_at=now)
+
+    assert not somebody_leads()
+
+
+def test_a_leader_that_sleeps_is_woken(leaders: Leaders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leader, "LONGEST_SILENCE", 60.0)
+    monkeypatch.setattr(leader, "longest_wait", lambda using: 60.0)
+    asleep = leaders.start("a")
+    eventually(lambda: leading() and not asleep.news.is_set())
+    schedule = declared(repeat=60, start="2020-01-01 00:00")
+    Schedule.objects.update(next_run_at=database_now(ALIAS))
+
+    asleep.wake()
+
+    eventually(lambda: Schedule.objects.filter(pk=schedule.pk, next_run_at__gt=database_now(ALIAS)).exists())
+
+
+# A lock for each transaction
+
+
+@pytest.fixture
+def transaction_mode() -> Iterator[None]:
+    with override_settings(SCHEDULER={"LOCK": "transaction", "HEARTBEAT": 0.2, "RESCUE_AFTER": 20}):
+        yield
+
+
+@on_postgresql
+def test_in_transaction_mode_one_leads_and_another_takes_over(
+    transaction_mode: None, leaders: Leaders, told: list[str]
+) -> None:
+    schedule = declared(repeat=1, overlap="allow")
+    leaders.start("a")
+    eventually(lambda: leading() == ["a"])
+    leaders.start("b")
+    eventually(lambda: "b standby" in told)
+
+    leaders.stop("a")
+
+    eventually(lambda: leading() == ["b"])
+    eventually(newest_term_has_ticked)
+    assert Leadership.objects.latest("pk").lock == "transaction"
+    assert Job.objects.filter(schedule_id=schedule.pk).count() == Occurrence.objects.filter(outcome="enqueued").count()
+
+
+@on_postgresql
+def test_in_transaction_mode_a_leader_that_vanished_is_replaced(
+    transaction_mode: None, leaders: Leaders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "PATIENCE", 0.5)
+    now = database_now(ALIAS)
+    Leadership.objects.create(leader="vanished", lock="transaction", started_at=now, renewed_at=now)
+
+    leaders.start("b")
+
+    eventually(lambda: term_of("b"))
+
+
+@on_postgresql
+def test_in_transaction_mode_a_sign_of_life_from_the_future_keeps_nobody_waiting(
+    transaction_mode: None, leaders: Leaders
+) -> None:
+    """The database's clock was set back after the leader died."""
+    then = database_now(ALIAS) + timedelta(hours=1)
+    Leadership.objects.create(leader="vanished", lock="transaction", started_at=then, renewed_at=then)
+
+    leaders.start("b")
+
+    eventually(lambda: term_of("b"))
+
+
+@on_postgresql
+def test_in_transaction_mode_a_candidate_is_not_in_the_way_of_who_leads(transaction_mode: None) -> None:
+    with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
+        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term.begin()
+
+        with transaction.atomic(using=other):
+            assert not Leader(ALIAS)._may_lead(other, lock_on(other))
+            term.turn()
+
+
+@on_postgresql
+def test_in_transaction_mode_each_proof_is_a_sign_of_life(transaction_mode: None) -> None:
+    with private_connection(ALIAS, "one") as one:
+        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term.begin()
+        Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(minutes=1))
+
+        with transaction.atomic(using=one):
+            term.prove()
+
+    assert silence(ALIAS) < 30
+
+
+@on_postgresql
+def test_in_transaction_mode_a_term_writes_nothing_once_a_newer_one_has_begun(transaction_mode: None) -> None:
+    schedule = declared(repeat=1)
+    with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
+        first, second = (Term(each, lock_on(each), each, database_now(ALIAS)) for each in (one, other))
+        first.begin()
+        Leadership.objects.update(renewed_at=database_now(ALIAS) - timedelta(minutes=1))
+        second.begin()
+        eventually(lambda: database_now(ALIAS) > (schedule.next_run_at or database_now(ALIAS)))
+
+        for _ in range(2):
+            with pytest.raises(NotLeader):
+                first.turn()
+        assert Job.objects.count() == 0
+
+        second.turn()
+    assert set(Occurrence.objects.values_list("term", flat=True)) == {second.id}
+
+
+@on_postgresql
+def test_in_transaction_mode_two_candidates_at_once_begin_one_term(transaction_mode: None) -> None:
+    with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
+        now: datetime = database_now(ALIAS)
+        first, second = Term(one, lock_on(one), "a", now), Term(other, lock_on(other), "b", now)
+
+        first.begin()
+
+        with pytest.raises(NotLeader):
+            second.begin()
+    assert leading() == ["a"]

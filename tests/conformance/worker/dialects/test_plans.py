@@ -1,0 +1,236 @@
+"""The statements that are asked all the time walk an index, however many rows there are that they do not want.
+
+What is explained are the statements themselves, caught while the code sends them. Where a statement of MariaDB's
+scans, it also locks each row that it reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from schedules.leader.glance import glance
+from schedules.models import Schedule
+from schedules.scheduler import tick
+from tests.conformance.jobs import ALIAS, SOMEBODY, another_session, new
+from tests.schedules.recurrence.moments import at
+from worker import queue
+from worker.chores import Chores
+from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import Succeeded
+from worker.values import ClaimedJob, Ended
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
+
+NOW = at("10:00")
+MANY = 3000
+"""Rows of each kind that a statement has to pass by."""
+
+MARKS = {0: 2 * MANY, -5: 10}
+ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
+    "claim from any queue": ("worker_job_ready", lambda using: queue.claim(using, SOMEBODY, 10)),
+    "claim from one queue": ("worker_job_ready_queue", lambda using: queue.claim(using, SOMEBODY, 10, ["mail"])),
+    "claim from several": ("worker_job_ready_queue", lambda using: queue.claim(using, SOMEBODY, 10, ["mail", "a"])),
+    "ack": ("worker_job_pkey|PRIMARY", lambda using: ack_all(using, queue.claim(using, SOMEBODY, 500))),
+    "claim beyond marks": ("worker_job_ready", lambda using: queue.claim(using, SOMEBODY, 10, beyond=MARKS)),
+    "claim from one queue beyond marks": (
+        "worker_job_ready_queue",
+        lambda using: queue.claim(using, SOMEBODY, 10, ["mail"], beyond=MARKS),
+    ),
+    "promote": ("worker_job_scheduled", lambda using: queue.promote(using, NOW)),
+    "cancel": ("worker_job_schedule", lambda using: queue.cancel_of_schedule(7, "why", using)),
+    "rescue": ("worker_job_running", lambda using: queue.rescue(using, 20.0)),
+    "prune": ("worker_finished_at", lambda using: queue.prune(using, NOW - timedelta(seconds=MANY - 10))),
+    "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
+}
+"""What is done, and the index that leads to the rows that it wants."""
+
+
+def test_what_is_asked_all_the_time_walks_its_index_in_crowded_tables() -> None:
+    crowd()
+
+    with another_session() as using:
+        astray = {
+            name: found for name, (index, act) in ASKED_ALL_THE_TIME.items() if (found := strays(act, using, index))
+        }
+
+    assert not astray
+
+
+def test_a_claim_walks_no_other_index_than_the_one_of_its_order() -> None:
+    crowd()
+
+    with another_session() as using:
+        walked = {
+            name: walks(act, using) - {index, "PRIMARY", "worker_job_pkey"}
+            for name, (index, act) in ASKED_ALL_THE_TIME.items()
+            if name.startswith("claim")
+        }
+
+    assert not any(walked.values()), walked
+
+
+@pytest.mark.parametrize("queues", [["void"], ["void", "full"]])
+def test_a_claim_from_an_empty_queue_does_not_walk_a_full_one(queues: list[str]) -> None:
+    """Though the statistics know of no other."""
+    queue.enqueue_many([new(n, queue="full") for n in range(MANY)], ALIAS)
+    _gather_statistics()
+
+    with another_session() as using:
+        walked = walks(lambda using: queue.claim(using, SOMEBODY, 10, queues), using)
+
+    assert walked - {"PRIMARY", "worker_job_pkey"} == {"worker_job_ready_queue"}
+
+
+@pytest.mark.only_on("mysql")
+def test_a_batch_is_looked_up_by_its_key_though_it_is_most_of_the_table() -> None:
+    """There a scan would wait for the rows that other workers have locked, and they for its own: a deadlock."""
+    queue.enqueue_many([new(n) for n in range(600)], ALIAS)
+    _gather_statistics()
+
+    with another_session() as using:
+        assert not strays(lambda using: ack_all(using, queue.claim(using, SOMEBODY, 500)), using, "PRIMARY")
+
+
+def test_a_glance_reads_no_table() -> None:
+    crowd()
+
+    with another_session() as using:
+        assert not strays(glance, using, ".*")
+
+
+def crowd() -> None:
+    """Tables in which what is wanted is rare."""
+    tomorrow = [new(n, state=JobState.SCHEDULED, run_at=NOW + timedelta(days=1)) for n in range(MANY)]
+    others = [new(n, queue="other") for n in range(MANY)]
+    due = [new(n, state=JobState.SCHEDULED, run_at=NOW) for n in range(20)]
+    mail = [new(n, queue="mail", priority=-5) for n in range(30)]
+    queue.enqueue_many([*tomorrow, *others, *due, *mail], ALIAS)
+    queue.claim(ALIAS, SOMEBODY, 10)
+    _finish_many()
+    _schedule_many()
+    _gather_statistics()
+
+
+def ack_all(using: str, jobs: Iterable[ClaimedJob]) -> None:
+    queue.ack(using, [Ended(job, Succeeded(), NOW, NOW) for job in jobs])
+
+
+# How it is seen
+
+
+def strays(act: Callable[[str], object], using: str, index: str) -> list[str]:
+    """What is wrong with how the statements of `act` find their rows. What it did is taken back."""
+    plans = plans_of(act, using)
+    walked = _indexes(plans)
+    wrong = [f"{found} by {sql[:1000]}" for sql, plan in plans for found in _scans(plan)]
+    return wrong if any(re.fullmatch(index, key) for key in walked) else [*wrong, f"{index} is not among {walked}"]
+
+
+def walks(act: Callable[[str], object], using: str) -> set[str]:
+    """The indexes that the statements of `act` walk."""
+    return _indexes(plans_of(act, using))
+
+
+def plans_of(act: Callable[[str], object], using: str) -> list[tuple[str, Any]]:
+    with transaction.atomic(using=using), _explaining(using) as explained:
+        act(using)
+        transaction.set_rollback(True, using=using)
+    return explained
+
+
+def _indexes(plans: Iterable[tuple[str, Any]]) -> set[str]:
+    return {key for _, plan in plans for key in _values(plan, "Index Name", "key")}
+
+
+@contextmanager
+def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
+    explained: list[tuple[str, Any]] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not many and any(model._meta.db_table in sql for model in _BIG) and not sql.startswith("INSERT"):
+            with context["connection"].connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {_AS_JSON} {sql}", params)
+                (plan,) = cursor.fetchone()
+            explained.append((sql, json.loads(plan) if isinstance(plan, str) else plan))
+        return execute(sql, params, many, context)
+
+    with connections[using].execute_wrapper(explain):
+        yield explained
+
+
+def _scans(plan: Any) -> Iterator[str]:
+    """Places where a plan reads a whole table of ours: `ended` is the list of what a batch ends."""
+    for part in _parts(plan):
+        if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
+            yield f"Seq Scan of {part['Relation Name']}"
+        if re.fullmatch(_KEYS, part.get("Index Name", "")) and "Index Cond" not in part:
+            yield f"All along {part['Index Name']}"
+        if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended")):
+            yield f"{part['access_type']} of {part['table_name']}"
+
+
+def _values(plan: Any, *names: str) -> set[str]:
+    return {part[name] for part in _parts(plan) for name in names if name in part}
+
+
+def _parts(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        yield plan
+    for each in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
+        yield from _parts(each)
+
+
+def _finish_many() -> None:
+    FinishedJob.objects.bulk_create(
+        FinishedJob(
+            id=-n - 1,
+            task="a.task",
+            arguments="[[],{}]",
+            queue="default",
+            max_attempts=5,
+            state="succeeded",
+            enqueued_at=NOW,
+            run_at=NOW,
+            finished_at=NOW - timedelta(seconds=n),
+        )
+        for n in range(MANY)
+    )
+
+
+def _schedule_many() -> None:
+    Schedule.objects.bulk_create(
+        Schedule(
+            identity=str(n),
+            name=str(n),
+            source="api",
+            task="a.task",
+            max_attempts=5,
+            repeat="86400",
+            anchor=NOW,
+            settled_until=NOW - timedelta(days=1),
+            next_run_at=NOW if n < 5 else NOW + timedelta(seconds=n),
+            created_at=NOW,
+            changed_at=NOW,
+        )
+        for n in range(MANY)
+    )
+
+
+def _gather_statistics() -> None:
+    with connection.cursor() as cursor:
+        for table in _BIG_TABLES:
+            cursor.execute(f"{'ANALYZE' if connection.vendor == 'postgresql' else 'ANALYZE TABLE'} {table}")
+
+
+_BIG = (Job, FinishedJob, Schedule)
+_BIG_TABLES = tuple(model._meta.db_table for model in _BIG)
+_KEYS = "PRIMARY|.*_pkey"
+_AS_JSON = "(FORMAT JSON)" if connection.vendor == "postgresql" else "FORMAT=JSON"

@@ -1,0 +1,139 @@
+"""A claim that begins beyond marks, and the worker that uses them, where the database keeps places of what is gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.app.tasks import nothing
+from tests.conformance.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new
+from tests.conformance.worker.process.workers import Crew
+from tests.processes import eventually
+from worker import queue
+from worker.models import FinishedJob, Job, JobState
+from worker.process import marks
+from worker.sessions.connection import private_connection
+
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql")]
+
+MANY = 6000
+PRIORITIES = st.integers(-3, 3)
+
+
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.tuples(PRIORITIES, st.sampled_from(["mail", "web"])), max_size=12),
+    st.dictionaries(PRIORITIES, st.integers(0, 12), max_size=4),
+    st.integers(1, 12),
+    st.sampled_from([[], ["mail"], ["mail", "web"]]),
+)
+def test_a_claim_takes_the_most_urgent_beyond_the_marks(
+    jobs: list[tuple[int, str]], marked: dict[int, int], limit: int, queues: list[str]
+) -> None:
+    Job.objects.all().delete()
+    ids = queue.enqueue_many([new(n, priority=priority, queue=name) for n, (priority, name) in enumerate(jobs)], ALIAS)
+    beyond = {priority: ids[0] + place if ids else place for priority, place in marked.items()}
+
+    claimed = queue.claim(ALIAS, SOMEBODY, limit, queues, beyond=beyond)
+
+    within = [
+        (-priority, id)
+        for id, (priority, name) in zip(ids, jobs, strict=True)
+        if id >= beyond.get(priority, 0) and (not queues or name in queues)
+    ]
+    assert [(-job.priority, job.id) for job in claimed] == sorted(within)[:limit]
+
+
+def test_a_job_that_becomes_ready_behind_the_marks_is_run(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "MARGIN", 0)
+    crew.start(longest_sleep=0.5)
+    late = enqueue_in(JobState.SCHEDULED, 0, task=nothing.task.name)
+    nothing.enqueue_many([((n,), {}) for n in range(50)])
+    eventually(lambda: FinishedJob.objects.count() == 50, within=30)
+
+    Job.objects.filter(pk=late).update(state=JobState.READY)  # and nobody is told
+
+    eventually(lambda: FinishedJob.objects.filter(pk=late).exists(), within=30)
+
+
+def test_a_worker_that_is_to_end_when_idle_leaves_nothing_behind_the_marks(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "MARGIN", -1_000_000)  # a mark far ahead, that hides what is ready
+    nothing.enqueue_many([((n,), {}) for n in range(40)])
+
+    crew.work_until_idle()
+
+    assert FinishedJob.objects.count() == 40
+
+
+@pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
+def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_used(queues: list[str]) -> None:
+    """Whose mark is an old one."""
+    with private_connection(ALIAS, "report") as report, transaction.atomic(using=report):
+        with connections[report].cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1")
+        gone = queue.enqueue_many([new(n, queue="mail", priority=0 if n else 3) for n in range(MANY)], ALIAS)
+        assert len(queue.claim(ALIAS, SOMEBODY, MANY)) == MANY
+        queue.enqueue_many([new(n, queue="mail", priority=n % 4) for n in range(8)], ALIAS)
+
+        marked = {3: gone[0], 0: gone[-1]}
+        beyond_marks = search(lambda using: queue.claim(using, SOMEBODY, 8, queues, beyond=marked))
+        everywhere = search(lambda using: queue.claim(using, SOMEBODY, 8, queues))
+
+    assert pages(beyond_marks) < pages(everywhere) / 3
+
+
+@pytest.mark.parametrize("marked", [{}, {3: 1}])
+@pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
+def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], marked: dict[int, int]) -> None:
+    """Though the server knows how many, and might take the primary key for the shorter way."""
+    queue.enqueue_many([new(n, queue="mail") for n in range(MANY)], ALIAS)
+    queue.enqueue_many([new(n, queue="mail", priority=3) for n in range(4)], ALIAS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {Job._meta.db_table}")
+
+    searched = search(lambda using: queue.claim(using, SOMEBODY, 4, queues, beyond=marked))
+
+    looked_up = re.compile(r"\(id = ")  # row by row, which is no walk
+    walked = {
+        part["Index Name"]
+        for part in parts_of(searched)
+        if "Index Name" in part and not looked_up.match(part.get("Index Cond", ""))
+    }
+    assert walked <= {"worker_job_ready", "worker_job_ready_queue"}
+
+
+def search(act: Callable[[str], object]) -> dict[str, Any]:
+    """How the jobs are found that `act` claims, in a session as workers have one. What it did is taken back."""
+    plans: list[Any] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params, many, context)
+        (answer,) = context["cursor"].fetchone()
+        plans.extend(json.loads(answer) if isinstance(answer, str) else answer)
+        return execute(sql, params, many, context)
+
+    with another_session() as using, transaction.atomic(using=using):
+        with connections[using].execute_wrapper(explain):
+            act(using)
+        transaction.set_rollback(True, using=using)
+    return next(part for part in parts_of(plans[0]["Plan"]) if part.get("Subplan Name") == "CTE ready")
+
+
+def pages(part: dict[str, Any]) -> int:
+    return int(part["Shared Hit Blocks"] + part["Shared Read Blocks"])
+
+
+def parts_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from parts_of(part)

@@ -1,0 +1,241 @@
+"""Promotion: what is due becomes ready, and nothing else does; who waits in line is let in one by one."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connections, transaction
+
+from tests.conformance.jobs import (
+    ALIAS,
+    ack,
+    another_session,
+    claim,
+    claim_one,
+    enqueue,
+    error,
+    ids,
+    new,
+    rows,
+    rows_are_locked,
+    state_of,
+)
+from tests.schedules.recurrence.moments import at
+from worker import queue
+from worker.chores import FIRST_OF_MANY, Chores
+from worker.models import Job, JobState
+from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Succeeded
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def delayed_until(time: str, **given: object) -> int:
+    return enqueue(state=JobState.SCHEDULED, run_at=at(time), **given)
+
+
+def in_line(time: str = "10:00", schedule_id: int = 1) -> int:
+    return enqueue(state=JobState.WAITING, schedule_id=schedule_id, run_at=at(time))
+
+
+# Their time has come
+
+
+def test_exactly_what_is_due_becomes_ready() -> None:
+    past, due = delayed_until("09:00"), delayed_until("10:00")
+    later, running = delayed_until("10:00:00.001"), enqueue()
+    claim()
+
+    assert queue.promote(ALIAS, at("10:00")) == 2
+    assert [state_of(id) for id in (past, due, later, running)] == ["ready", "ready", "scheduled", "running"]
+
+
+def test_a_second_promotion_changes_nothing() -> None:
+    delayed_until("10:00")
+    queue.promote(ALIAS, at("10:00"))
+    before = rows()
+
+    assert queue.promote(ALIAS, at("10:00")) == 0
+    assert rows() == before
+
+
+def test_thousands_that_are_due_at_once_are_all_promoted() -> None:
+    due = [new(n, state=JobState.SCHEDULED, run_at=at("10:00")) for n in range(2500)]
+    queue.enqueue_many(due, ALIAS)
+    later = delayed_until("10:01")
+
+    assert queue.promote(ALIAS, at("10:00")) == 2500
+    assert Job.objects.filter(state=JobState.READY).count() == 2500
+    assert state_of(later) == "scheduled"
+
+
+def test_processes_that_promote_at_once_count_each_job_once() -> None:
+    queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at("10:00")) for n in range(300)], ALIAS)
+    promoted: list[int] = []
+    start = threading.Barrier(3)
+
+    def promote() -> None:
+        start.wait(timeout=10)
+        promoted.append(queue.promote(ALIAS, at("10:00")))
+        connections.close_all()
+
+    threads = [threading.Thread(target=promote) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert len(promoted) == 3
+    assert sum(promoted) == 300
+
+
+def test_a_flood_is_promoted_in_turns_so_that_a_leader_is_never_deaf_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue, "MOST_PROMOTED", 40)
+    queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at("10:00")) for n in range(570)], ALIAS)
+    chores = Chores()
+    ready: list[int] = []
+
+    while chores.do(ALIAS, at("10:01")) is not None:
+        ready.append(Job.objects.filter(state=JobState.READY).count())
+
+    assert ready == [FIRST_OF_MANY, 540]
+    assert not Job.objects.filter(state=JobState.SCHEDULED).exists()
+
+
+def test_after_a_flood_the_first_of_the_next_are_soon_ready_again() -> None:
+    chores = Chores()
+    for time in ("10:00", "11:00"):
+        queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=at(time)) for n in range(FIRST_OF_MANY + 1)], ALIAS)
+
+    assert chores.do(ALIAS, at("10:01")) == at("10:01")
+    assert chores.do(ALIAS, at("10:01")) == at("11:00")
+    assert chores.do(ALIAS, at("11:01")) == at("11:01")
+    assert Job.objects.filter(state=JobState.READY).count() == 2 * FIRST_OF_MANY + 1
+
+
+@rows_are_locked
+def test_who_promotes_waits_for_nobody_who_does_the_same() -> None:
+    held = delayed_until("10:00")
+    with another_session() as other, transaction.atomic():
+        assert queue.promote(ALIAS, at("10:00")) == 1
+        with transaction.atomic(using=other):
+            free = queue.enqueue(new(state=JobState.SCHEDULED, run_at=at("10:00")), other)
+        assert queue.promote(other, at("10:00")) == 1
+    assert [state_of(id) for id in (held, free)] == ["ready", "ready"]
+
+
+def test_a_delay_counts_from_the_enqueueing_by_the_databases_clock() -> None:
+    id = enqueue(state=JobState.SCHEDULED, delay=90.5)
+
+    row = Job.objects.get(pk=id)
+    assert row.run_at - row.enqueued_at == pytest.approx(timedelta(seconds=90.5), abs=timedelta(milliseconds=5))
+
+
+def test_a_promoted_job_is_claimed_in_the_order_of_enqueueing() -> None:
+    first, second, third = delayed_until("10:00"), enqueue(), delayed_until("09:00")
+    queue.promote(ALIAS, at("10:00"))
+
+    assert ids(claim()) == [first, second, third]
+
+
+def test_the_next_promotion_is_that_of_the_earliest_delayed_job() -> None:
+    assert queue.next_run_at(ALIAS) is None
+    enqueue()
+    delayed_until("10:07")
+    delayed_until("10:05")
+    in_line("10:01")
+
+    assert queue.next_run_at(ALIAS) == at("10:05")
+
+
+def test_a_retry_becomes_ready_when_its_backoff_is_over() -> None:
+    enqueue()
+    job = claim_one()
+    ack(job, Retry(error(), delay=90))
+    due = Job.objects.get(pk=job.id).run_at
+
+    assert queue.promote(ALIAS, due - timedelta(milliseconds=5)) == 0
+    assert queue.promote(ALIAS, due + timedelta(milliseconds=5)) == 1
+
+
+# Their turn has come
+
+
+ENDS: list[Outcome] = [Succeeded(), Cancelled("why"), Missed("late")]
+
+
+@pytest.mark.parametrize("end", [*ENDS, "failure"], ids=lambda end: getattr(type(end), "__name__", ""))
+def test_who_waits_is_let_in_when_the_one_before_is_over_however_it_ended(end: Outcome | str) -> None:
+    enqueue(schedule_id=1)
+    waiting = in_line()
+    running = claim_one()
+    assert queue.promote(ALIAS, at("10:00")) == 0
+
+    ack(running, Failed(error()) if isinstance(end, str) else end)
+
+    assert queue.promote(ALIAS, at("10:00")) == 1
+    assert state_of(waiting) == "ready"
+
+
+def test_those_in_line_are_let_in_one_by_one_in_their_order() -> None:
+    numbers = [in_line() for _ in range(4)]
+    ran: list[int] = []
+
+    while queue.promote(ALIAS, at("10:00")):
+        assert queue.promote(ALIAS, at("10:00")) == 0
+        job = claim_one()
+        ran.append(job.id)
+        ack(job, Succeeded())
+
+    assert ran == numbers
+
+
+def test_a_job_that_will_be_retried_holds_its_place_in_line() -> None:
+    enqueue(schedule_id=1)
+    waiting = in_line()
+    ack(claim_one(), Retry(error(), delay=3600))
+
+    assert queue.promote(ALIAS, at("10:00")) == 0
+    assert state_of(waiting) == "waiting"
+
+
+def test_a_job_that_was_given_back_holds_its_place_in_line() -> None:
+    enqueue(schedule_id=1)
+    waiting = in_line()
+    queue.release(ALIAS, claim())
+
+    assert queue.promote(ALIAS, at("10:00")) == 0
+    assert state_of(waiting) == "waiting"
+
+
+def test_lines_of_different_schedules_do_not_wait_for_each_other() -> None:
+    enqueue(schedule_id=1)
+    held_back = in_line(schedule_id=1)
+    free = [in_line(schedule_id=schedule) for schedule in (2, 3)]
+
+    assert queue.promote(ALIAS, at("10:00")) == 2
+    assert [state_of(id) for id in (held_back, *free)] == ["waiting", "ready", "ready"]
+
+
+def test_nobody_in_line_starts_before_its_time() -> None:
+    early = in_line("10:05")
+
+    assert queue.promote(ALIAS, at("10:04:59")) == 0
+    assert queue.promote(ALIAS, at("10:05")) == 1
+    assert state_of(early) == "ready"
+
+
+@pytest.mark.only_on("postgresql")
+def test_whose_turn_it_is_is_found_among_those_in_line_alone() -> None:
+    queue.enqueue_many([new(state=JobState.SCHEDULED, run_at=at("23:00")) for _ in range(5000)], ALIAS)
+    in_line()
+    with another_session() as using:
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"ANALYZE {Job._meta.db_table}")
+        plan = queue._next_in_line(using, at("10:00")).explain()
+
+    assert "worker_job_waiting" in plan
+    assert "worker_job_pkey" not in plan

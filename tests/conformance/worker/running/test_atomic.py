@@ -1,0 +1,341 @@
+"""Atomic tasks: what a job does in the queue's database is there if, and only if, it is recorded as succeeded."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from importlib import import_module
+from typing import Any, NoReturn
+
+import pytest
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
+
+from schedules import background
+from schedules.declarations.background import Background
+from tests.app.models import Effect
+from tests.app.tasks import leave_trace, return_unshowable, returned
+from tests.conformance.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
+from tests.conformance.worker.process.workers import Crew, heard
+from tests.processes import eventually
+from worker import queue, signals, tasks
+from worker.clock import database_now
+from worker.models import FinishedJob, Job, WorkerProcess
+from worker.outcomes import Cancel, Snooze
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def declared_for_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tasks, "_registry", dict(tasks._registry))
+    declarations = import_module("schedules.declarations.background")
+    monkeypatch.setattr(declarations, "_tasks", dict(declarations._tasks))
+    yield
+    begun.clear()
+    gate.clear()
+    runs.clear()
+
+
+begun = threading.Event()
+gate = threading.Event()
+runs: Counter[str] = Counter()
+"""How often a task was called, whatever became of it."""
+
+
+def atomic(function: Callable[..., Any], **options: Any) -> Background[Any, Any]:
+    return background(atomic=True, backoff=[0], **options)(function)
+
+
+def trace(key: str) -> None:
+    runs[key] += 1
+    Effect.objects.create(key=key)
+
+
+def traces() -> Counter[str]:
+    return Counter(Effect.objects.values_list("key", flat=True))
+
+
+# Both or neither
+
+
+def test_what_an_atomic_task_did_is_there_when_its_job_has_succeeded(crew: Crew) -> None:
+    jobs = atomic(trace).enqueue_many([((str(n),), {}) for n in range(20)])
+    plain = leave_trace("plain")
+
+    with heard(signals.job_ended) as ended:
+        crew.work_until_idle()
+
+    assert traces() == Counter({str(n): 1 for n in range(20)}) + Counter(["plain"])
+    history = FinishedJob.objects.filter(state="succeeded", attempts=1, interruptions=0, errors="")
+    assert sorted(history.values_list("pk", flat=True)) == [*jobs, plain.pk]
+    assert all(row.worker and row.started_at and row.started_at <= row.finished_at for row in history)
+    assert sorted(each["job"].id for each in ended) == [*jobs, plain.pk]
+    assert not Job.objects.exists()
+
+
+def test_what_an_atomic_task_returns_is_not_looked_at_and_not_kept(crew: Crew) -> None:
+    returned.clear()
+    hand = crew.start()
+    job = atomic(return_unshowable.task.function, name="return atomically")()
+
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    eventually(lambda: [result() is None for result in returned] == [True])
+
+    assert hand.works
+
+
+def fail() -> NoReturn:
+    raise ValueError("no")
+
+
+def leave() -> NoReturn:
+    raise SystemExit(1)
+
+
+def snooze() -> NoReturn:
+    raise Snooze(0)
+
+
+def swallow_a_refusal() -> None:
+    with suppress(DatabaseError):
+        Effect.objects.create(key=None)  # type: ignore[misc]
+
+
+def ask_for_rollback() -> None:
+    transaction.set_rollback(True)
+
+
+def close_the_connection() -> None:
+    connection.close()
+
+
+def roll_back_by_hand() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+
+
+ENDS: dict[str, tuple[Callable[[], None], int]] = {
+    "raises": (fail, 2),
+    "exits": (leave, 2),
+    "snoozes": (snooze, 1),
+    "goes on after an error that has broken its transaction": (swallow_a_refusal, 2),
+    "asks for rollback": (ask_for_rollback, 2),
+    "closes the connection": (close_the_connection, 2),
+    "rolls back by hand": (roll_back_by_hand, 2),
+}
+"""What a run does at its end, and how many attempts there are then when the next run succeeds."""
+
+
+def trace_and_end(how: str) -> None:
+    """Ends so the first time only."""
+    trace(how)
+    leave_trace("enqueued by it")
+    transaction.on_commit(lambda: runs.update(["committed"]))
+    if runs[how] == 1:
+        ENDS[how][0]()
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_run_that_does_not_succeed_leaves_no_effect(crew: Crew, how: str) -> None:
+    job = atomic(trace_and_end).enqueue(how)
+
+    crew.work_until_idle(threads=1)
+
+    assert traces() == {how: 1, "enqueued by it": 1}
+    assert runs == {how: 2, "committed": 1}
+    row = FinishedJob.objects.get(pk=job.pk)
+    assert (row.state, row.attempts) == ("succeeded", ENDS[how][1])
+    assert len(row.error_list) == row.attempts - 1
+
+
+def trace_and_fail(key: str) -> None:
+    trace(key)
+    fail()
+
+
+def trace_and_cancel(key: str) -> None:
+    trace(key)
+    raise Cancel("gone")
+
+
+def test_a_job_that_failed_or_was_cancelled_has_had_no_effect(crew: Crew) -> None:
+    failed = atomic(trace_and_fail, max_attempts=2).enqueue("failed")
+    cancelled = atomic(trace_and_cancel).enqueue("cancelled")
+
+    crew.work_until_idle()
+
+    assert traces() == {}
+    assert runs == {"failed": 2, "cancelled": 1}
+    assert (state_of(failed.pk), state_of(cancelled.pk)) == ("failed", "cancelled")
+    assert FinishedJob.objects.get(pk=failed.pk).reason == "ValueError: no"
+
+
+def change_a_table(key: str) -> None:
+    trace(key)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE made_by_a_task (id INTEGER)")
+        cursor.execute("DROP TABLE made_by_a_task")
+
+
+def test_where_a_statement_commits_by_itself_the_job_fails_loudly(crew: Crew) -> None:
+    """MySQL and MariaDB end the transaction at each change of a table."""
+    job = atomic(change_a_table, max_attempts=1).enqueue("one")
+
+    crew.work_until_idle()
+
+    assert traces() == {"one": 1}
+    assert state_of(job.pk) == ("failed" if connection.vendor == "mysql" else "succeeded")
+
+
+# The fence
+
+
+def trace_and_wait(key: str) -> None:
+    trace(key)
+    begun.set()
+    gate.wait(timeout=30)
+
+
+def wait_and_trace(key: str) -> None:
+    """The gate is open when it is called again."""
+    runs["read"] += Effect.objects.count()
+    begun.set()
+    gate.wait(timeout=30)
+    trace(key)
+
+
+# On SQLite a run that has written holds the only write lock, so nobody can take its job.
+@pytest.mark.parametrize("body", [wait_and_trace, pytest.param(trace_and_wait, marks=rows_are_locked)])
+def test_what_a_zombie_did_is_undone(crew: Crew, body: Callable[[str], None]) -> None:
+    job = atomic(body).enqueue("zombie")
+    hand = crew.start(threads=1)
+    assert begun.wait(timeout=10)
+
+    with transaction.atomic():
+        WorkerProcess.objects.update(heartbeat_at=database_now(ALIAS) - timedelta(minutes=1))
+        queue.rescue(ALIAS, silence=20)
+    (heirs,) = claim(worker_id=living_worker())
+    with heard(signals.job_lost) as lost:
+        gate.set()
+        eventually(lambda: lost)
+
+    assert traces() == {}
+    assert (state_of(job.pk), Job.objects.get().claim) == ("running", heirs.claim)
+    assert hand.works
+
+
+def trace_and_lose_the_answer(key: str) -> None:
+    trace(key)
+    if runs[key] == 1:
+        commit = connection.commit
+
+        def commit_and_lose_the_answer() -> NoReturn:
+            commit()
+            del connection.commit
+            raise OperationalError("The server went away after it had committed.")
+
+        connection.commit = commit_and_lose_the_answer  # type: ignore[method-assign]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_done_again(crew: Crew) -> None:
+    job = atomic(trace_and_lose_the_answer).enqueue("one")
+
+    crew.work_until_idle()
+
+    assert traces() == {"one": 1}
+    assert runs == {"one": 1}
+    assert FinishedJob.objects.filter(pk=job.pk, state="succeeded", attempts=1).exists()
+
+
+# After the commit
+
+
+def trace_and_look_from_outside(key: str) -> None:
+    trace(key)
+
+    def look() -> None:
+        with another_session() as using:
+            runs["succeeded"] += FinishedJob.objects.using(using).filter(state="succeeded").count()
+            runs["effects"] += Effect.objects.using(using).count()
+
+    look()
+    transaction.on_commit(look)
+
+
+def test_callbacks_run_when_all_is_committed_and_nothing_is_seen_before(crew: Crew) -> None:
+    atomic(trace_and_look_from_outside).enqueue("one")
+
+    crew.work_until_idle()
+
+    assert runs == {"one": 1, "succeeded": 1, "effects": 1}
+
+
+def trace_and_fail_after_commit(key: str) -> None:
+    trace(key)
+    transaction.on_commit(fail)
+
+
+def test_a_callback_that_fails_is_told_and_its_job_has_succeeded(crew: Crew) -> None:
+    job = atomic(trace_and_fail_after_commit).enqueue("one")
+
+    with heard(signals.callback_failed) as failed, heard(signals.job_ended) as ended:
+        crew.work_until_idle()
+
+    assert (traces(), runs) == ({"one": 1}, {"one": 1})
+    assert (state_of(job.pk), FinishedJob.objects.get().errors) == ("succeeded", "")
+    assert [(each["job"].id, str(each["error"])) for each in failed] == [(job.pk, "no")]
+    assert [each["job"].id for each in ended] == [job.pk]
+
+
+# Beside others
+
+
+def read_and_wait(key: str) -> None:
+    runs[key] += 1
+    runs["read"] += Effect.objects.count()
+    begun.set()
+    gate.wait(timeout=30)
+
+
+@pytest.mark.parametrize("body", [wait_and_trace, read_and_wait])
+def test_a_write_beside_a_run_that_has_not_written_yet_succeeds_and_the_run_too(
+    crew: Crew, body: Callable[[str], None]
+) -> None:
+    """On SQLite the run begins again: what it has read is outdated. That is no failure of the task."""
+    job = atomic(body).enqueue("run")
+    crew.start(threads=1)
+    assert begun.wait(timeout=10)
+
+    with another_session() as using:
+        Effect.objects.using(using).create(key="web")
+    gate.set()
+    eventually(lambda: state_of(job.pk) == "succeeded")
+
+    assert traces() == Counter(["web", "run"] if body is wait_and_trace else ["web"])
+    assert runs["read"] == (1 if connection.vendor == "sqlite" else 0)
+    row = FinishedJob.objects.get()
+    assert (row.attempts, row.interruptions, row.errors) == (1, 0, "")
+
+
+def test_a_project_without_autocommit_has_atomic_tasks_too(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings[ALIAS], "AUTOCOMMIT", False)
+    jobs = atomic(trace).enqueue_many([((str(n),), {}) for n in range(3)])
+
+    crew.work_until_idle(threads=1)
+
+    assert traces() == {"0": 1, "1": 1, "2": 1}
+    assert FinishedJob.objects.filter(pk__in=jobs, state="succeeded", attempts=1).count() == 3
+
+
+# Here, at once
+
+
+def test_now_runs_an_atomic_task_in_a_transaction() -> None:
+    with pytest.raises(ValueError, match="no"):
+        atomic(trace_and_fail).now("undone")
+    atomic(trace).now("done")
+
+    assert traces() == {"done": 1}

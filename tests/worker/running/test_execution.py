@@ -1,0 +1,217 @@
+"""Running one job: whatever the task does, it yields an outcome. No database is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.schedules.recurrence.moments import at
+from worker import tasks
+from worker.arguments import encode
+from worker.outcomes import Cancel, Cancelled, Failed, Missed, Outcome, Retry, Snooze, Snoozed, Succeeded
+from worker.running import execution
+from worker.tasks import Task
+from worker.values import ClaimedJob
+
+NOW = at("10:00")
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even its message")
+
+
+class UnprintableByExit(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
+def job(*args: Any, **given: Any) -> ClaimedJob:
+    """Job 7 of the task under test, in its first of five attempts."""
+    values: dict[str, Any] = {
+        "id": 7,
+        "claim": 1,
+        "task": "task",
+        "arguments": encode(args, given.pop("kwargs", {})),
+        "attempts": 0,
+        "max_attempts": 5,
+        "errors": "",
+        "run_at": NOW,
+        "start_by": None,
+        "retry_before": None,
+        "schedule_id": None,
+        "interruptions": 0,
+        "priority": 0,
+    }
+    return ClaimedJob(**{**values, **given})
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a job of this function: `run(function, job)`."""
+
+    def run(function: Callable[..., Any], job: ClaimedJob, now: datetime = NOW, **options: Any) -> Outcome:
+        monkeypatch.setitem(tasks._registry, "task", Task(function, "task", **options))
+        return execution.run(job, lambda: now)
+
+    return run
+
+
+def raising(error: BaseException) -> Callable[[], NoReturn]:
+    def task() -> NoReturn:
+        raise error
+
+    return task
+
+
+def test_what_a_task_returns_is_its_result(run: Run) -> None:
+    assert run(lambda a, *, b: [a, b], job(1, kwargs={"b": 2})) == Succeeded([1, 2])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        RecursionError(),
+        MemoryError(),
+        StopIteration(),
+        ExceptionGroup("both", [ValueError("one"), TypeError("two")]),
+        BaseExceptionGroup("both", [KeyboardInterrupt(), SystemExit()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_task_raises_is_an_outcome(run: Run, error: BaseException) -> None:
+    outcome = run(raising(error), job())
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.error.kind, outcome.error.message) == (type(error).__qualname__, str(error))
+    assert (outcome.error.attempt, outcome.error.at) == (1, NOW)
+    assert type(error).__name__ in outcome.error.traceback
+    assert "raise error" in outcome.error.traceback
+
+
+@pytest.mark.parametrize("error", [Unprintable(), UnprintableByExit()], ids=lambda error: type(error).__name__)
+def test_an_error_that_cannot_be_printed_is_an_outcome_like_others(run: Run, error: BaseException) -> None:
+    outcome = run(raising(error), job())
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.kind == type(error).__name__
+    assert outcome.error.message == "(its message cannot be shown)"
+    assert "raise error" in outcome.error.traceback
+
+
+def test_a_cancel_that_cannot_be_printed_cancels(run: Run) -> None:
+    assert run(raising(type("Quietly", (Unprintable, Cancel), {})()), job()) == Cancelled(
+        "(its message cannot be shown)"
+    )
+
+
+def test_messages_become_what_every_database_accepts(run: Run) -> None:
+    hostile = "nul \x00, half a pair \ud800, bell \U0001f514"
+    accepted = "nul \\x00, half a pair \\ud800, bell \U0001f514"
+
+    outcome = run(raising(ValueError(hostile)), job())
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.message == accepted
+    assert accepted in outcome.error.traceback
+    assert run(raising(Cancel(hostile)), job()) == Cancelled(accepted)
+
+
+def test_of_endless_messages_the_beginning_and_the_end_are_kept(run: Run) -> None:
+    outcome = run(raising(ValueError(f"first{'x' * 10**6}last")), job())
+
+    assert isinstance(outcome, Retry)
+    for text in (outcome.error.message, outcome.error.traceback):
+        assert len(text) < 1.1 * execution.LONGEST_TEXT
+        assert text.rstrip().endswith("last")
+    assert outcome.error.message.startswith("first")
+    assert outcome.error.traceback.startswith("Traceback")
+
+
+def test_cancel_ends_the_job_with_the_reason(run: Run) -> None:
+    assert run(raising(Cancel("the user is gone")), job()) == Cancelled("the user is gone")
+    assert run(raising(Cancel()), job(attempts=4)) == Cancelled("")
+
+
+@pytest.mark.parametrize(("delay", "seconds"), [(0, 0), (90, 90), (timedelta(hours=1), 3600)])
+def test_snooze_runs_the_job_later(run: Run, delay: float | timedelta, seconds: float) -> None:
+    assert run(raising(Snooze(delay)), job(attempts=4)) == Snoozed(seconds)
+
+
+def test_a_snooze_that_could_not_be_kept_is_an_error_of_the_task(run: Run) -> None:
+    def task() -> NoReturn:
+        raise Snooze(-1)
+
+    outcome = run(task, job())
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.kind == "ValueError"
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 4])
+def test_a_failed_attempt_is_followed_by_another_after_its_backoff(run: Run, attempt: int) -> None:
+    task = Task(raising(ValueError()), "task")
+
+    outcome = run(raising(ValueError("no")), job(attempts=attempt - 1))
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.attempt == attempt
+    assert outcome.delay == task.retry_delay(attempt, job_id=7)
+
+
+@pytest.mark.parametrize(("attempts", "max_attempts"), [(4, 5), (0, 1), (7, 5)])
+def test_the_last_attempt_fails_for_good(run: Run, attempts: int, max_attempts: int) -> None:
+    outcome = run(raising(ValueError("no")), job(attempts=attempts, max_attempts=max_attempts))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.attempt == attempts + 1
+
+
+@pytest.mark.parametrize(
+    ("retry_before", "outcome"), [("10:00:59", Failed), ("10:01", Failed), ("10:01:07", Retry), ("09:00", Failed)]
+)
+def test_no_retry_starts_at_its_deadline_or_later(run: Run, retry_before: str, outcome: type[Outcome]) -> None:
+    ended = run(raising(ValueError("no")), job(retry_before=at(retry_before)), backoff=[60])
+
+    assert type(ended) is outcome
+
+
+def test_a_job_that_starts_after_its_deadline_is_missed_and_not_run(run: Run) -> None:
+    ran: list[int] = []
+
+    outcome = run(lambda: ran.append(1), job(start_by=at("09:59:59")))
+
+    assert outcome == Missed("Not started by 2026-07-01T09:59:59+00:00.")
+    assert ran == []
+
+
+@pytest.mark.parametrize("start_by", ["10:00", "10:01"])
+def test_a_job_that_starts_by_its_deadline_runs(run: Run, start_by: str) -> None:
+    assert run(lambda: "ran", job(start_by=at(start_by))) == Succeeded("ran")
+
+
+@pytest.mark.parametrize("arguments", ["", "[", "[[]]", '{"a":1}', "[[],{}", "7", '"ab"', '{"a":1,"b":2}', "[{},[]]"])
+def test_arguments_that_cannot_be_read_end_the_job_without_a_call_and_without_a_retry(run: Run, arguments: str) -> None:
+    outcome = run(lambda *_args, **_kwargs: "ran", job(arguments=arguments))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.kind == "InvalidArguments"
+
+
+def test_arguments_that_do_not_fit_are_an_error_of_the_job(run: Run) -> None:
+    outcome = run(lambda: "ran", job(1, 2))
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.kind == "TypeError"

@@ -1,0 +1,187 @@
+"""Slots: what is handed in comes back with an outcome, or untouched. Real threads, no database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.processes import eventually
+from tests.schedules.recurrence.moments import at
+from worker import signals, tasks
+from worker.outcomes import Failed, Succeeded
+from worker.running import execution
+from worker.running.atomic_run import AtomicRuns
+from worker.running.pool import ThreadPool
+from worker.tasks import Task
+from worker.values import ClaimedJob, Ended
+
+NOW = at("10:00")
+TASK = "a task of the pool"
+numbers = count(1)
+
+
+def job() -> ClaimedJob:
+    return ClaimedJob(next(numbers), 1, TASK, "[[],{}]", 0, 5, "", NOW, None, None, None, 0, 0)
+
+
+class Bench:
+    """A pool, a gate at which its jobs wait, and how often the pool called for attention."""
+
+    def __init__(self, slots: int) -> None:
+        self.calls: list[int] = []
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.pool = ThreadPool(slots, lambda: NOW, lambda: self.calls.append(1), AtomicRuns("default", "", lambda: NOW))
+
+    def task(self) -> str:
+        self.begun.release()
+        self.gate.wait(timeout=30)
+        return "done"
+
+    def begin(self, jobs: list[ClaimedJob], *, running: int) -> None:
+        """Hand in the jobs, and wait until so many of them run."""
+        self.pool.submit(jobs)
+        for _ in range(running):
+            assert self.begun.acquire(timeout=10)
+
+    def finish(self, number: int) -> list[Ended]:
+        """Open the gate, and collect so many ended jobs."""
+        self.gate.set()
+        ended: list[Ended] = []
+
+        def all_ended() -> bool:
+            ended.extend(self.pool.ended())
+            return len(ended) >= number
+
+        eventually(all_ended)
+        return ended
+
+
+MakeBench = Callable[[int], Bench]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
+    benches: list[Bench] = []
+
+    def make(slots: int) -> Bench:
+        new = Bench(slots)
+        benches.append(new)
+        monkeypatch.setitem(tasks._registry, TASK, Task(new.task, TASK))
+        return new
+
+    yield make
+    for each in benches:
+        each.gate.set()
+        each.pool.close()
+    eventually(lambda: not slot_threads())
+
+
+def slot_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("carillon-slot")]
+
+
+def test_every_job_comes_back_once_with_its_outcome(bench: MakeBench) -> None:
+    it, jobs = bench(3), [job() for _ in range(50)]
+    it.gate.set()
+
+    it.pool.submit(jobs)
+    ended = it.finish(50)
+
+    assert sorted(each.job.id for each in ended) == [each.id for each in jobs]
+    assert all(each.outcome == Succeeded("done") for each in ended)
+    assert it.pool.held() == []
+    assert it.pool.ended() == []
+
+
+def test_a_pool_runs_as_many_jobs_at_once_as_it_has_slots(bench: MakeBench) -> None:
+    it = bench(3)
+
+    it.begin([job() for _ in range(4)], running=3)
+
+    assert not it.begun.acquire(blocking=False)
+    assert len(it.finish(4)) == 4
+
+
+def test_jobs_that_are_handed_in_one_by_one_run_at_once_too(bench: MakeBench) -> None:
+    it = bench(3)
+
+    for _ in range(3):
+        it.begin([job()], running=1)
+
+    assert len(it.finish(3)) == 3
+
+
+def test_only_jobs_that_no_slot_has_begun_are_taken_back(bench: MakeBench) -> None:
+    it, jobs = bench(2), [job() for _ in range(5)]
+
+    it.begin(jobs, running=2)
+
+    assert it.pool.withdraw() == jobs[2:]
+    assert it.pool.held() == jobs[:2]
+    assert it.pool.withdraw() == []
+    assert {each.job.id for each in it.finish(2)} == {each.id for each in jobs[:2]}
+
+
+def test_a_job_is_held_until_its_outcome_is_collected(bench: MakeBench) -> None:
+    it, jobs = bench(1), [job()]
+    it.begin(jobs, running=1)
+
+    it.gate.set()
+    eventually(lambda: it.calls)
+
+    assert it.pool.held() == jobs
+    it.finish(1)
+    assert it.pool.held() == []
+
+
+def test_a_slot_calls_for_attention_when_nothing_is_left_to_begin(bench: MakeBench) -> None:
+    it = bench(1)
+    it.begin([job()], running=1)
+    assert it.calls == []
+
+    it.gate.set()
+
+    eventually(lambda: it.calls)
+
+
+def test_a_closed_pool_ends_its_threads_when_they_are_free(bench: MakeBench) -> None:
+    it = bench(3)
+    it.begin([job()], running=1)
+
+    it.pool.close()
+    eventually(lambda: len(slot_threads()) == 1)
+
+    assert len(it.finish(1)) == 1
+    eventually(lambda: not slot_threads())
+
+
+def test_a_receiver_that_fails_does_not_keep_a_job_from_running(bench: MakeBench) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("a receiver of the project's")
+
+    it = bench(1)
+    signals.job_started.connect(fail)
+    try:
+        it.begin([job()], running=1)
+        assert it.finish(1)[0].outcome == Succeeded("done")
+    finally:
+        signals.job_started.disconnect(fail)
+
+
+def test_a_run_that_ends_without_an_outcome_has_failed(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: Any) -> None:
+        raise SystemExit(1)
+
+    it = bench(1)
+    monkeypatch.setattr(execution, "run", break_down)
+
+    it.pool.submit([job()])
+    (ended,) = it.finish(1)
+
+    assert isinstance(ended.outcome, Failed)
+    assert ended.outcome.error.message == "The job ended without an outcome."

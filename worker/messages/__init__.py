@@ -1,0 +1,1 @@
+"""How a message repeats what was given, and what may have been meant."""

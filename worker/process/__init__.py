@@ -1,0 +1,1 @@
+"""One process: the worker's loop, and what belongs to it from start to end."""

@@ -1,0 +1,117 @@
+"""Runs of atomic tasks: what a task does in the queue's database, and that its job succeeded, in one transaction.
+
+Both are committed or neither is. The transaction is that of the slot's own connection, on which the task works. Only
+success is recorded in it: whatever else comes of a job undoes what it did, and is recorded by whoever collects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from worker import queue, signals
+from worker.outcomes import Succeeded
+from worker.running import execution
+from worker.values import ClaimedJob, Ended
+
+
+class Taken(Exception):
+    """The job was given to another worker while it ran, so what it did here is undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtomicRuns:
+    """Runs jobs in transactions of the database `using`, and records their success under the worker's name."""
+
+    using: str
+    worker: str
+    now: Callable[[], datetime]
+
+    def run(self, job: ClaimedJob, started_at: datetime) -> Ended:
+        run = _Run(self, job, started_at)
+        outcome = execution.run(job, self.now, call=run.call)
+        return Ended(job, outcome, started_at, self.now(), recorded=run.committed)
+
+
+class _Run:
+    def __init__(self, runs: AtomicRuns, job: ClaimedJob, started_at: datetime) -> None:
+        self.runs = runs
+        self.job = job
+        self.started_at = started_at
+        self.committed = False
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call the task in a transaction that also records the job as succeeded.
+
+        On SQLite the transaction takes the one write lock when it first writes. If somebody else has written since it
+        first read, it can never write any more; so it begins again, and takes the lock beforehand.
+        """
+        try:
+            return self._transact("DEFERRED", function, *args, **kwargs)
+        except OperationalError as error:
+            if not _is_outdated(error):
+                raise
+        return self._transact("IMMEDIATE", function, *args, **kwargs)
+
+    def _transact(self, mode: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        result = None
+        try:
+            with _transaction(connections[self.runs.using], mode) as connection:
+                connection.on_commit(self._note_commit)  # before those of the task, which may raise
+                mark = connection.savepoint()
+                assert mark is not None, "There are no transactions in this database."
+                result = function(*args, **kwargs)
+                connection.savepoint_commit(mark)  # fails if the transaction has ended meanwhile, or is broken
+                self._record()
+        except BaseException as error:
+            if not self.committed:
+                raise
+            signals.callback_failed.send_robust(None, job=self.job, error=error)
+        return result
+
+    def _record(self) -> None:
+        ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())
+        if not queue.ack(self.runs.using, [ended], self.runs.worker):
+            raise Taken
+
+    def _note_commit(self) -> None:
+        self.committed = True
+
+
+@contextmanager
+def _transaction(connection: BaseDatabaseWrapper, mode: str) -> Iterator[BaseDatabaseWrapper]:
+    with ExitStack() as until_the_end:
+        if not connection.get_autocommit():  # a project may have it off
+            connection.set_autocommit(True)
+        with _mode_of_sqlite(connection, mode):
+            until_the_end.enter_context(transaction.atomic(using=connection.alias, durable=True))
+        yield connection
+
+
+@contextmanager
+def _mode_of_sqlite(connection: BaseDatabaseWrapper, mode: str) -> Iterator[None]:
+    """How a transaction that begins in this block begins, whatever the project has set for its own."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    of_project = connection.transaction_mode  # type: ignore[attr-defined]
+    connection.transaction_mode = mode  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        connection.transaction_mode = of_project  # type: ignore[attr-defined]
+
+
+def _is_outdated(error: OperationalError) -> bool:
+    """SQLite: somebody else has written since the transaction first read, and now it is to write."""
+    return getattr(error.__cause__, "sqlite_errorcode", None) == SQLITE_BUSY_SNAPSHOT
+
+
+SQLITE_BUSY_SNAPSHOT = 517
+"""https://www.sqlite.org/rescode.html#busy_snapshot"""
