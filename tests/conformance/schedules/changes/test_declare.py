@@ -374,7 +374,7 @@ def test_the_same_call_by_eight_threads_at_once_is_one_schedule(outer: bool) -> 
 
 @pytest.mark.parametrize("outer", [False, True], ids=["alone", "in an outer transaction"])
 def test_the_same_call_by_eight_processes_at_once_is_one_schedule(process: StartProcess, outer: bool) -> None:
-    call = f"from tests.conformance.schedules.changes import test_declare; test_declare.call_in_eight_processes(outer={outer})"
+    call = f"from {__name__} import call_in_eight_processes; call_in_eight_processes(outer={outer})"
     callers = process("shell", "--no-imports", "--command", call)
     eventually(lambda: Effect.objects.filter(key="ready").count() == 8, within=60)
 

@@ -399,7 +399,8 @@ def test_another_process_cannot_get_the_lock_until_it_is_given_back(locks: tuple
 
 @on_sqlite
 def test_a_process_that_is_killed_frees_the_lock_though_a_child_of_it_lives_on(process: StartProcess) -> None:
-    holder = process("shell", "--no-imports", "--command", "from tests.conformance.schedules.leader import test_lock as t; t.hold()")
+    hold = "from tests.conformance.schedules.leader import test_lock; test_lock.hold()"
+    holder = process("shell", "--no-imports", "--command", hold)
     eventually(lambda: Effect.objects.filter(key="held").exists(), within=30)
     assert not leads_elsewhere()
 
@@ -424,7 +425,7 @@ def hold() -> None:
 
 def leads_elsewhere() -> bool:
     """Whether another process gets the lock."""
-    code = "from schedules.lock import lock_on; import sys; sys.exit(not lock_on('default').acquire())"
+    code = "from schedules.leader.lock import lock_on; import sys; sys.exit(not lock_on('default').acquire())"
     command = [sys.executable, "-m", "tests.manage", "shell", "--no-imports", "--command", code]
     return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
 
