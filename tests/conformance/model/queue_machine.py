@@ -8,10 +8,10 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.conformance.jobs import FAR_FUTURE, new
 from tests.conformance.model.model import ModelJob
 from tests.conformance.model.story import OUTCOMES, PICK, SECONDS, WORKERS, Story
 from tests.conformance.model.virtual import ALIAS
+from tests.conformance.worker.queue.jobs import FAR_FUTURE, new
 from worker import queue
 from worker.models import FinishedJob
 from worker.values import ClaimedJob

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from schedules import recurrence
-from tests.conformance.broken import OF_POSTGRESQL, OF_THE_CLOCK, OF_THE_QUEUE, Fault
+from tests.conformance.model.broken import OF_POSTGRESQL, OF_THE_CLOCK, OF_THE_QUEUE, Fault
 from tests.conformance.model.clock_machine import ClockMachine
 from tests.conformance.model.queue_machine import QueueMachine
 from tests.conformance.model.story import Story

@@ -13,7 +13,7 @@ from django.test import Client
 
 from schedules import signals
 from schedules.models import Occurrence, Schedule, Source
-from tests import admin_rows
+from tests.schedules.admin import admin_rows
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
 

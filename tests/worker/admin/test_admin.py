@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils.html import strip_tags
 
-from tests import admin_rows
+from tests.schedules.admin import admin_rows
 from worker import queue
 from worker.admin import arguments
 from worker.models import FinishedJob, FinishedState, Job, JobState

@@ -22,8 +22,8 @@ from schedules.leader import Leader, Term, is_alive, newest_term, silence
 from schedules.leader.glance import glance
 from schedules.leader.lock import FileLock, NotLeader, lock_on
 from schedules.models import Leadership, Occurrence, Schedule
-from tests.conformance.jobs import enqueue
 from tests.conformance.model.virtual import ALIAS, again, declared
+from tests.conformance.worker.queue.jobs import enqueue
 from tests.processes import eventually
 from worker.clock import database_now
 from worker.models import Job, JobState

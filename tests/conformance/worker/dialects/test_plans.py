@@ -19,7 +19,7 @@ from django.db import connection, connections, transaction
 from schedules.leader.glance import glance
 from schedules.models import Schedule
 from schedules.scheduler import tick
-from tests.conformance.jobs import ALIAS, SOMEBODY, another_session, new
+from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, new
 from tests.schedules.recurrence.moments import at
 from worker import queue
 from worker.chores import Chores

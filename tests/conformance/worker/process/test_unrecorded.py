@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError, connections
 
-from tests.conformance.jobs import ALIAS, another_session, claim, ended, enqueue, error, state_of
 from tests.conformance.worker.process.workers import Session, cut, heard
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, ended, enqueue, error, state_of
 from worker import signals
 from worker.models import FinishedJob, FinishedState, Job
 from worker.outcomes import Failed, Outcome, Retry, Succeeded

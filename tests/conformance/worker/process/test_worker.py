@@ -25,8 +25,8 @@ from tests.app.tasks import (
     returned,
     snooze_at_first,
 )
-from tests.conformance.jobs import ALIAS, enqueue, rows, state_of
 from tests.conformance.worker.process.workers import Crew, Session, heard, slots
+from tests.conformance.worker.queue.jobs import ALIAS, enqueue, rows, state_of
 from tests.processes import eventually
 from worker import signals, tasks
 from worker.arguments import decode

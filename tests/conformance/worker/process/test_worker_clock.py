@@ -10,8 +10,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from tests.app.tasks import hold, leave_trace
-from tests.conformance.jobs import ALIAS, claim, state_of
 from tests.conformance.worker.process.workers import Crew
+from tests.conformance.worker.queue.jobs import ALIAS, claim, state_of
 from tests.processes import eventually
 from worker import queue
 from worker.clock import ServerClock, database_now

@@ -10,8 +10,8 @@ import pytest
 from pytest_django import Settings
 
 from tests.app.tasks import leave_trace
-from tests.conformance.jobs import ALIAS, claim, claim_one, enqueue, silent_worker, state_of
 from tests.conformance.worker.process.workers import Crew, heard
+from tests.conformance.worker.queue.jobs import ALIAS, claim, claim_one, enqueue, silent_worker, state_of
 from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
 from worker import chores, queue, signals

@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from tests.app.models import Effect
 from tests.app.tasks import gates, hold, leave_trace
-from tests.conformance.jobs import ALIAS, claim, living_worker, state_of
 from tests.conformance.worker.process.workers import Crew, Hand, Session, cut, heard
+from tests.conformance.worker.queue.jobs import ALIAS, claim, living_worker, state_of
 from tests.processes import eventually
 from worker import queue, roster, signals
 from worker.clock import database_now

@@ -7,8 +7,8 @@ from pytest_django import Settings
 
 from tests.app.models import Effect
 from tests.app.tasks import gates, hold, leave_trace
-from tests.conformance.jobs import claim, ids, state_of
 from tests.conformance.worker.process.workers import Crew, Hand, heard
+from tests.conformance.worker.queue.jobs import claim, ids, state_of
 from tests.processes import StartProcess, eventually
 from worker import signals
 from worker.models import Job, WorkerProcess

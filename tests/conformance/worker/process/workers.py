@@ -18,7 +18,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import Signal
 
 from tests.app.tasks import gates
-from tests.conformance.jobs import ALIAS, another_session
+from tests.conformance.worker.queue.jobs import ALIAS, another_session
 from tests.processes import eventually
 from worker.process.worker import Worker
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.app.tasks import nothing
-from tests.conformance.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new
 from tests.conformance.worker.process.workers import Crew
+from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new
 from tests.processes import eventually
 from worker import queue
 from worker.models import FinishedJob, Job, JobState

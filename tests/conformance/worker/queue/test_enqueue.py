@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from schedules.spec import InvalidSchedule
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
-from tests.conformance.jobs import ALIAS, another_session, claim, claim_one, enqueue, new, rolled_back
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, claim_one, enqueue, new, rolled_back
 from tests.schedules.recurrence.moments import at
 from worker import queue
 from worker.arguments import InvalidArguments, decode, encode

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from tests.conformance.jobs import (
+from tests.conformance.worker.queue.jobs import (
     ALIAS,
     SOMEBODY,
     ack,

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.conformance.jobs import (
+from tests.conformance.worker.queue.jobs import (
     ALIAS,
     ack,
     another_session,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connections, transaction
 
-from tests.conformance.jobs import (
+from tests.conformance.worker.queue.jobs import (
     ALIAS,
     ack,
     another_session,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from tests.conformance.jobs import (
+from tests.conformance.worker.queue.jobs import (
     ALIAS,
     ack,
     another_session,

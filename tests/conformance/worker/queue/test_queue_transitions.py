@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.jobs import (
+from tests.conformance.worker.queue.jobs import (
     ALIAS,
     FAR_FUTURE,
     SOMEBODY,

@@ -17,8 +17,8 @@ from schedules import background
 from schedules.declarations.background import Background
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace, return_unshowable, returned
-from tests.conformance.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
 from tests.conformance.worker.process.workers import Crew, heard
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
 from tests.processes import eventually
 from worker import queue, signals, tasks
 from worker.clock import database_now

@@ -14,7 +14,7 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from pytest_django import Settings
 
-from tests.conformance.jobs import ALIAS, claim, enqueue, ids
+from tests.conformance.worker.queue.jobs import ALIAS, claim, enqueue, ids
 from tests.processes import eventually
 from worker.sessions.connection import private_connection
 

@@ -13,8 +13,8 @@ from django.db import connection, connections, transaction
 from pytest_django import Settings
 
 from tests.app.tasks import leave_trace
-from tests.conformance.jobs import ALIAS, another_session, enqueue, rolled_back
 from tests.conformance.worker.process.workers import Crew, crew_of_test, cut
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue, rolled_back
 from tests.processes import StartProcess, eventually
 from tests.worker.process.test_pace import Stopwatch
 from worker import queue, wakeup

@@ -13,8 +13,9 @@ from django.test import Client
 from playwright.sync_api import Page, Route, sync_playwright
 
 from schedules.models import Schedule
-from tests import admin_rows, browser
+from tests import browser
 from tests.processes import StartProcess, eventually
+from tests.schedules.admin import admin_rows
 from worker.models import FinishedJob
 
 pytestmark = [pytest.mark.browser, pytest.mark.once]

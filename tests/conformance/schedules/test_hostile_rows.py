@@ -18,11 +18,11 @@ from django.db import connection
 from schedules.models import Schedule
 from schedules.overview.upcoming import overview
 from schedules.scheduler import tick
-from tests import admin_rows
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
-from tests.conformance.jobs import ALIAS, ack, claim, error, new, state_of
 from tests.conformance.worker.process.workers import Crew, heard
+from tests.conformance.worker.queue.jobs import ALIAS, ack, claim, error, new, state_of
+from tests.schedules.admin import admin_rows
 from worker import queue, signals
 from worker.chores import Chores
 from worker.clock import database_now

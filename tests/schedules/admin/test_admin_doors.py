@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from tests import admin_rows
+from tests.schedules.admin import admin_rows
 
 pytestmark = pytest.mark.usefixtures("database")
 

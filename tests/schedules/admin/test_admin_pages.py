@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext, override_settings
 
 from schedules.models import Leadership, Occurrence, Schedule
-from tests import admin_rows
+from tests.schedules.admin import admin_rows
 from worker.models import FinishedJob, Job, WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("database")

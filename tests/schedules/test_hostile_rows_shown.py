@@ -21,7 +21,7 @@ from django.test import Client
 
 from schedules.models import Leadership, Occurrence, Schedule
 from schedules.signals import leader_lost, schedule_broken, schedule_changed
-from tests import admin_rows
+from tests.schedules.admin import admin_rows
 from worker.arguments import encode
 from worker.clock import database_now
 from worker.models import FinishedJob, FinishedState, Job, WorkerProcess
