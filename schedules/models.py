@@ -12,6 +12,9 @@ from hashlib import sha256
 from typing import Any, Self
 
 from django.db import models
+from django.db.models import F, Q
+from django.db.models.expressions import Combinable
+from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
 from schedules.planning.columns import Terms
@@ -34,6 +37,23 @@ class Source(models.TextChoices):
 
 
 DECLARED = (Source.CODE, Source.SETTINGS)
+
+
+class Status(models.TextChoices):
+    """How a schedule stands."""
+
+    ACTIVE = "active", _("active")
+    PAUSED = "paused", _("paused")
+    BROKEN = "broken", _("broken")
+    """It cannot be decided on, or its cursor is ahead of the clock."""
+    ENDED = "ended", _("ended")
+    """Nothing of it is to come."""
+    RETIRED = "retired", _("retired")
+    """Its declaration is gone."""
+
+
+Instant = datetime | Combinable
+"""Or an expression for one: the database's own clock."""
 
 CATCH_UP = [
     (CatchUp.LATEST.value, _("run the newest")),
@@ -81,6 +101,39 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
     def declared(self) -> Self:
         return self.filter(source__in=DECLARED)
+
+    def retired(self) -> Self:
+        return self.filter(_RETIRED)
+
+    def broken(self, now: Instant) -> Self:
+        return self.filter(_BROKEN | _ahead(now))
+
+    def paused(self) -> Self:
+        return self.filter(_PAUSED)
+
+    def ended(self) -> Self:
+        return self.filter(_ENDED)
+
+    def active(self, now: Instant) -> Self:
+        return self.filter(_ACTIVE & ~_ahead(now))
+
+    def ahead(self, now: Instant) -> Self:
+        """See `Schedule.is_ahead`."""
+        return self.filter(_ahead(now))
+
+    def with_status(self, status: str, now: Instant) -> Self:
+        """Those whose `status_at` that instant is this. Raises ValueError for a word that is no status."""
+        match Status(status):
+            case Status.RETIRED:
+                return self.retired()
+            case Status.BROKEN:
+                return self.broken(now)
+            case Status.PAUSED:
+                return self.paused()
+            case Status.ENDED:
+                return self.ended()
+            case Status.ACTIVE:
+                return self.active(now)
 
 
 class Schedule(Terms, models.Model):
@@ -202,12 +255,26 @@ class Schedule(Terms, models.Model):
         return self.name
 
     @property
-    def status(self) -> str:
-        """retired, broken, paused, ended or active: the gravest that holds."""
-        for status in ("retired", "broken", "paused"):
-            if getattr(self, _SINCE[status]):
-                return status
-        return "active" if self.next_run_at else "ended"
+    def status(self) -> Status:
+        """The gravest that holds, whatever the time is."""
+        if self.retired_at:
+            return Status.RETIRED
+        if self.broken:
+            return Status.BROKEN
+        if self.paused_at:
+            return Status.PAUSED
+        return Status.ACTIVE if self.next_run_at else Status.ENDED
+
+    def status_at(self, now: datetime) -> Status:
+        """As it is shown: one that stands still since the clock was set back is broken, though its row looks active."""
+        return Status.BROKEN if self.is_ahead(now) else self.status
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether the database's clock was set back, so that it would stand still for more than a period."""
+        if self.status is not Status.ACTIVE or self.next_run_at is None:
+            return False
+        has_begun = self.anchor is None or self.anchor <= self.settled_until
+        return has_begun and self.settled_until - now > self.next_run_at - self.settled_until
 
     @property
     def is_declared(self) -> bool:
@@ -224,7 +291,19 @@ class Schedule(Terms, models.Model):
         return kwargs
 
 
-_SINCE = {"retired": "retired_at", "broken": "broken", "paused": "paused_at"}
+# What `Schedule.status` and `is_ahead` say, asked of SQL
+
+_RETIRED = Q(retired_at__isnull=False)
+_BROKEN = ~_RETIRED & ~Q(broken="")
+_PAUSED = ~_RETIRED & Q(broken="", paused_at__isnull=False)
+_ACTIVE = ~_RETIRED & Q(broken="", paused_at=None, next_run_at__isnull=False)
+_ENDED = ~_RETIRED & Q(broken="", paused_at=None, next_run_at=None)
+
+
+def _ahead(now: Instant) -> Q:
+    has_begun = Q(anchor=None) | Q(anchor__lte=F("settled_until"))
+    stands_still = GreaterThan(F("settled_until") - now, F("next_run_at") - F("settled_until"))
+    return _ACTIVE & has_begun & Q(settled_until__gt=now) & Q(stands_still)
 
 
 class Kind(models.TextChoices):

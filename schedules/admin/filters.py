@@ -6,43 +6,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from schedules.models import Schedule
+from schedules.models import Schedule, Status
 from worker.admin.filters import InUse
+from worker.clock import DatabaseNow
 from worker.options import options
-
-STATUSES = {
-    "active": gettext_lazy("active"),
-    "paused": gettext_lazy("paused"),
-    "broken": gettext_lazy("broken"),
-    "ended": gettext_lazy("ended"),
-    "retired": gettext_lazy("retired"),
-}
-_IN_FORCE = Q(retired_at=None, broken="")
-_WITH_STATUS = {
-    "active": _IN_FORCE & Q(paused_at=None, next_run_at__isnull=False),
-    "paused": _IN_FORCE & Q(paused_at__isnull=False),
-    "broken": Q(retired_at=None) & ~Q(broken=""),
-    "ended": _IN_FORCE & Q(paused_at=None, next_run_at=None),
-    "retired": Q(retired_at__isnull=False),
-}
 
 
 class HasStatus(admin.SimpleListFilter):
-    """By what `Schedule.status` says."""
+    """By what `Schedule.status_at` says."""
 
     title = gettext_lazy("status")
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return STATUSES.items()
+        return Status.choices
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(_WITH_STATUS.get(self.value() or "", Q()))
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        chosen = self.value()
+        return queryset.with_status(chosen, DatabaseNow()) if chosen in Status else queryset
 
 
 class ScheduleInUse(InUse):

@@ -21,12 +21,12 @@ from django.utils.translation import gettext_lazy
 from schedules import changes
 from schedules.admin import outlook
 from schedules.admin.fieldsets import TO_EDIT, TO_READ
-from schedules.admin.filters import STATUSES, HasStatus
+from schedules.admin.filters import HasStatus
 from schedules.admin.forms import ScheduleForm
 from schedules.admin.history import last_jobs, last_lines, page_of_job
 from schedules.admin.verbs import ScheduleVerbs
 from schedules.declarations.sync import declared
-from schedules.models import Occurrence, Schedule
+from schedules.models import Occurrence, Schedule, Status
 from worker import masking
 from worker.admin import arguments, labels
 from worker.admin.filters import QueueInUse, TaskInUse
@@ -142,11 +142,11 @@ class ScheduleAdmin(ScheduleVerbs):
 
     @admin.display(description=gettext_lazy("status"))
     def status(self, row: Schedule) -> SafeString:
-        name = "broken" if row.status == "active" and changes.is_ahead(row, read_at(row)) else row.status
+        status = row.status_at(read_at(row))
         return format_html(
             '{} <span class="carillon-quiet">{}</span>',
-            labels.status(name, str(STATUSES[name])),
-            _why(row, name),
+            labels.status(status, str(status.label)),
+            _why(row, status),
         )
 
     @admin.display(description=gettext_lazy("last run"))
@@ -175,15 +175,15 @@ def _may_go(row: Schedule) -> bool:
     return not row.is_declared or row.retired_at is not None
 
 
-def _why(row: Schedule, status: str) -> str:
+def _why(row: Schedule, status: Status) -> str:
     match status:
-        case "paused":
+        case Status.PAUSED:
             return _why_paused(row)
-        case "broken":
+        case Status.BROKEN:
             return masking.text(row.broken) or _("Its next run is far off: the clock was set back.")
-        case "retired":
+        case Status.RETIRED:
             return _("No code declares it any more.")
-        case "ended":
+        case Status.ENDED:
             return _("No run is left.")
     return ""
 

@@ -156,5 +156,5 @@ _APPLIES: dict[str, Callable[[Schedule], bool]] = {
     "pause": lambda row: row.paused_at is None and row.retired_at is None,
     "resume": lambda row: row.paused_at is not None,
     "detach": lambda row: row.is_declared,
-    "repair": lambda row: bool(row.broken) or changes.is_ahead(row, read_at(row)),
+    "repair": lambda row: bool(row.broken) or row.is_ahead(read_at(row)),
 }

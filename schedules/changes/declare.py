@@ -145,12 +145,6 @@ def replan(schedule: Schedule, using: str) -> None:
         plan_next(row, using)
 
 
-def is_ahead(row: Schedule, now: datetime) -> bool:
-    """Whether the database's clock was set back, so that the schedule would stand still for more than a period."""
-    began = row.anchor is None or row.anchor <= row.settled_until
-    return began and row.next_run_at is not None and row.next_run_at - now > 2 * (row.next_run_at - row.settled_until)
-
-
 def repair(schedule: Schedule, using: str) -> None:
     """Count again from now, where a leap of the clock left the cursor in the future; what was done there is undone."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:

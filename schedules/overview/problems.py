@@ -14,7 +14,6 @@ from django.db.models import Count, Min
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from schedules.changes.declare import is_ahead
 from schedules.models import Leadership, Schedule
 from worker import masking, roster
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
@@ -90,7 +89,7 @@ def of_schedule(
         yield Problem("unknown-task", message, row.name)
     if row.status != "active":
         return
-    if is_ahead(row, now):
+    if row.is_ahead(now):
         message = _('"%(name)s" stands still since the clock was set back; repair it in schedules.api.') % words
         yield Problem("ahead", message, row.name)
     if row.next_run_at is not None and row.next_run_at < now - LATE:

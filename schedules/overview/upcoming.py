@@ -18,7 +18,7 @@ from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.describe import describe
 from schedules.leader import is_alive, newest_term
-from schedules.models import Leadership, Schedule, identity_of
+from schedules.models import Leadership, Schedule, Status, identity_of
 from schedules.occurrences.materialize import why_broken
 from schedules.overview import past_runs, problems
 from schedules.overview.past_runs import Newest, PastRun
@@ -69,7 +69,7 @@ class Upcoming:
     timezone: str
     description: str
     status: str
-    """As `Schedule.status`."""
+    """As `Schedule.status_at`."""
     next_runs: tuple[NextRun, ...]
     """The nominal instants. One that is overdue comes first; excluded dates are left out."""
     last_run: PastRun | None
@@ -194,7 +194,7 @@ def _upcoming(row: Schedule, newest: Newest | None, now: datetime, runs: int) ->
         expression=expression_of(row),
         timezone=row.timezone,
         description=description,
-        status="broken" if broken and row.status in ("active", "paused") else row.status,
+        status=Status.BROKEN if broken and row.status in (Status.ACTIVE, Status.PAUSED) else row.status_at(now),
         next_runs=next_runs,
         last_run=None if newest is None else newest.run_of(row.pk, now),
         pause=_pause_of(row),

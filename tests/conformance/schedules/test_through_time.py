@@ -381,13 +381,13 @@ def test_a_leap_that_is_taken_back_late_is_seen_and_mended_and_nothing_runs_twic
 
     clock.now -= leap
     clock.advance(200)
-    assert changes.is_ahead(again(schedule), clock.now) == (leap > timedelta(0))
+    assert again(schedule).is_ahead(clock.now) == (leap > timedelta(0))
     changes.repair(schedule, ALIAS)
     clock.tick()
     clock.advance(60)
     clock.tick()
 
-    assert not changes.is_ahead(again(schedule), clock.now)
+    assert not again(schedule).is_ahead(clock.now)
     became = account(schedule, [start + timedelta(minutes=minute) for minute in (1, 2, 3, 4, 5)])
     assert set(with_outcome(became, "enqueued")) == {
         instant for instant in instants_of_jobs(schedule) if instant <= clock.now
