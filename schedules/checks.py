@@ -28,7 +28,7 @@ from schedules.recurrence.zones import check_timezone, local
 from schedules.spec import Spec
 from worker.options import options, problems
 from worker.sessions.connection import behind_pooler
-from worker.wakeup import longest_wait
+from worker.wakeup.asking import longest_wait
 
 YEAR = timedelta(days=365)
 GAPS = 100

@@ -108,7 +108,7 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
     Leaves the tables of our apps empty, and no connection open but that of the tests' own thread. When work was
     announced last is forgotten: a test may have moved the clock by which that is known.
     """
-    wakeup._told.clear()
+    wakeup.told.forget()
     with django_db_blocker.unblock():
         with _connections_closed():
             yield

@@ -1,13 +1,14 @@
 """The database's clock: facts are dated by it, whatever the hosts believe.
 
-Between two readings it is carried forward by this process's monotonic clock, which no one can set.
+Between two readings it is carried forward by this process's monotonic clock, which no one can set. What measures spans
+of time is handed a clock: a loop its own, a test one that it moves by hand.
 """
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -44,14 +45,28 @@ class DatabaseNow(models.Func):
         return dialect_of(connection).later, (self.after,)
 
 
+class Monotonic(Protocol):
+    """Measures spans of time. The module `time` is the one of this host."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment. No one can set them."""
+
+
+class Clock(Monotonic, Protocol):
+    """Tells the time of day as well."""
+
+    def now(self) -> datetime: ...
+
+
 class ServerClock:
     """The database's time without asking for it each time. Read it again with `set` now and then."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, host: Monotonic = time) -> None:
+        self.monotonic = host.monotonic
         self.set(now)
 
     def set(self, now: datetime) -> None:
-        self._ahead = now.timestamp() - time.monotonic()
+        self._ahead = now.timestamp() - self.monotonic()
 
     def now(self) -> datetime:
-        return datetime.fromtimestamp(time.monotonic() + self._ahead, UTC)
+        return datetime.fromtimestamp(self.monotonic() + self._ahead, UTC)

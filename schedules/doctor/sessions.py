@@ -11,7 +11,7 @@ from schedules.doctor.findings import Case, Facts, Finding, Severity
 from schedules.leader.lock import lock_on
 from worker.options import options
 from worker.sessions.connection import behind_pooler
-from worker.wakeup import is_told, longest_wait
+from worker.wakeup.asking import is_told, longest_wait
 
 
 def lock(case: Case) -> Iterator[Finding]:

@@ -42,7 +42,7 @@ from worker.chores import Chores
 from worker.clock import DatabaseNow, ServerClock, database_now
 from worker.options import options
 from worker.sessions.connection import private_connection
-from worker.wakeup import longest_wait
+from worker.wakeup.asking import longest_wait
 
 STANDBY = 0.5
 """Seconds between two attempts to get the lock."""

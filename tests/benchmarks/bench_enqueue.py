@@ -58,7 +58,7 @@ def by_clients(enqueue_one: Callable[[int], object], wakeup_by: str) -> Figures:
     start = processes.Barrier(CLIENTS + 1)
 
     def work() -> None:
-        wakeup._told.clear()
+        wakeup.told.forget()
         with override_settings(SCHEDULER={"WAKEUP": wakeup_by}):
             enqueue_one(0)
             start.wait()

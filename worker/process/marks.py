@@ -1,4 +1,4 @@
-"""Where a claim begins to look: beyond the jobs that are gone.
+"""Low-water marks: where a claim begins to look, beyond the jobs that are gone.
 
 A claimed job is no longer among the ready ones, yet PostgreSQL keeps its place in their index for as long as any
 transaction may still see it, and a claim walks past all such places before it finds work. So at each priority a claim
@@ -11,9 +11,9 @@ and five seconds at the most.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 
+from worker.clock import Monotonic
 from worker.values import ClaimedJob
 
 SHARE = 0.1
@@ -35,7 +35,8 @@ class Marks:
     Not `needed`: each claim looks everywhere.
     """
 
-    def __init__(self, *, needed: bool) -> None:
+    def __init__(self, clock: Monotonic, *, needed: bool) -> None:
+        self._clock = clock
         self._needed = needed
         self._ids: dict[int, int] = {}
         self._everywhere_at = -math.inf
@@ -43,11 +44,11 @@ class Marks:
 
     def follow(self, claim: Claim, limit: int) -> list[ClaimedJob]:
         """Claim up to `limit` jobs, and remember how far that came."""
-        began = time.monotonic()
+        began = self._clock.monotonic()
         everywhere = began >= self._everywhere_at
         jobs = claim({} if everywhere else self._ids)
         if everywhere and self._needed:
-            ended = time.monotonic()
+            ended = self._clock.monotonic()
             self._everywhere_at = ended + min(LONGEST, (ended - began) / SHARE)
             self._forget_below(jobs, limit)
         self._passed_over = not everywhere

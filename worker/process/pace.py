@@ -1,9 +1,12 @@
-"""How many jobs to hold: few while they are slow, many while they fly. It counts what ends, and knows no queue."""
+"""The prefetch: how many jobs to hold, few while they are slow, many while they fly. It counts what ends, and knows no
+queue.
+"""
 
 from __future__ import annotations
 
 import math
-import time
+
+from worker.clock import Monotonic
 
 LOOKAHEAD = 0.1
 """Seconds of work, at the present pace, that are claimed ahead of the slots."""
@@ -12,20 +15,21 @@ LOOKAHEAD = 0.1
 class Pace:
     """Jobs a second of late."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Monotonic) -> None:
+        self._clock = clock
         self.forget()
 
     def forget(self) -> None:
         """What was says nothing of what will be."""
         self.rate = 0.0
-        self.counted_at = self.begun_at = time.monotonic()
+        self.counted_at = self.begun_at = self._clock.monotonic()
 
     def count(self, ended: int, held: int) -> None:
         """So many jobs ended since the last call, of those that were `held`. Time without any tells nothing."""
         if not held:
             self.forget()
             return
-        now = time.monotonic()
+        now = self._clock.monotonic()
         elapsed = max(now - self.counted_at, 1e-6)
         self.counted_at = now
         share_of_all = elapsed / max(now - self.begun_at, elapsed)  # the first count is all that is known

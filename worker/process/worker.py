@@ -27,7 +27,7 @@ from worker.running.atomic_run import AtomicRuns
 from worker.running.pool import Pool, ThreadPool
 from worker.sessions.connection import private_connection
 from worker.values import ClaimedJob
-from worker.wakeup import Patience, longest_wait
+from worker.wakeup.asking import Patience, longest_wait
 
 LONGEST_QUEUEING = 1.0
 """Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
@@ -64,8 +64,8 @@ class Worker:
         self.until_idle = until_idle
         self.patience = Patience(longest_sleep or longest_wait(alias))
         self.deputy = Deputy(leader_silence, at_once=until_idle)
-        self.pace = Pace()
-        self.marks = Marks(needed=dialect_of(connections[alias]).keeps_places)
+        self.pace = Pace(time)
+        self.marks = Marks(time, needed=dialect_of(connections[alias]).keeps_places)
         self.news = threading.Event()
         self.stops = 0
         self.give_back_at = math.inf

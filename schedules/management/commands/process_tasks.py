@@ -23,6 +23,7 @@ from worker.process.supervisor import Supervisor, when_orphaned
 from worker.process.worker import Worker
 from worker.signals import show_log
 from worker.tasks import queue_problem
+from worker.wakeup.listening import Listener
 
 
 class Command(BaseCommand):
@@ -75,7 +76,7 @@ class Command(BaseCommand):
         chief = leader.Leader(alias) if leads else None
         worker = None if options["leader_only"] else _worker(alias, options)
         with ExitStack() as stack:
-            stack.enter_context(wakeup.Listener(alias, _hearers(chief, worker)))
+            stack.enter_context(Listener(alias, _hearers(chief, worker)))
             duties = _duties(chief, worker, until_idle=options["until_idle"])
             crew = Crew(duties, [each.stop for each in (chief, worker) if each])
             if options["supervised"]:

@@ -30,7 +30,9 @@ from tests.processes import StartProcess, eventually
 from worker import signals
 from worker.models import FinishedJob
 from worker.sessions.connection import behind_pooler, private_connection
-from worker.wakeup import READY, Listener, is_told, longest_wait
+from worker.wakeup import READY
+from worker.wakeup.asking import is_told, longest_wait
+from worker.wakeup.listening import Listener
 
 pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on(POOLED)]
 

@@ -12,14 +12,17 @@ import pytest
 from django.db import connection, connections, transaction
 from pytest_django import Settings
 
+from schedules.testing import ManualClock
 from tests.app.tasks import leave_trace
 from tests.conformance.worker.process.workers import Crew, crew_of_test, cut
 from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue, rolled_back
 from tests.processes import StartProcess, eventually
-from tests.worker.process.test_pace import Stopwatch
+from tests.schedules.recurrence.moments import at
 from worker import queue, wakeup
 from worker.models import FinishedJob, Job, JobState
-from worker.wakeup import LATER, READY, Listener, longest_wait
+from worker.wakeup import LATER, READY, Told, listening
+from worker.wakeup.asking import longest_wait
+from worker.wakeup.listening import Listener
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -115,12 +118,12 @@ def test_given_back_and_promoted_jobs_are_news(ears: Ears) -> None:
 @contextmanager
 def as_another_process() -> Iterator[None]:
     """Know nothing of the listeners of this one."""
-    listeners = wakeup._here[:]
-    wakeup._here.clear()
+    ears = wakeup.ears[:]
+    wakeup.ears.clear()
     try:
         yield
     finally:
-        wakeup._here[:] = listeners
+        wakeup.ears[:] = ears
 
 
 def told(ears: Ears) -> bool:
@@ -154,7 +157,7 @@ def heard(session: str) -> Counter[str]:
 def test_a_rollback_notifies_nobody() -> None:
     with another_session() as other:
         listen(other)
-        wakeup._told.clear()
+        wakeup.told.forget()
 
         with rolled_back():
             enqueue()
@@ -171,7 +174,7 @@ def test_a_session_that_ends_before_the_news_is_told_fails_nobody() -> None:
         with transaction.atomic():
             (mine,) = sessions.sessions
             transaction.on_commit(lambda: cut(mine))
-            wakeup._told.clear()
+            wakeup.told.forget()
             enqueue()
         connection.close()
 
@@ -184,13 +187,13 @@ def test_the_faster_jobs_follow_each_other_the_fewer_are_announced(
     pause: float, announced: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hundred of them, at that many seconds from each other."""
-    clock = Stopwatch()
-    monkeypatch.setattr(wakeup, "time", clock)
+    clock = ManualClock(at("10:00"))
+    monkeypatch.setattr(wakeup, "told", Told(clock))
     with another_session() as other:
         listen(other)
         for _ in range(100):
             enqueue()
-            clock.seconds += pause
+            clock.advance(pause)
 
         assert heard(other) == Counter({READY: announced})
 
@@ -239,7 +242,7 @@ def test_an_idle_worker_that_nobody_tells_asks_often_enough(crew: Crew, settings
 
 @postgresql_only
 def test_a_listener_whose_session_is_cut_listens_again(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeup, "RECONNECT", 0.05)
+    monkeypatch.setattr(listening, "RECONNECT", 0.05)
     ears = Ears()
     with ears.listener():
         eventually(lambda: told(ears))
@@ -253,7 +256,7 @@ def test_a_listener_whose_session_is_cut_listens_again(crew: Crew, monkeypatch: 
 
 @postgresql_only
 def test_who_listens_anew_looks_for_what_was_told_meanwhile(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakeup, "RECONNECT", 0.05)
+    monkeypatch.setattr(listening, "RECONNECT", 0.05)
     ears = Ears()
     with ears.listener():
         eventually(lambda: ears.heard[LATER] == 2)

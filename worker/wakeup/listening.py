@@ -1,0 +1,67 @@
+"""The listener of a process: a thread that hears of news in a session of its own, and in a new one when it is cut."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+from django.db import DatabaseError, InterfaceError, connections
+
+from worker import signals, wakeup
+from worker.options import options
+from worker.sessions.connection import behind_pooler, private_connection
+from worker.wakeup.asking import is_told, longest_wait
+from worker.wakeup.ways import WAYS
+
+RECONNECT = 1.0
+
+
+class Listener:
+    """Calls `hear[topic]()` whenever there is news of that topic. One thread a process; `with` starts and ends it."""
+
+    def __init__(self, alias: str, hear: Mapping[str, Callable[[], None]]) -> None:
+        self.alias = alias
+        self.hear = hear
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="carillon-listener", daemon=True)
+
+    def __enter__(self) -> Listener:
+        wakeup.ears.append(self.tell)
+        if is_told(self.alias):
+            self.bell, self.bell_pull = socket.socketpair()  # wakes the thread when it is to end
+            self.thread.start()
+        elif options().WAKEUP == "auto" and behind_pooler(connections[self.alias]):
+            signals.news_unheard.send_robust(None, database=self.alias, asks_every=longest_wait(self.alias))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        wakeup.ears.remove(self.tell)
+        self.closed.set()
+        if self.thread.ident is not None:
+            self.bell_pull.close()
+            self.thread.join(timeout=2 * RECONNECT)
+
+    def tell(self, topic: str) -> None:
+        if topic in self.hear:
+            self.hear[topic]()
+
+    def _run(self) -> None:
+        with self.bell:
+            while not self.closed.is_set():
+                try:
+                    with private_connection(self.alias, "listener") as own_alias:
+                        self._listen(own_alias)
+                except (DatabaseError, InterfaceError) as error:
+                    signals.database_lost.send_robust(None, name="listener", error=error, retry_in=RECONNECT)
+                    self.closed.wait(RECONNECT)
+
+    def _listen(self, using: str) -> None:
+        connection = connections[using]
+        with closing(WAYS[connection.vendor](connection, self.hear, self.bell)) as news:
+            for topics in news:
+                if self.closed.is_set():
+                    return
+                for topic in topics:
+                    self.tell(topic)
