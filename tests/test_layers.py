@@ -26,6 +26,7 @@ PURE = (
     "worker.messages.*",
     "worker.outcomes",
     "worker.parameters",
+    "worker.signs",
 )
 MODELS = ("schedules.models", "worker.models")
 BELOW_MODELS = (*PURE, "worker.indexes")
@@ -126,6 +127,12 @@ RULES = [
         modules=EVERYTHING,
         exempt=("schedules.recurrence.zones",),
         never=("pytz", "pytz.*"),
+    ),
+    Rule(
+        "one module measures texts on a terminal",
+        modules=EVERYTHING,
+        exempt=("schedules.commandline.columns",),
+        never=("wcwidth", "wcwidth.*"),
     ),
     Rule(
         "zone rules have one source",

@@ -46,6 +46,6 @@ def test_the_wheel_asks_for_what_the_apps_import_and_no_more(wheel: ZipFile) -> 
     metadata = Parser().parsestr(wheel.read(name).decode())
 
     requirements = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert requirements == ["croniter<8,>=7", "django>=5.2", "pytz"]
+    assert requirements == ["croniter<8,>=7", "django>=5.2", "pytz", "wcwidth>=0.3"]
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Name"] == "django-carillon"

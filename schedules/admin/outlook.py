@@ -90,7 +90,7 @@ def next_run_label(schedule: Schedule, now: datetime) -> SafeString | str:
         '{} <span class="carillon-quiet">{} · {}</span>',
         wall(at, schedule.timezone, now),
         schedule.timezone,
-        labels.status("missed", relative) if now - at > LATE else relative,
+        labels.status("late", relative) if now - at > LATE else relative,
     )
 
 

@@ -1,6 +1,6 @@
 """What `list_schedule` writes on a terminal or into a pipe: tables and sentences, from the read model.
 
-It decides on columns, glyphs, colours and widths. What there is to show, and which of it, is decided elsewhere.
+It decides on columns and words. What there is to show, and which of it, is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,27 +9,37 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from unicodedata import east_asian_width
 
+from schedules.commandline.columns import Cell, Column, Row, laid_out
 from schedules.commandline.moments import ago, city, full_moment, left, moment, took
 from schedules.commandline.terminal import Screen, bold, clean, coloured, count
-from schedules.overview.past_runs import RETRYING, HistoryLine, PastRun
+from schedules.overview.past_runs import HistoryLine, PastRun
 from schedules.overview.problems import LATE
 from schedules.overview.upcoming import DelayedJob, NextRun, Overview, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
 from worker.arguments import InvalidArguments, decode
+from worker.signs import Tone, sign_of
 
 MOST_PROBLEMS = 10
-SCHEDULES = ("NEXT", "LEFT", "LAST", "PASSED", "RESULT", "SCHEDULE", "WHEN")
-JOBS = ("NEXT", "LEFT", "ATTEMPTS", "QUEUE", "JOB", "TASK")
-HISTORY = ("SCHEDULED FOR", "RESULT", "JOB", "WHY")
-SHRINK = {"SCHEDULE": 12, "TASK": 20, "WHY": 20, "RESULT": 8, "QUEUE": 8, "WHEN": 12}
-"""The columns that give way on a narrow terminal, in that order, and how far."""
-
-GLYPHS = {"succeeded": "✓", "failed": "✕", "running": "▶", "cancelled": "–", "missed": "!", RETRYING: "!"}
-OTHER_GLYPH = "○"
-COLOURS = {"succeeded": "green", "failed": "red", "running": "blue", "missed": "yellow", RETRYING: "yellow"}
+SCHEDULES = (
+    Column("NEXT"),
+    Column("LEFT"),
+    Column("LAST"),
+    Column("PASSED"),
+    Column("RESULT", least=8, turn=2),
+    Column("SCHEDULE", least=12, turn=1),
+    Column("WHEN", least=12, turn=3),
+)
+JOBS = (
+    Column("NEXT"),
+    Column("LEFT"),
+    Column("ATTEMPTS"),
+    Column("QUEUE", least=8, turn=2),
+    Column("JOB"),
+    Column("TASK", least=20, turn=1),
+)
+HISTORY = (Column("SCHEDULED FOR"), Column("RESULT", least=8, turn=2), Column("JOB"), Column("WHY", least=20, turn=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +52,6 @@ class Look:
     screen: Screen
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    text: str = ""
-    colour: str | None = None
-
-
-Row = tuple[Cell, ...]
-
-
 # The list
 
 
@@ -60,14 +61,14 @@ def listing(overview: Overview, look: Look, *, runs: int, empty: str) -> Iterato
     if not (overview.schedules or overview.jobs):
         yield from [empty, ""]
     if rows:
-        yield from _table(SCHEDULES, rows, look)
+        yield from laid_out(SCHEDULES, rows, look.screen)
     if overview.jobs:
-        yield from ["", *_table(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look)]
+        yield from ["", *laid_out(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look.screen)]
     if rows or overview.jobs:
         yield ""
     yield _footer(overview, look)
     for problem in overview.problems[:MOST_PROBLEMS]:
-        yield coloured(f"! {clean(problem.message)}", "red", look.screen)
+        yield coloured(f"! {clean(problem.message)}", Tone.BAD, look.screen)
     if len(overview.problems) > MOST_PROBLEMS:
         yield f"! {len(overview.problems) - MOST_PROBLEMS} more: list_schedule --check"
 
@@ -109,18 +110,18 @@ def _next_cell(runs: Sequence[NextRun], zone: str, look: Look, now: datetime) ->
 def _left_cell(schedule: Upcoming, now: datetime, look: Look) -> Cell:
     at = schedule.next_run_at
     if schedule.status != "active":
-        return Cell(schedule.status, "red" if schedule.status == "broken" else None)
+        return Cell(schedule.status, sign_of(schedule.status).tone)
     if at is None:
         return Cell(_dash(look))
     if at > now:
         return Cell(left(at - now))
-    return Cell("due") if now - at <= LATE else Cell(f"late {left(now - at).split()[0]}", "yellow")
+    return Cell("due") if now - at <= LATE else Cell(f"late {left(now - at).split()[0]}", sign_of("late").tone)
 
 
 def _result_cell(run: PastRun | None, look: Look) -> Cell:
     if run is None:
         return Cell(_dash(look))
-    return Cell(_result(run.outcome, run.reason, run.duration, look), COLOURS.get(run.outcome))
+    return Cell(_result(run.outcome, run.reason, run.duration, look), sign_of(run.outcome).tone)
 
 
 def _result(outcome: str, reason: str, duration: float | None, look: Look) -> str:
@@ -134,7 +135,7 @@ def _result(outcome: str, reason: str, duration: float | None, look: Look) -> st
     word = {"succeeded": "ok"}.get(outcome, outcome.replace("_", " "))
     if not look.screen.glyphs:
         return f"{word} {detail}".strip()
-    return f"{GLYPHS.get(outcome, OTHER_GLYPH)} {detail or word}"
+    return f"{sign_of(outcome).glyph} {detail or word}"
 
 
 def _when(schedule: Upcoming, look: Look) -> str:
@@ -186,7 +187,7 @@ def details(schedule: Upcoming, history: Sequence[HistoryLine], look: Look, now:
         yield "    None yet."
         return
     rows = [_history_row(line, _zone_of(schedule, look), look) for line in history]
-    yield from (f"    {line}" for line in _table(HISTORY, rows, look, indent=4))
+    yield from (f"    {line}" for line in laid_out(HISTORY, rows, look.screen, indent=4))
 
 
 def preview(
@@ -244,13 +245,13 @@ def _history_row(line: HistoryLine, zone: str, look: Look) -> Row:
     by_hand = "by hand" if line.kind == "manual" and not line.reason else ""
     return (
         Cell(when),
-        Cell(_result(line.outcome, line.reason, line.duration, look), COLOURS.get(line.outcome)),
+        Cell(_result(line.outcome, line.reason, line.duration, look), sign_of(line.outcome).tone),
         Cell(_dash(look) if line.job_id is None else f"#{line.job_id}"),
         Cell(clean(line.reason) or by_hand),
     )
 
 
-# Times, widths, colours
+# Times
 
 
 def _zone_of(schedule: Upcoming, look: Look) -> str:
@@ -262,40 +263,6 @@ def _zone_of(schedule: Upcoming, look: Look) -> str:
 def _moment(instant: datetime, zone: str, look: Look, now: datetime) -> str:
     marked = "" if zone == look.timezone else f" ({city(zone)})"
     return f"{moment(instant, zone, now)}{marked}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Row], look: Look, *, indent: int = 0) -> Iterator[str]:
-    lines = [tuple(Cell(head) for head in heads), *rows]
-    widths = [max(_width(cell.text) for cell in column) for column in zip(*lines, strict=True)]
-    if look.screen.width is not None:
-        widths = _fitted(heads, widths, look.screen.width - indent)
-    for line in lines:
-        yield "  ".join(_padded(cell, width, look) for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
-def _fitted(heads: Sequence[str], widths: Sequence[int], available: int) -> list[int]:
-    fitted = list(widths)
-    for name, least in SHRINK.items():
-        excess = sum(fitted) + 2 * (len(fitted) - 1) - available
-        if name in heads and excess > 0:
-            column = list(heads).index(name)
-            fitted[column] = max(min(least, fitted[column]), fitted[column] - excess)
-    return fitted
-
-
-def _padded(cell: Cell, width: int, look: Look) -> str:
-    text = cell.text
-    if _width(text) > width:
-        ellipsis = "…" if look.screen.glyphs else "..."
-        while _width(text) + len(ellipsis) > width:
-            text = text[:-1]
-        text = f"{text.rstrip()}{ellipsis}"
-    return coloured(text, cell.colour, look.screen) + " " * (width - _width(text))
-
-
-def _width(text: str) -> int:
-    """Columns on the terminal: a letter of East Asia takes two."""
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _dash(look: Look) -> str:

@@ -11,6 +11,20 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.utils.termcolors import colorize
 
+from worker.signs import SIGNS, Tone
+
+COLOURS = {
+    Tone.GOOD: "green",
+    Tone.BAD: "red",
+    Tone.BUSY: "blue",
+    Tone.COMING: "magenta",
+    Tone.CONCERN: "yellow",
+    Tone.QUIET: None,
+}
+GLYPHS = "".join({sign.glyph for sign in SIGNS.values()} | set("–·…→"))
+JOINERS = "\u200c\u200d"
+"""Parts of letters in several scripts, and of emoji."""
+
 
 @dataclass(frozen=True, slots=True)
 class Screen:
@@ -39,7 +53,8 @@ def write(stream: OutputWrapper, lines: Iterable[str]) -> None:
         stream.write(line.encode(encoding, "replace").decode(encoding))
 
 
-def coloured(text: str, colour: str | None, screen: Screen) -> str:
+def coloured(text: str, tone: Tone, screen: Screen) -> str:
+    colour = COLOURS[tone]
     return colorize(text, fg=colour) if screen.colour and colour else text
 
 
@@ -49,11 +64,16 @@ def bold(text: str, screen: Screen) -> str:
 
 def clean(text: str) -> str:
     """On one line, and without what a terminal would obey instead of show."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(map(_shown, line))
 
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _shown(letter: str) -> str:
+    return letter if letter.isprintable() or letter in JOINERS else "?"
 
 
 def _encoding(stream: OutputWrapper) -> str:
@@ -62,7 +82,7 @@ def _encoding(stream: OutputWrapper) -> str:
 
 def _can_show_glyphs(encoding: str) -> bool:
     try:
-        "✓✕▶○–·…".encode(encoding)
+        GLYPHS.encode(encoding)
     except UnicodeEncodeError:
         return False
     return True

@@ -6,20 +6,19 @@ never change their meaning; instants are RFC 3339 in UTC, durations are seconds,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from textwrap import wrap
 
 from django.template.defaultfilters import filesizeformat
 
 from schedules.commandline import contract
+from schedules.commandline.columns import wrapped
 from schedules.commandline.moments import took
 from schedules.commandline.terminal import Screen, bold, clean, coloured, count
 from schedules.doctor.findings import Bytes, Fact, Finding, Report, Severity
+from worker.signs import sign_of
 
 VERSION = 1
-GLYPHS = {Severity.OK: "✓", Severity.UNKNOWN: "○", Severity.WARNING: "!", Severity.ERROR: "✕"}
-COLOURS = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 JUST_NOW = timedelta(seconds=0.05)
 """What is shown as 0.0s."""
 WORDS = max(map(len, Severity))
@@ -60,20 +59,16 @@ def as_json(report: Report) -> str:
 
 
 def _lines_of(finding: Finding, screen: Screen) -> Iterator[str]:
-    sign = GLYPHS[finding.severity] if screen.glyphs else finding.severity.ljust(WORDS)
-    head, *rest = _wrapped(finding.summary, screen, indent=3 + len(sign))
-    yield f"  {coloured(sign, COLOURS.get(finding.severity), screen)} {head}"
+    sign = sign_of(finding.severity)
+    mark = sign.glyph if screen.glyphs else finding.severity.ljust(WORDS)
+    indent = 3 + len(mark)
+    head, *rest = wrapped(clean(finding.summary), screen, indent=indent)
+    yield f"  {coloured(mark, sign.tone, screen)} {head}"
     facts = ", ".join(f"{name} {_shown(fact)}" for name, fact in finding.facts.items())
     details = [facts, f"{'→' if screen.glyphs else '->'} {finding.remedy}" if finding.remedy else ""]
-    for line in [*rest, *(line for text in details if text for line in _wrapped(text, screen, indent=3 + len(sign)))]:
-        yield f"{' ' * (3 + len(sign))}{line}"
-
-
-def _wrapped(text: str, screen: Screen, *, indent: int) -> Sequence[str]:
-    """In a pipe a text is a line, for grep."""
-    if screen.width is None:
-        return [clean(text)]
-    return wrap(clean(text), max(screen.width - indent, 20), break_long_words=False, break_on_hyphens=False) or [""]
+    for text in filter(None, details):
+        rest += wrapped(clean(text), screen, indent=indent)
+    yield from (f"{' ' * indent}{line}" for line in rest)
 
 
 def _verdict(report: Report) -> str:

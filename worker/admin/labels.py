@@ -16,36 +16,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.utils.translation import pgettext as _in
 
+from worker.signs import sign_of
+
 NOTHING = "–"
 SHORTENED = 100
 """Characters of an error that a list shows."""
 
-_GLYPHS = {
-    "succeeded": "✓",
-    "enqueued": "✓",
-    "active": "✓",
-    "alive": "✓",
-    "failed": "✕",
-    "broken": "✕",
-    "silent": "✕",
-    "running": "▶",
-    "manual": "▶",
-    "backfilled": "▶",
-    "scheduled": "○",
-    "waiting": "○",
-    "ready": "○",
-    "missed": "!",
-    "paused": "‖",
-}
-_OTHER_GLYPH = "–"
-
 
 def status(name: str, words: str) -> SafeString:
     """A status: never by colour alone."""
+    sign = sign_of(name)
     return format_html(
-        '<span class="carillon-status carillon-{}"><span aria-hidden="true">{}</span> {}</span>',
-        name,
-        _GLYPHS.get(name, _OTHER_GLYPH),
+        '<span class="carillon-status carillon-tone-{}"><span aria-hidden="true">{}</span> {}</span>',
+        sign.tone,
+        sign.glyph,
         words,
     )
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from worker import masking
 from worker.admin import labels
 from worker.models import FinishedJob, Job, JobRecord
+from worker.signs import Tone, sign_of
 
 AT_ONCE = timedelta(milliseconds=1)
 
@@ -24,6 +25,10 @@ class Step:
     words: str
     after: str = ""
     """How long after the step before it."""
+
+    @property
+    def tone(self) -> Tone:
+        return sign_of(self.status).tone
 
 
 def steps(job: Job | FinishedJob, worker: str) -> list[Step]:
