@@ -16,10 +16,10 @@ from functools import partial
 from django.db import DatabaseError, InterfaceError, connections
 
 from worker import queue, roster, signals, tasks
-from worker.chores import Deputy
 from worker.clock import ServerClock, database_now
 from worker.dialects import dialect_of
 from worker.options import options
+from worker.process.deputy import Deputy
 from worker.process.marks import Marks
 from worker.process.pace import Pace
 from worker.process.unrecorded import Outbox
@@ -63,7 +63,7 @@ class Worker:
         self.queues = tuple(queues)
         self.until_idle = until_idle
         self.patience = Patience(longest_sleep or longest_wait(alias))
-        self.deputy = Deputy(leader_silence, at_once=until_idle)
+        self.deputy = Deputy(leader_silence, time, at_once=until_idle)
         self.pace = Pace(time)
         self.marks = Marks(time, needed=dialect_of(connections[alias]).keeps_places)
         self.news = threading.Event()
