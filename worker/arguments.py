@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
@@ -29,12 +29,11 @@ def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
     Raises InvalidArguments naming the argument and what it holds.
     """
-    require_json(args, kwargs)
-    return _ENCODER.encode((args, kwargs))
+    return _ENCODER.encode(as_json(args, kwargs))
 
 
 def encode_each(calls: Sequence[Call]) -> list[str]:
-    """The same of many calls, for each of which `require_json` was called.
+    """The same of many calls that `as_json` gave.
 
     To call the encoder costs more than what it does for one: it gets hundreds at once, with marks between them.
     """
@@ -57,49 +56,125 @@ def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
     raise InvalidArguments("The stored arguments are not a list and an object, in a list of two.")
 
 
-def require_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Raises InvalidArguments for what JSON could not hold, or would change."""
-    _require_arguments(args, kwargs)
-    for position, value in enumerate(args, start=1):
-        if type(value) not in _SCALARS:
-            _require_json((position,), value)
-    for name, value in kwargs.items():
-        if type(value) not in _SCALARS:
-            _require_json((name,), value)
+def as_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """The call in the values that JSON has: a text, number, list or dictionary of another class by its plain value.
+
+    Raises InvalidArguments for what JSON could not hold, or would change.
+    """
+    if _is_plain_call(args, kwargs):
+        return args, kwargs
+    args, kwargs = _arguments(args, kwargs)
+    return (
+        [_plain((position,), value) for position, value in enumerate(args, start=1)],
+        {name: _plain((name,), value) for name, value in kwargs.items()},
+    )
 
 
-def _require_arguments(args: object, kwargs: object) -> None:
-    if not isinstance(args, (list, tuple)):
-        raise InvalidArguments(f"args is {echo(args)}, but must be a list or tuple.")
-    if not isinstance(kwargs, dict) or (kwargs and not all(type(name) is str for name in kwargs)):
-        raise InvalidArguments(f"kwargs is {echo(kwargs)}, but must be a dictionary with string keys.")
+# What most calls hold, told apart quickly
 
 
-def _require_json(path: Path, value: Any) -> None:
+def _is_plain_call(args: Any, kwargs: Any) -> bool:
+    return (
+        type(args) in _LISTS
+        and type(kwargs) is dict
+        and _are_plain(args, MOST_LEVELS)
+        and (not kwargs or (_are_names(kwargs) and _are_plain(kwargs.values(), MOST_LEVELS)))
+    )
+
+
+def _are_plain(values: Iterable[Any], levels: int) -> bool:
+    for value in values:  # noqa: SIM110  a generator would take longer than what it asks
+        if type(value) not in _SCALARS and not _is_plain(value, levels):
+            return False
+    return True
+
+
+def _is_plain(value: Any, levels: int) -> bool:
     kind = type(value)
-    if kind is int and value.bit_length() > _MOST_BITS:
+    if kind is int:
+        return value.bit_length() <= _MOST_BITS  # type: ignore[no-any-return]
+    if kind is float:
+        return isfinite(value)
+    if kind is dict:
+        return levels > 0 and _are_names(value) and _are_plain(value.values(), levels - 1)
+    return kind in _LISTS and levels > 0 and _are_plain(value, levels - 1)
+
+
+def _are_names(given: Iterable[Any]) -> bool:
+    return all(type(name) is str for name in given)
+
+
+# And the others
+
+
+def _arguments(args: object, kwargs: object) -> tuple[Sequence[Any], dict[str, Any]]:
+    if not issubclass(type(args), (list, tuple)):
+        raise InvalidArguments(f"args is {echo(args)}, but must be a list or tuple.")
+    named = _with_plain_names(kwargs) if issubclass(type(kwargs), dict) else None
+    if named is None:
+        raise InvalidArguments(f"kwargs is {echo(kwargs)}, but must be a dictionary with string keys.")
+    return _plain_of(args), named
+
+
+def _plain(path: Path, value: Any) -> Any:
+    """The value that JSON has for it, and gives back."""
+    if type(value) in _SCALARS:
+        return value
+    plain = _plain_of(value)
+    kind = type(plain)
+    if kind is int and plain.bit_length() > _MOST_BITS:
         raise InvalidArguments(
-            f"{_place(path)} is a number of {value.bit_length()} bits; at most {_MOST_BITS} are allowed."
+            f"{_place(path)} is a number of {plain.bit_length()} bits; at most {_MOST_BITS} are allowed."
         )
-    if kind is int or (kind is float and isfinite(value)):
-        return
     if kind in _CONTAINERS and len(path) > MOST_LEVELS:
         raise InvalidArguments(
             f"{_place(path[:1])} is nested too deeply, or contains itself; at most {MOST_LEVELS} levels are allowed."
         )
-    if kind in (list, tuple):
-        items: Iterable[tuple[str | int, Any]] = enumerate(value)
-    elif kind is dict and all(type(key) is str for key in value):
-        items = value.items()
-    else:
+    if kind is dict:
+        plain = _with_plain_names(plain)
+    if plain is None or (kind is float and not isfinite(plain)):
+        raise InvalidArguments(f"{_place(path)} is {_told(value)}, which is {_REMEDY[_is_lazy(value)]}")
+    if not _are_equal(plain, value):
         raise InvalidArguments(
-            f"{_place(path)} is {echo(value)} ({one_line(kind.__name__)}), which is not JSON. "
-            "Pass strings, numbers, booleans, None, lists and dictionaries with string keys; for a model, its primary "
-            "key."
+            f"{_place(path)} is {_told(value)}, which does not equal {echo(plain)}, as which it would be stored. "
+            "Pass what it is to be when it comes back."
         )
-    for step, each in items:
-        if type(each) not in _SCALARS:
-            _require_json((*path, step), each)
+    if kind is dict:
+        return {name: _plain((*path, name), each) for name, each in plain.items()}
+    return [_plain((*path, index), each) for index, each in enumerate(plain)] if kind in _LISTS else plain
+
+
+def _plain_of(value: Any) -> Any:
+    """What it holds as a text, number, list or dictionary, whatever its class makes of it. None: it is none of them."""
+    for kind, plain_of in _PLAIN.items():
+        if issubclass(type(value), kind):
+            return plain_of(value)
+    return None
+
+
+def _with_plain_names(given: Any) -> dict[str, Any] | None:
+    """None: not all of its keys are texts, or two of them are the same text."""
+    names = {name: _plain_of(name) for name in dict.keys(given)}
+    if all(type(plain) is str and _are_equal(plain, name) for name, plain in names.items()):
+        named = {names[name]: value for name, value in dict.items(given)}
+        return named if len(named) == len(names) else None
+    return None
+
+
+def _are_equal(plain: object, value: object) -> bool:
+    try:
+        return bool(plain == value)
+    except Exception:  # noqa: BLE001  the class of the value is somebody else's
+        return False
+
+
+def _is_lazy(value: object) -> bool:
+    """A translation that Django makes when it is shown. It goes by its name, since this module knows no Django."""
+    return any((kind.__module__, kind.__name__) == _PROMISE for kind in type(value).__mro__)
+
+
+def _told(value: object) -> str:
+    return f"{echo(value)} ({one_line(type(value).__name__)})"
 
 
 def _place(path: Path) -> str:
@@ -112,7 +187,23 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _MARK = ',["",Infinity],'
 """No call contains it: infinity is refused as a value, and within a text a quote does not follow a bracket."""
 _AT_ONCE = 500
+_LISTS = frozenset({list, tuple})
 _CONTAINERS = frozenset({list, tuple, dict})
 _SCALARS = frozenset({str, bool, type(None)})
 _MOST_BITS = 8192
 """Python refuses to write or read a whole number of more than 4300 digits."""
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    list: lambda value: [*list.__iter__(value)],
+    tuple: lambda value: (*tuple.__iter__(value),),
+    dict: lambda value: dict(dict.items(value)),
+}
+"""By the kind itself: a class of somebody else's may answer otherwise."""
+_PROMISE = ("django.utils.functional", "Promise")
+_REMEDY = {
+    False: "not JSON. Pass strings, numbers, booleans, None, lists and dictionaries with string keys; "
+    "for a model, its primary key.",
+    True: "a text that is made when it is shown: call str() first.",
+}

@@ -31,7 +31,7 @@ from schedules.spec import (
     start_of,
 )
 from worker import queue, tasks
-from worker.arguments import Call, encode, encode_each, require_json
+from worker.arguments import Call, as_json, encode, encode_each
 from worker.backoff import Backoff
 from worker.messages.echo import echo
 from worker.models import Job, JobState
@@ -164,9 +164,9 @@ class Background(Generic[P, R]):
     def _required(self, call: object) -> Call:
         if isinstance(call, (tuple, list)) and len(call) == 2:
             args, kwargs = call
-            require_json(args, kwargs)
+            plain = as_json(args, kwargs)
             self.parameters.require(args, kwargs)
-            return args, kwargs
+            return plain
         raise TypeError(f"{self.task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
 
     def _start(self, where: str) -> Start | None:

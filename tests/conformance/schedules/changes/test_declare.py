@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections, transaction
+from django.utils.safestring import SafeString
 
 from schedules import DAILY, HOURLY, NEVER, background, changes
 from schedules.models import Schedule, Source
@@ -22,7 +23,7 @@ from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, 
 from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
 from worker.clock import database_now
-from worker.models import FinishedJob, Job
+from worker.models import FinishedJob, Job, JobState
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -322,6 +323,15 @@ def test_other_arguments_are_another_schedule(clock: VirtualClock) -> None:
     calls = [hourly(), hourly("eu"), hourly(place="eu"), hourly("EU"), hourly("eu "), configured(1, repeat=60)]
 
     assert len({schedule.pk for schedule in calls}) == len(calls)
+
+
+def test_arguments_of_djangos_own_classes_make_the_schedule_that_plain_ones_make(clock: VirtualClock) -> None:
+    first, second = hourly("eu"), hourly(SafeString("eu"))
+    third = hourly(place=JobState.READY)
+    fourth = hourly(place="ready")
+
+    assert (first.pk, third.pk) == (second.pk, fourth.pk)
+    assert Schedule.objects.count() == 2
 
 
 def test_the_key_stands_for_the_arguments(clock: VirtualClock) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils.safestring import SafeString
 
 from schedules.spec import InvalidSchedule
 from tests.app.models import Effect
@@ -18,7 +19,7 @@ from worker import queue
 from worker.arguments import InvalidArguments, decode, encode
 from worker.clock import database_now
 from worker.dialects import dialect_of
-from worker.models import Job, JobState
+from worker.models import FinishedState, Job, JobState
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -180,6 +181,16 @@ def test_arguments_come_back_as_they_were_given_in_batches() -> None:
     numbers = leave_trace.enqueue_many([((value,), {}) for value in HOSTILE.values()])
 
     assert [job.args for job in Job.objects.filter(pk__in=numbers).order_by("pk")] == [[v] for v in HOSTILE.values()]
+
+
+def test_arguments_of_djangos_own_classes_are_stored_as_plain_ones_alone_and_in_batches() -> None:
+    calls = [(SafeString("<b>"),), (JobState.READY,), ([{SafeString("a"): FinishedState.FAILED}],)]
+
+    numbers = [leave_trace.enqueue(*args).pk for args in calls]
+    numbers += leave_trace.enqueue_many([(args, {}) for args in calls])
+
+    stored = [Job.objects.get(pk=number).arguments for number in numbers]
+    assert stored == 2 * ['[["<b>"],{}]', '[["ready"],{}]', '[[[{"a":"failed"}]],{}]']
 
 
 def test_many_jobs_with_a_mebibyte_each_are_enqueued() -> None:
