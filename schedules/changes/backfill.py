@@ -14,16 +14,16 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import Q
 
-from schedules.changes.row import job_of, locked
+from schedules.changes.row import locked
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
+from schedules.occurrences.jobs import afterwards, job_of
 from schedules.planning.due import TICK, Ledgered, NotRun, first_bound
 from schedules.recurrence.instants import is_instant
 from schedules.spec import InvalidSchedule
 from worker import queue
 from worker.clock import database_now
 from worker.messages.echo import echo
-from worker.models import JobState
 from worker.options import options
 
 MOST = 10_000
@@ -135,8 +135,8 @@ def _rest(row: Schedule, line: Occurrence, taken: Sequence[datetime]) -> list[No
 
 
 def _enqueue(row: Schedule, instants: Sequence[datetime], overlap: str, using: str, now: datetime) -> None:
-    state = JobState.READY if overlap == "allow" else JobState.WAITING
-    ids = queue.enqueue_many([job_of(row, at, state=state, run_at=now) for at in instants], using)
+    runs = afterwards(row, instants, now, waits=overlap == "queue_all")
+    ids = queue.enqueue_many([job_of(row, run, now) for run in runs], using)
     lines = [
         ledger.enqueued(row.pk, at, job_id, term=None, now=now, outcome=Ledgered.BACKFILLED)
         for at, job_id in zip(instants, ids, strict=True)

@@ -16,8 +16,6 @@ from django.db.models import Max
 
 from schedules import signals
 from schedules.changes.row import (
-    UNREADABLE,
-    job_of,
     locked,
     plan_next,
     put,
@@ -29,12 +27,14 @@ from schedules.changes.row import (
 )
 from schedules.models import DECLARED, Kind, Occurrence, Schedule, Source, identity_of
 from schedules.occurrences import ledger
+from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.occurrences.jobs import by_hand, job_of
 from schedules.occurrences.materialize import Authority
 from schedules.planning.due import TICK, Ledgered, NotRun
 from schedules.spec import RECURRENCE, Spec
 from worker import queue
 from worker.clock import DatabaseNow, database_now
-from worker.models import Job, JobState
+from worker.models import Job
 
 
 def declare(spec: Spec, using: str, *, synced_by: datetime | None = None) -> Schedule:
@@ -106,7 +106,7 @@ def run_now(schedule: Schedule, using: str, *, by: str = "") -> int:
         manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
         last = manual.aggregate(last=Max("scheduled_for"))["last"]
         now = database_now(using) if last is None else max(database_now(using), last + TICK)
-        job_id = queue.enqueue(job_of(row, now, state=JobState.READY, run_at=now), using)
+        job_id = queue.enqueue(job_of(row, by_hand(row, now), now), using)
         ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=now)], using)
     return job_id
 

@@ -16,14 +16,13 @@ from django.db.models import F
 from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
+from schedules.occurrences.due_schedules import UNREADABLE
 from schedules.occurrences.materialize import materialize, why_broken
 from schedules.planning import Standing, next_run, settle
 from schedules.planning.due import Ledgered
 from schedules.recurrence.zones import zone_version
 from worker import wakeup
 from worker.clock import database_now
-from worker.models import JobState
-from worker.values import NewJob
 
 
 @contextmanager
@@ -31,23 +30,6 @@ def locked(pk: int, using: str) -> Iterator[Schedule]:
     """The row as it is, locked until the transaction ends, its revision moved on. A write comes first, for SQLite."""
     Schedule.objects.using(using).filter(pk=pk).update(revision=F("revision") + 1)
     yield Schedule.objects.using(using).select_for_update().get(pk=pk)
-
-
-def job_of(row: Schedule, scheduled_for: datetime, *, state: JobState, run_at: datetime) -> NewJob:
-    """A job of the schedule that did not come from the tick."""
-    return NewJob(
-        task=row.task,
-        arguments=row.arguments,
-        queue=row.queue,
-        priority=row.priority,
-        max_attempts=row.max_attempts,
-        state=state,
-        run_at=run_at,
-        verbose_name=row.verbose_name,
-        creator=row.creator,
-        schedule_id=row.pk,
-        scheduled_for=scheduled_for,
-    )
 
 
 def settle_due(row: Schedule, using: str, now: datetime) -> None:
@@ -108,7 +90,3 @@ def put(row: Schedule, using: str, **columns: Any) -> None:
 def tell(row: Schedule, change: str, using: str) -> None:
     wakeup.announce({wakeup.LATER}, using)
     transaction.on_commit(lambda: signals.schedule_changed.send_robust(None, name=row.name, change=change), using=using)
-
-
-UNREADABLE = (ValueError, ArithmeticError)
-"""What a recurrence or a policy raises that no declaration would have made."""

@@ -52,6 +52,13 @@ class DueSchedule(Terms, _Columns):
     __slots__ = ()
 
 
+Readable = Schedule | DueSchedule
+"""A schedule as it was read: the whole row, or what a tick needs of it."""
+
+UNREADABLE = (ValueError, ArithmeticError)
+"""What its recurrence or its policies raise, where the row holds what no declaration would have made."""
+
+
 def due_schedules(using: str, now: datetime, most: int) -> list[DueSchedule]:
     """Those that have been due for longest."""
     rows = Schedule.objects.using(using).due(now).values_list(*DueSchedule._fields)[:most]

@@ -16,20 +16,17 @@ from django.db import DataError, IntegrityError, connections, transaction
 from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
-from schedules.occurrences.due_schedules import DueSchedule
-from schedules.planning import Decisions, Plan, Run, Standing
+from schedules.occurrences.due_schedules import Readable
+from schedules.occurrences.jobs import job_of
+from schedules.planning import Decisions, Plan, Standing
 from schedules.planning.policies import Overlap
 from schedules.recurrence.zones import zone_version
 from worker import queue
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
 from worker.models import Job, JobState
-from worker.values import NewJob
 
 LONGEST_REASON = 1000
-
-Readable = Schedule | DueSchedule
-"""A schedule as it was read: the whole row, or what a tick needs of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ def _write(using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], au
         mine = _unchanged(using, [schedule for schedule, _ in plans])
         plans = [(schedule, plan) for schedule, plan in plans if schedule.id in mine]
         _move(using, plans)
-        jobs = [(schedule, run, _job(schedule, run, now)) for schedule, plan in plans for run in plan.runs]
+        jobs = [(schedule, run, job_of(schedule, run, now)) for schedule, plan in plans for run in plan.runs]
         ids = queue.enqueue_many([job for _, _, job in jobs], using)
         lines = [
             ledger.enqueued(schedule.id, run.scheduled_for, job_id, term=authority.term, now=now)
@@ -168,27 +165,3 @@ def _move(using: str, plans: Iterable[tuple[Readable, Plan]]) -> None:
             for schedule, plan in plans
         ],
     )
-
-
-def _job(schedule: Readable, run: Run, now: datetime) -> NewJob:
-    return NewJob(
-        task=schedule.task,
-        arguments=schedule.arguments,
-        queue=schedule.queue,
-        priority=schedule.priority,
-        max_attempts=schedule.max_attempts,
-        state=_state(run, now),
-        run_at=run.run_at,
-        verbose_name=schedule.verbose_name,
-        creator=schedule.creator,
-        schedule_id=schedule.id,
-        scheduled_for=run.scheduled_for,
-        start_by=run.start_by,
-        retry_before=run.retry_before,
-    )
-
-
-def _state(run: Run, now: datetime) -> JobState:
-    if run.waits:
-        return JobState.WAITING
-    return JobState.SCHEDULED if run.run_at > now else JobState.READY

@@ -127,9 +127,19 @@ class ClockMachine(Story):
 
     @rule(name=NAMES)
     def run_now(self, name: str) -> None:
-        job = api.get(name).run_now()
-        pk = self.schedules[name].pk
-        self.queue.add(ModelJob(job.pk, "ready", job.run_at, schedule=pk, scheduled_for=job.scheduled_for))
+        schedule, job = self.schedules[name], api.get(name).run_now()
+        deadline = schedule.terms.start_deadline
+        self.queue.add(
+            ModelJob(
+                job.pk,
+                "ready",
+                job.run_at,
+                schedule=schedule.pk,
+                scheduled_for=job.scheduled_for,
+                start_by=None if deadline is None else job.run_at + timedelta(seconds=deadline),
+                retry_before=schedule.retry_before(job.run_at),
+            )
+        )
 
     @rule(
         name=NAMES,
@@ -146,7 +156,7 @@ class ClockMachine(Story):
         schedule = self.schedules[name]
         first = self.clock.now - timedelta(minutes=ago)
         last = min(first + timedelta(minutes=minutes), self.clock.now)
-        expected = schedule.backfill(first, last, self._shared_lines(schedule))
+        expected = schedule.backfill(first, last, self.clock.now, self._shared_lines(schedule))
 
         assert api.get(name).backfill(first, last, overlap=overlap) == len(expected)
 

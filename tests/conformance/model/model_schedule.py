@@ -102,9 +102,16 @@ class ModelSchedule:
     # What it comes to
 
     def next_run(self) -> datetime | None:
-        if self.paused or self._is_over():
+        return None if self.paused else self._next_after(self.cursor)
+
+    def retry_before(self, now: datetime) -> datetime | None:
+        """Of runs that somebody asks for now; a pause may be over by then."""
+        return None if self.terms.retry_past_next else self._next_after(max(now, self.cursor))
+
+    def _next_after(self, at: datetime) -> datetime | None:
+        if self._is_over():
             return None
-        start, _ = self.terms.within_limits(self.cursor, self.cursor)
+        start, _ = self.terms.within_limits(at, at)
         upcoming = self.following(start)
         last = self.terms.repeat_until
         return None if upcoming is None or (last is not None and upcoming > last) else upcoming
@@ -210,7 +217,7 @@ class ModelSchedule:
             self.explain_paused(self.paused_until - BEFORE)
             self.end_pause()
 
-    def backfill(self, start: datetime, end: datetime, spans: Collection[Span]) -> list[ModelRun]:
+    def backfill(self, start: datetime, end: datetime, now: datetime, spans: Collection[Span]) -> list[ModelRun]:
         """The instants of the present recurrence that have no job: they run now.
 
         `spans`: where many instants share a line. What another recurrence left there stays as it is.
@@ -220,7 +227,7 @@ class ModelSchedule:
         instants = [at for at in self._all(first, last) if not _is_within(at, foreign)]
         missing = [at for at in instants if self.ledger.get(at) not in HAS_JOB]
         self.ledger |= dict.fromkeys(missing, "backfilled")
-        return [ModelRun(at) for at in missing]
+        return [ModelRun(at, retry_before=self.retry_before(now)) for at in missing]
 
     def _knows(self, first: datetime, last: datetime) -> bool:
         return self._all(first - BEFORE, last) == sorted(self.decided(first, last))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schedules import changes, leader
+from schedules.changes.backfill import backfill
 from schedules.leader import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
 from schedules.leader.glance import glance
 from schedules.leader.lock import lock_on
@@ -29,8 +30,8 @@ from tests.conformance.model.virtual import ALIAS, VirtualClock, again, declared
 from tests.schedules.recurrence import oracle
 from tests.schedules.recurrence.moments import at, moment
 from worker import queue, tasks
-from worker.models import FinishedJob, Job
-from worker.outcomes import Failed, Missed, Retry
+from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import Failed, Missed, Outcome, Retry, Succeeded
 from worker.running.execution import run
 from worker.tasks import Task
 from worker.values import ClaimedJob, Ended
@@ -467,9 +468,10 @@ def fail(*args: Any) -> None:
 
 
 FAIL = tasks.register(Task(fail, "fail", backoff=[40.0], max_attempts=9))
+FAIL_FOR_LONG = tasks.register(Task(fail, "fail for long", backoff=[36_000.0], max_attempts=9))
 
 
-def run_jobs(clock: VirtualClock) -> list[Any]:
+def run_jobs(clock: VirtualClock) -> list[Outcome]:
     """Claim all that is ready, run it as a worker does, and record what came of it. Gives the outcomes."""
     ended = [Ended(job, run(job, lambda: clock.now), clock.now, clock.now) for job in start_jobs()]
     assert queue.ack(ALIAS, ended) == ended
@@ -512,6 +514,86 @@ def test_o2_a_retry_that_would_come_after_the_next_run_is_not_made(
     clock.tick("10:02")
 
     assert ledger_of(schedule) == ledger
+
+
+ASKED_FOR: dict[str, Callable[[Schedule], object]] = {
+    "run now": lambda schedule: changes.run_now(schedule, ALIAS),
+    "backfill, one by one": lambda schedule: backfill(schedule, at("10:02"), at("10:04"), ALIAS),
+    "backfill, all at once": lambda schedule: backfill(schedule, at("10:02"), at("10:04"), ALIAS, overlap="allow"),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED_FOR.values(), ids=ASKED_FOR)
+def test_o2_a_failed_run_that_somebody_asked_for_does_not_silence_its_schedule(
+    clock: VirtualClock, ask: Callable[[Schedule], object]
+) -> None:
+    schedule = declared(repeat=60)
+    clock.tick("10:05")
+    finish(start_jobs(), clock)
+    Schedule.objects.update(task=FAIL_FOR_LONG.name, max_attempts=FAIL_FOR_LONG.attempts_allowed)
+
+    ask(schedule)
+    clock.set("10:05:10")
+    outcomes = run_all(clock)
+    clock.tick("10:06")
+
+    assert outcomes
+    assert {type(each) for each in outcomes} == {Failed}
+    assert ledger_of(schedule)[-1] == "10:06 enqueued"
+
+
+@pytest.mark.parametrize("ask", ASKED_FOR.values(), ids=ASKED_FOR)
+def test_o2_a_run_that_somebody_asked_for_is_retried_before_the_next_and_past_it_where_the_schedule_says_so(
+    clock: VirtualClock, ask: Callable[[Schedule], object]
+) -> None:
+    limited = declared("limited", repeat=60)
+    unlimited = declared("unlimited", repeat=60, retry_past_next=True)
+    clock.tick("10:05")
+    clock.set("10:05:10")
+
+    for schedule in (limited, unlimited):
+        ask(schedule)
+
+    of_today = Job.objects.exclude(scheduled_for=at("10:05"))
+    assert set(of_today.values_list("schedule_id", "retry_before")) == {(limited.pk, at("10:06")), (unlimited.pk, None)}
+
+
+def test_o2_a_failed_run_of_a_paused_schedule_does_not_silence_it_when_the_pause_is_over(clock: VirtualClock) -> None:
+    schedule = declared(repeat=60)
+    Schedule.objects.update(task=FAIL_FOR_LONG.name, max_attempts=FAIL_FOR_LONG.attempts_allowed)
+    changes.pause(schedule, ALIAS, reason="a look at it")
+    clock.set("10:30:10")
+
+    changes.run_now(schedule, ALIAS)
+    run_all(clock)
+    changes.resume(schedule, ALIAS)
+    clock.tick("10:31")
+
+    assert ledger_of(schedule)[-1] == "10:31 enqueued"
+
+
+def test_m6_a_run_by_hand_that_no_worker_starts_in_time_is_missed_and_one_of_the_past_never_is(
+    clock: VirtualClock,
+) -> None:
+    schedule = declared(repeat=60, start_deadline=20, overlap="allow")
+    clock.tick("10:05")
+    finish(start_jobs(), clock)
+    changes.run_now(schedule, ALIAS)
+    backfill(schedule, at("10:03"), at("10:03"), ALIAS)
+
+    clock.set("10:05:21")
+    assert {type(each) for each in run_all(clock)} == {Missed, Succeeded}
+
+    assert ledger_of(schedule, Kind.MANUAL) == ["10:05 missed"]
+    assert "10:03 backfilled" in ledger_of(schedule)
+
+
+def run_all(clock: VirtualClock) -> list[Outcome]:
+    """As `run_jobs`, one after the other, as long as anybody's turn comes."""
+    outcomes: list[Outcome] = []
+    while queue.promote(ALIAS, clock.now) or Job.objects.filter(state=JobState.READY).exists():
+        outcomes += run_jobs(clock)
+    return outcomes
 
 
 def test_j1_a_leader_that_comes_an_hour_late_draws_the_same_jitter(clock: VirtualClock) -> None:

@@ -20,7 +20,7 @@ from django.db import connections
 from schedules import scheduler
 from schedules.models import Occurrence
 from schedules.occurrences import ledger, materialize
-from schedules.occurrences.materialize import Readable
+from schedules.occurrences.due_schedules import Readable
 from schedules.scheduler import tick
 from tests.conformance.model.virtual import VirtualClock, declared_many
 from tests.conformance.schedules.leader.leaders import assert_each_ran_once, in_own_session

@@ -1,0 +1,63 @@
+"""A run of a schedule → its job. The one mapping: for the tick, for *run now* and for a backfill.
+
+It refuses to know which runs there are: the tick's are decided in `planning`, the others somebody asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from schedules.models import Schedule
+from schedules.occurrences.due_schedules import UNREADABLE, Readable
+from schedules.planning import Run, next_run
+from worker.models import JobState
+from worker.values import NewJob
+
+
+def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
+    return NewJob(
+        task=schedule.task,
+        arguments=schedule.arguments,
+        queue=schedule.queue,
+        priority=schedule.priority,
+        max_attempts=schedule.max_attempts,
+        state=_state(run, now),
+        run_at=run.run_at,
+        verbose_name=schedule.verbose_name,
+        creator=schedule.creator,
+        schedule_id=schedule.id,
+        scheduled_for=run.scheduled_for,
+        start_by=run.start_by,
+        retry_before=run.retry_before,
+    )
+
+
+def by_hand(row: Schedule, now: datetime) -> Run:
+    """A run that somebody asks for now, of a schedule that may be broken. Its start deadline counts from now."""
+    deadline = None
+    with suppress(*UNREADABLE):
+        deadline = row.policies.start_deadline
+    start_by = None if deadline is None else now + timedelta(seconds=deadline)
+    return Run(now, now, start_by, _retry_before(row, now), waits=False)
+
+
+def afterwards(row: Schedule, instants: Sequence[datetime], now: datetime, *, waits: bool) -> list[Run]:
+    """Runs now for past instants. They have no start deadline: it would be over before they start."""
+    retry_before = _retry_before(row, now)
+    return [Run(at, now, None, retry_before, waits) for at in instants]
+
+
+def _state(run: Run, now: datetime) -> JobState:
+    if run.waits:
+        return JobState.WAITING
+    return JobState.SCHEDULED if run.run_at > now else JobState.READY
+
+
+def _retry_before(row: Schedule, now: datetime) -> datetime | None:
+    """Rule O2: a retry must not keep the next occurrence from running. A pause may end before that."""
+    with suppress(*UNREADABLE):
+        if row.retired_at is None and not row.policies.retry_past_next:
+            return next_run(row.recurrence, row.policies, max(now, row.settled_until), row.runs)
+    return None
