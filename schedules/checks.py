@@ -22,8 +22,7 @@ from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.leader.lock import lock_on
 from schedules.overview.upcoming import row_of
-from schedules.recurrence import Cron
-from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence import Cron, InvalidRecurrence
 from schedules.recurrence.zones import check_timezone, local
 from schedules.spec import Spec
 from worker.options import options, problems

@@ -17,9 +17,8 @@ from django.db import models
 
 from schedules.models import NAME_LENGTH, Source
 from schedules.planning.policies import InvalidPolicy, Policies
-from schedules.recurrence import parse_repeat, recurrence_of
+from schedules.recurrence import InvalidRecurrence, parse_repeat, recurrence_of
 from schedules.recurrence.instants import AN_INSTANT, is_instant
-from schedules.recurrence.invalid import InvalidRecurrence
 from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
 from worker.messages.echo import echo, quoted

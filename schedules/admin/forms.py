@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.models import Schedule, Source, identity_of
-from schedules.recurrence import parse_repeat
+from schedules.recurrence import InvalidRecurrence, parse_repeat
 from schedules.recurrence.instants import LATEST
-from schedules.recurrence.invalid import InvalidRecurrence
 from schedules.recurrence.zones import check_timezone
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of, start_of
 from worker import masking, tasks

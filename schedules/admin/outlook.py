@@ -15,8 +15,7 @@ from schedules.describe import describe
 from schedules.models import Schedule
 from schedules.planning import next_run
 from schedules.planning.policies import InvalidPolicy
-from schedules.recurrence import note
-from schedules.recurrence.invalid import InvalidRecurrence
+from schedules.recurrence import InvalidRecurrence, note
 from schedules.recurrence.zones import local
 from worker.admin import labels
 
