@@ -20,6 +20,14 @@ from schedules.recurrence.invalid import InvalidRecurrence, shown
 from schedules.recurrence.timeline import Timeline
 from schedules.recurrence.zones import check_timezone, local
 
+NEVER = 0
+MINUTELY = 60
+HOURLY = 60 * MINUTELY
+DAILY = 24 * HOURLY
+WEEKLY = 7 * DAILY
+EVERY_2_WEEKS = 2 * WEEKLY
+EVERY_4_WEEKS = 4 * WEEKLY
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Unit = Literal["day", "month", "year"]
 MOST = {"second": 3_200_000_000, "day": 36_600, "month": 1_200, "year": 100}

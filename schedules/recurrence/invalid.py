@@ -19,3 +19,9 @@ def shown(given: object, limit: int = ECHOED) -> str:
         return f"A value of type {type(given).__name__[:limit]}"
     printable = given[:limit].encode("unicode_escape").decode("ascii")[:limit]
     return f'"{printable}"' if len(given) <= limit else f'"{printable}…"'
+
+
+def check_text(given: object) -> None:
+    """Raises InvalidRecurrence unless it is a text."""
+    if not isinstance(given, str):
+        raise InvalidRecurrence(f"{shown(given)} stands where a recurrence has text.")
