@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from schedules import changes
-from schedules.changes import backfill
 from schedules.declarations.background import Background
 from schedules.declarations.configured import task_of
 from schedules.models import Schedule, Source, identity_of
@@ -66,7 +65,7 @@ class Handle:
         that reaches into the future, or beyond the ledger's retention unless `force`.
         """
         alias = project_options().DATABASE
-        return backfill.backfill(self.row, start, end, alias, overlap=overlap, force=force, dry_run=dry_run)
+        return changes.backfill(self.row, start, end, alias, overlap=overlap, force=force, dry_run=dry_run)
 
     def repair(self) -> None:
         """Count again from now: after the database's clock was set back, or when a broken schedule has been mended."""

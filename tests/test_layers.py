@@ -99,7 +99,6 @@ DOORS = """
   schedules.recurrence      cron_grammar instants zones
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
-  schedules.changes         backfill
   schedules.declarations    background configured sync
   schedules.leader          lock
   schedules.overview        past_runs problems upcoming

@@ -1,6 +1,6 @@
 """The admin of the clock: schedules, the ledger of their occurrences, the leaders' terms; and jobs by schedule.
 
-Importing this registers the pages. Rows change only through `schedules.changes.declare`.
+Importing this registers the pages. Rows change only through `schedules.changes`.
 """
 
 from schedules.admin.jobs import FinishedJobOfScheduleAdmin, JobOfScheduleAdmin

@@ -1,7 +1,7 @@
 """What an operator may do to schedules, on a list or on a page: run now, pause, resume, detach, repair.
 
 Each verb has its permission, skips the schedules to which it does not apply, and leaves a line in their history.
-What it does, `schedules.changes.declare` decides.
+What it does, `schedules.changes` decides.
 """
 
 from __future__ import annotations

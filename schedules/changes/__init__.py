@@ -1,23 +1,17 @@
-"""The life of a schedule's row: every change of it that is not the tick's. The door: the operator's verbs."""
+"""The life of a schedule's row: every change of it that is not the tick's. The door: the verbs.
 
-from schedules.changes.declare import (
-    declare,
-    delete,
-    detach,
-    edit,
-    end_pauses,
-    is_as,
-    mark_declared,
-    mark_undeclared,
-    pause,
-    repair,
-    replan,
-    resume,
-    retire,
-    run_now,
-)
+Each is one transaction under the row's lock that bumps its revision, so a tick which read the row before does
+nothing with it.
+"""
+
+from schedules.changes.backfills import backfill
+from schedules.changes.declare import declare, edit, is_as, mark_declared, mark_undeclared, retire
+from schedules.changes.operate import delete, detach, run_now
+from schedules.changes.pauses import end_pauses, pause, resume
+from schedules.changes.repairs import repair, replan
 
 __all__ = [
+    "backfill",
     "declare",
     "delete",
     "detach",

@@ -13,8 +13,8 @@ from types import ModuleType
 
 import pytest
 
-from schedules import planning, recurrence
-from schedules.changes import backfill, row
+from schedules import changes, planning, recurrence
+from schedules.changes import backfills, pauses, row
 from schedules.occurrences import materialize
 from worker import queue
 from worker.dialects.many import ManyRows
@@ -73,10 +73,10 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     ),
     "an edit moves the cursor back": (Fault(declare, "_change", "max(now, row.settled_until)", "row.anchor"),),
     "a one-off in the past does not run": (Fault(declare, "_begin", "now = spec.run_at - TICK", "pass"),),
-    "a backfill runs what ran": (Fault(backfill, "_without_job", "at not in have and "), UNIQUE_KEY),
-    "a backfill is ahead of the tick": (Fault(backfill, "backfill", "min(end, row.settled_until)", "end"),),
+    "a backfill runs what ran": (Fault(backfills, "_without_job", "at not in have and "), UNIQUE_KEY),
+    "a backfill is ahead of the tick": (Fault(changes, "backfill", "min(end, row.settled_until)", "end"),),
     "a backfill leaves in the ledger what it runs": (
-        Fault(backfill, "backfill", "_replace(row, lines, instants, using, now)", "pass"),
+        Fault(changes, "backfill", "_replace(row, lines, instants, using, now)", "pass"),
     ),
     # Policies and clocks
     "who waits does not wait its turn": (Fault(queue, "_next_in_line", ".filter(~Exists(before))"),),
@@ -86,7 +86,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     ),
     "what a pause held back is forgotten": (Fault(row, "_settle", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (
-        Fault(declare, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
+        Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
     ),
     "a schedule does not end": (Fault(planning, "_is_over", "runs >= policies.max_runs", "runs > policies.max_runs"),),
     "an hour that comes twice is taken as it comes": (

@@ -14,7 +14,7 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS
 
 from schedules import changes
-from schedules.changes import backfill, row
+from schedules.changes import backfills, operate, pauses, repairs, row
 from schedules.models import Kind, Occurrence, Schedule, Source, identity_of
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.scheduler import tick
@@ -38,7 +38,7 @@ class VirtualClock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = at("10:00")
         self.chores = Chores()
-        for module in (declare, row, backfill):
+        for module in (backfills, declare, operate, pauses, repairs, row):
             monkeypatch.setattr(module, "database_now", lambda using: self.now)
 
     def set(self, text: str) -> datetime:

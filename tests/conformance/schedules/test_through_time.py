@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schedules import changes, leader
-from schedules.changes.backfill import backfill
+from schedules.changes.backfills import backfill
 from schedules.leader import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
 from schedules.leader.glance import glance
 from schedules.leader.lock import lock_on

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from schedules import changes
-from schedules.changes.backfill import MOST, backfill
+from schedules.changes.backfills import MOST, backfill
 from schedules.models import Occurrence, Schedule
 from schedules.occurrences.ledger import prune
 from schedules.spec import InvalidSchedule

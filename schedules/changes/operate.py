@@ -1,0 +1,41 @@
+"""What an operator asks for by hand: run now, detach, delete."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import Max
+
+from schedules.changes.row import locked, plan_next, put, tell
+from schedules.models import Kind, Occurrence, Schedule, Source
+from schedules.occurrences import ledger
+from schedules.occurrences.jobs import by_hand, job_of
+from schedules.planning.due import TICK
+from worker import queue
+from worker.clock import database_now
+
+
+def run_now(schedule: Schedule, using: str, *, by: str = "") -> int:
+    """Enqueue a job at once, without moving the next run. Returns its id."""
+    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
+        last = manual.aggregate(last=Max("scheduled_for"))["last"]
+        now = database_now(using) if last is None else max(database_now(using), last + TICK)
+        job_id = queue.enqueue(job_of(row, by_hand(row, now), now), using)
+        ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=now)], using)
+    return job_id
+
+
+def detach(schedule: Schedule, using: str) -> None:
+    """Make a declared schedule the operator's own: sync leaves it alone from now on."""
+    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)
+        plan_next(row, using)
+    tell(row, "detached", using)
+
+
+def delete(schedule: Schedule, using: str) -> None:
+    """Remove the schedule, its ledger and its jobs that nobody has started."""
+    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        queue.cancel_of_schedule(row.pk, "its schedule was deleted", using)
+        Schedule.objects.using(using).filter(pk=row.pk).delete()
+    tell(schedule, "deleted", using)

@@ -1,0 +1,47 @@
+"""Where time itself was wrong: the clock was set back, or the rules of a zone have changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from django.db import transaction
+
+from schedules.changes.row import locked, plan_next, put, settle_due, tell
+from schedules.models import Kind, Occurrence, Schedule
+from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.planning.due import TICK
+from worker import queue
+from worker.clock import database_now
+from worker.models import Job
+
+
+def repair(schedule: Schedule, using: str) -> None:
+    """Count again from now, where a leap of the clock left the cursor in the future; what was done there is undone."""
+    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        now = database_now(using)
+        _forget_after(row, using, now)
+        put(row, using, settled_until=min(now, row.settled_until), broken="")
+        plan_next(row, using)
+    tell(row, "repaired", using)
+
+
+def replan(schedule: Schedule, using: str) -> None:
+    """Compute the next run anew, where the zone data changed. What was due before is settled first."""
+    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        settle_due(row, using, database_now(using))
+        plan_next(row, using)
+
+
+def _forget_after(row: Schedule, using: str, now: datetime) -> None:
+    """Drop the lines for later instants, the later part of a range, and the jobs for them that nobody has started."""
+    lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL)
+    lines.filter(scheduled_for__gt=now).delete()
+    with suppress(*UNREADABLE):
+        for line in lines.filter(scheduled_until__gt=now):
+            span = line.scheduled_for - TICK, now
+            count = row.recurrence.count(*span)
+            until = row.recurrence.latest(*span) if count > 1 else None
+            lines.filter(pk=line.pk).update(scheduled_until=until, count=max(count, 1))
+    jobs = Job.objects.using(using).filter(schedule_id=row.pk, scheduled_for__gt=now)
+    queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)
