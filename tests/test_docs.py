@@ -219,7 +219,8 @@ def test_every_signal_is_documented_with_the_arguments_that_are_sent(module: Mod
 
 
 def test_every_change_of_a_schedule_that_is_told_is_documented() -> None:
-    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\((.+)\)", _source("schedules/changes/declare.py")))))
+    sources = "".join(_source(path) for path in _sources() if path.startswith("schedules/changes/"))
+    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\((.+)\)", sources))))
     (_, sentence) = page("reference/signals.md").table("Signal")["schedule_changed"]
     assert told == set(code_in(sentence)) - {"change"}
 
