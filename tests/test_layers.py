@@ -233,6 +233,12 @@ RULES = [
         ),
     ),
     Rule(
+        "what happens is told as a signal, and one module an app writes the log",
+        modules=EVERYTHING,
+        exempt=("*.signals",),
+        never=("logging", "logging.*"),
+    ),
+    Rule(
         "the product does not rest on its tests",
         modules=EVERYTHING,
         never=("tests", "tests.*", "manage_example", "manage_example.*", "pytest", "hypothesis"),

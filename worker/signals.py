@@ -47,6 +47,8 @@ tasks_outstayed = Signal()
 """threads: their names. What tasks have left running keeps the process from ending, which it does now all the same."""
 worker_declared_dead = Signal()
 """name. It was silent too long, and its jobs were given to others."""
+connection_unclosed = Signal()
+"""error. Closing a connection that jobs had opened failed; the job after them opens a new one."""
 database_lost = Signal()
 """name, error, retry_in: seconds."""
 news_unheard = Signal()
@@ -172,6 +174,13 @@ def _log_declared_dead(name: str, **_: Any) -> None:
     process_log.warning("%s was silent too long and its jobs were given to others; it goes on as a new worker", name)
 
 
+def _log_connection_unclosed(error: Exception, **_: Any) -> None:
+    process_log.error(
+        "a database connection of jobs that have ended could not be closed\n%s",
+        _indented("".join(format_exception(error))),
+    )
+
+
 def _log_database_lost(name: str, error: Exception, retry_in: float, **_: Any) -> None:
     process_log.error("%s lost the database (%s); again in %.1fs", name, line(str(error).strip()), retry_in)
 
@@ -200,6 +209,7 @@ worker_stopping.connect(_log_worker_stopping)
 worker_stopped.connect(_log_worker_stopped)
 tasks_outstayed.connect(_log_outstayed)
 worker_declared_dead.connect(_log_declared_dead)
+connection_unclosed.connect(_log_connection_unclosed)
 database_lost.connect(_log_database_lost)
 news_unheard.connect(_log_news_unheard)
 leader_missing.connect(_log_leader_missing)

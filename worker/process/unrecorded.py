@@ -1,4 +1,4 @@
-"""What came of jobs, on its way into the database: kept until it is recorded, and no outcome holds up the others.
+"""Outcomes on their way into the database: kept until they are recorded, and none holds up the others.
 
 Outcomes are recorded together. Where that fails, they are recorded one by one. One that is refused alone, for what it
 says, would be refused for ever: a failure that says so is recorded in its place.
@@ -21,7 +21,7 @@ LONGEST_REASON = 1000
 """Characters of what the database said."""
 
 
-class Outbox:
+class Unrecorded:
     """The outcomes that one worker has to record. Used by its own thread only."""
 
     def __init__(self, worker: str) -> None:
@@ -32,7 +32,7 @@ class Outbox:
     def add(self, ended: Sequence[Ended]) -> None:
         self.waiting += ended
 
-    def empty(self, using: str) -> int:
+    def record(self, using: str) -> int:
         """Record all that waits. Returns how many that were. What cannot be recorded now waits for the next call."""
         if not (count := len(self.waiting)):
             return 0
@@ -44,7 +44,7 @@ class Outbox:
 
     def _recorded_together(self, using: str) -> bool:
         try:
-            self._record(using, self.waiting)
+            self._record_these(using, self.waiting)
         except REFUSALS:
             return False
         return True
@@ -52,11 +52,11 @@ class Outbox:
     def _record_each(self, using: str) -> None:
         for ended in list(self.waiting):
             try:
-                self._record(using, [ended])
+                self._record_these(using, [ended])
             except REFUSALS as error:
                 self._record_refused(using, ended, error)
 
-    def _record(self, using: str, ended: Sequence[Ended]) -> None:
+    def _record_these(self, using: str, ended: Sequence[Ended]) -> None:
         others = [each for each in ended if not each.recorded]
         recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)

@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Protocol
 
 from worker import signals, tasks
+from worker.clock import Clock
 from worker.outcomes import Error, Failed
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
@@ -46,17 +47,16 @@ class ThreadPool:
     a small job would have been done.
     """
 
-    def __init__(
-        self, slots: int, now: Callable[[], datetime], on_ended: Callable[[], None], atomic_runs: AtomicRuns
-    ) -> None:
+    def __init__(self, slots: int, clock: Clock, on_ended: Callable[[], None], atomic_runs: AtomicRuns) -> None:
         self.slots = slots
-        self._now = now
+        self._clock = clock
+        self._now = clock.now
         self._on_ended = on_ended
         self._atomic_runs = atomic_runs
-        self._inbox: deque[ClaimedJob] = deque()
+        self._waiting: deque[ClaimedJob] = deque()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._closed = False
-        self._outbox: deque[Ended] = deque()
+        self._uncollected: deque[Ended] = deque()
         self._low_water = 0
         self._held: dict[tuple[int, int], ClaimedJob] = {}
         for number in range(slots):
@@ -64,12 +64,12 @@ class ThreadPool:
 
     def submit(self, jobs: Sequence[ClaimedJob]) -> None:
         self._held.update((job.hold, job) for job in jobs)
-        self._low_water = (len(self._inbox) + len(jobs)) // 2  # time to record and fetch, before the slots run dry
-        self._inbox.extend(jobs)
+        self._low_water = (len(self._waiting) + len(jobs)) // 2  # time to record and fetch, before the slots run dry
+        self._waiting.extend(jobs)
         self._call(len(jobs))
 
     def ended(self) -> list[Ended]:
-        ended = [self._outbox.popleft() for _ in range(len(self._outbox))]
+        ended = [self._uncollected.popleft() for _ in range(len(self._uncollected))]
         for each in ended:
             del self._held[each.job.hold]
         return ended
@@ -93,15 +93,15 @@ class ThreadPool:
             self._calls.put(None)
 
     def _slot(self) -> None:
-        own = SlotConnections()
+        own = SlotConnections(self._clock)
         try:
             while not self._closed:
                 self._wait_for_call(own)
                 while job := self._next():
                     started_at = self._now()
                     signals.tell_started(job, started_at)
-                    self._outbox.append(self._run(job, started_at))
-                    if len(self._inbox) <= self._low_water:
+                    self._uncollected.append(self._run(job, started_at))
+                    if len(self._waiting) <= self._low_water:
                         self._low_water = 0
                         self._on_ended()
                     own.after_job()
@@ -112,12 +112,12 @@ class ThreadPool:
         if own.in_use:
             with suppress(Empty):
                 return self._calls.get(timeout=BREAK)
-            own.give_up()
+            own.close_spent()
         return self._calls.get()
 
     def _next(self) -> ClaimedJob | None:
         try:
-            return self._inbox.popleft()
+            return self._waiting.popleft()
         except IndexError:
             return None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schedules.testing import ManualClock
 from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
 from worker import signals, tasks
@@ -35,7 +36,8 @@ class Bench:
         self.calls: list[int] = []
         self.gate = threading.Event()
         self.begun = threading.Semaphore(0)
-        self.pool = ThreadPool(slots, lambda: NOW, lambda: self.calls.append(1), AtomicRuns("default", "", lambda: NOW))
+        clock = ManualClock(NOW)
+        self.pool = ThreadPool(slots, clock, lambda: self.calls.append(1), AtomicRuns("default", "", clock.now))
 
     def task(self) -> str:
         self.begun.release()

@@ -10,7 +10,7 @@ from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, e
 from worker import signals
 from worker.models import FinishedJob, FinishedState, Job
 from worker.outcomes import Failed, Outcome, Retry, Succeeded
-from worker.process.unrecorded import Outbox
+from worker.process.unrecorded import Unrecorded
 from worker.running.execution import LONGEST_TEXT
 from worker.sessions.connection import private_connection
 
@@ -20,28 +20,28 @@ NEVER = 1e18
 """Seconds: no database has a date so late."""
 
 
-def outbox_with(*outcomes: Outcome) -> tuple[Outbox, list[int]]:
+def after(*outcomes: Outcome) -> tuple[Unrecorded, list[int]]:
     """So many jobs ran, and the ids of them."""
     ids = [enqueue(n) for n in range(len(outcomes))]
-    outbox = Outbox("host:1")
-    outbox.add([ended(job, outcome) for job, outcome in zip(claim(), outcomes, strict=True)])
-    return outbox, ids
+    unrecorded = Unrecorded("host:1")
+    unrecorded.add([ended(job, outcome) for job, outcome in zip(claim(), outcomes, strict=True)])
+    return unrecorded, ids
 
 
 def test_an_outcome_that_is_refused_becomes_a_failure_that_says_so_and_holds_up_no_other() -> None:
-    outbox, ids = outbox_with(Succeeded(), Retry(error(), NEVER), Failed(error()), Retry(error(), 60))
+    unrecorded, ids = after(Succeeded(), Retry(error(), NEVER), Failed(error()), Retry(error(), 60))
 
-    assert outbox.empty(ALIAS) == 4
+    assert unrecorded.record(ALIAS) == 4
 
     assert [state_of(id) for id in ids] == ["succeeded", "failed", "failed", "scheduled"]
     refused = FinishedJob.objects.get(pk=ids[1])
     assert "could not be recorded, since the database refused it" in refused.reason
     assert refused.attempts == len(refused.error_list) == 1
-    assert outbox.waiting == []
+    assert unrecorded.waiting == []
 
 
 def test_what_is_refused_whatever_it_says_is_told_once_and_leaves_the_job_in_sight() -> None:
-    outbox, ids = outbox_with(Succeeded(), Succeeded(), Succeeded())
+    unrecorded, ids = after(Succeeded(), Succeeded(), Succeeded())
     held = Job.objects.get(pk=ids[1])
     kept = {name: getattr(held, name) for name in ("task", "arguments", "queue", "max_attempts", "run_at")}
     FinishedJob.objects.create(
@@ -49,8 +49,8 @@ def test_what_is_refused_whatever_it_says_is_told_once_and_leaves_the_job_in_sig
     )
 
     with heard(signals.outcome_refused) as refused:
-        assert outbox.empty(ALIAS) == 3
-        assert outbox.empty(ALIAS) == 0
+        assert unrecorded.record(ALIAS) == 3
+        assert unrecorded.record(ALIAS) == 0
 
     assert [each["job"].id for each in refused] == [held.pk]
     assert [state_of(id) for id in (ids[0], ids[2])] == ["succeeded", "succeeded"]
@@ -59,25 +59,25 @@ def test_what_is_refused_whatever_it_says_is_told_once_and_leaves_the_job_in_sig
 
 @pytest.mark.own_session
 def test_what_a_lost_database_did_not_take_waits_for_the_next_session() -> None:
-    outbox, ids = outbox_with(Succeeded(), Retry(error(), NEVER), Succeeded())
+    unrecorded, ids = after(Succeeded(), Retry(error(), NEVER), Succeeded())
 
     with private_connection(ALIAS, "worker") as other:
         cut(Session.of(connections[other]))
         with pytest.raises(OperationalError):
-            outbox.empty(other)
-        assert len(outbox.waiting) == 3
-    assert outbox.empty(ALIAS) == 3
+            unrecorded.record(other)
+        assert len(unrecorded.waiting) == 3
+    assert unrecorded.record(ALIAS) == 3
 
     assert [state_of(id) for id in ids] == ["succeeded", "failed", "succeeded"]
 
 
 def test_many_errors_of_the_greatest_length_are_recorded() -> None:
     longest = "\U0001f514" * LONGEST_TEXT
-    outbox, ids = outbox_with(*(Failed(error(longest)) for _ in range(40)))
+    unrecorded, ids = after(*(Failed(error(longest)) for _ in range(40)))
 
-    while outbox.waiting:
+    while unrecorded.waiting:
         with another_session() as using:
-            outbox.empty(using)
+            unrecorded.record(using)
 
     assert FinishedJob.objects.filter(pk__in=ids, state="failed").count() == 40
     assert FinishedJob.objects.get(pk=ids[0]).error_list[0]["message"] == longest

@@ -32,8 +32,7 @@ from worker import signals, tasks
 from worker.arguments import decode
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
-from worker.process import pace
-from worker.process import worker as process
+from worker.process import intake, pace
 from worker.running import pool, slot_connections
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -269,7 +268,7 @@ def test_an_unknown_task_is_told_once_however_many_jobs_it_has(crew: Crew) -> No
 
 def test_slow_jobs_do_not_hold_back_those_behind_them(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "LOOKAHEAD", 1.0)
-    monkeypatch.setattr(process, "LONGEST_QUEUEING", 0.1)
+    monkeypatch.setattr(intake, "LONGEST_QUEUEING", 0.1)
     enqueue_traces(100)  # so fast that the worker claims ahead
     slow = [hold("slow"), hold("slower")]
     behind = [leave_trace(f"behind {n}") for n in range(8)]
@@ -289,7 +288,7 @@ def test_a_worker_with_one_slow_job_asks_for_more_as_seldom_as_an_idle_one(crew:
 
     eventually(lambda: traces())
 
-    eventually(lambda: hand.worker.patience.seconds == 0.3)
+    eventually(lambda: hand.patience == 0.3)
 
 
 def test_a_worker_whose_slots_are_taken_waits_for_one_although_jobs_may_lie_behind_its_marks(crew: Crew) -> None:
@@ -297,9 +296,10 @@ def test_a_worker_whose_slots_are_taken_waits_for_one_although_jobs_may_lie_behi
     hand = crew.start(threads=1)
     eventually(lambda: traces())
 
-    hand.worker.marks._passed_over, hand.worker.marks._everywhere_at = True, 0.0  # a look is overdue
+    marks = hand.loop.intake.marks
+    marks._passed_over, marks._everywhere_at = True, 0.0  # a look is overdue
 
-    assert hand.worker._sleep(None) > 0
+    assert hand.loop._sleep(None) > 0
 
 
 # Sessions and threads

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from schedules.testing import ManualClock
 from tests.app.tasks import hold, leave_trace
 from tests.conformance.worker.process.workers import Crew
 from tests.conformance.worker.queue.jobs import ALIAS, claim, state_of
@@ -85,13 +86,12 @@ def test_the_databases_clock_is_read_in_utc_and_moves() -> None:
     assert abs(datetime.now(UTC) - first) < timedelta(minutes=5)
 
 
-def test_between_two_readings_the_clock_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: seconds[0])
+def test_between_two_readings_the_clock_goes_on_by_itself() -> None:
     reading = datetime(2026, 7, 1, 10, tzinfo=UTC)
-    clock = ServerClock(reading)
+    host = ManualClock(reading - timedelta(hours=1))
+    clock = ServerClock(reading, host)
 
-    seconds[0] += 7.5
+    host.advance(7.5)
     assert clock.now() == reading + timedelta(seconds=7.5)
     clock.set(reading)
     assert clock.now() == reading

@@ -103,7 +103,7 @@ def test_a_worker_that_loses_the_database_while_it_begins_begins_again(
     monkeypatch.setattr(module, name, do_and_fail_once)
     hand = crew.start(longest_sleep=0.05)
     if name == "release_unheld":
-        eventually(lambda: hand.worker.id)
+        eventually(lambda: hand.id)
         cut(session_of(crew))
     job = leave_trace("one")
 
@@ -207,10 +207,28 @@ def database_away(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         yield
 
 
+def test_a_worker_that_is_stopped_before_the_database_ever_answered_says_why_it_did_nothing(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> NoReturn:
+        raise OperationalError("the server is away")
+
+    with monkeypatch.context() as meanwhile, heard(signals.database_lost) as lost:
+        meanwhile.setattr(process, "private_connection", refuse)
+        hand = crew.start()
+        eventually(lambda: lost)
+        hand.stop()
+        with pytest.raises(OperationalError, match="the server is away"):
+            hand.wait(within=5)
+    hand.failure = None
+
+    assert hand.id is None
+
+
 @pytest.mark.own_session
 def test_an_idle_worker_ends_at_once_and_without_an_error(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     hand = crew.start()
-    eventually(lambda: hand.worker.id)
+    eventually(lambda: hand.id)
     with database_away(crew, monkeypatch), heard(signals.worker_stopped) as stopped:
         hand.stop()
         hand.wait(within=5)
@@ -260,7 +278,7 @@ def test_a_worker_that_was_taken_for_dead_signs_in_anew_and_its_late_outcomes_ar
     with heard(signals.worker_declared_dead) as dead, heard(signals.job_lost) as lost:
         hand = holding(crew, "a")
         job = Job.objects.get()
-        first_id = hand.worker.id
+        first_id = hand.id
 
         take_for_dead()
         (heirs,) = claim(worker_id=living_worker())
@@ -271,8 +289,8 @@ def test_a_worker_that_was_taken_for_dead_signs_in_anew_and_its_late_outcomes_ar
     assert [each["job"].id for each in lost] == [job.pk]
     assert state_of(job.pk) == "running"
     assert Job.objects.get().claim == heirs.claim
-    assert hand.worker.id != first_id
-    assert beat(ALIAS, hand.worker.id or 0)
+    assert hand.id != first_id
+    assert beat(ALIAS, hand.id or 0)
 
     after = leave_trace("after")
     eventually(lambda: state_of(after.pk) == "succeeded")

@@ -12,7 +12,7 @@ from tests.conformance.worker.queue.jobs import claim, ids, state_of
 from tests.processes import StartProcess, eventually
 from worker import signals
 from worker.models import Job, WorkerProcess
-from worker.process import worker as process
+from worker.process import intake
 
 
 def begun(crew: Crew, number: int, *, behind: int = 0) -> tuple[Hand, list[int], list[int]]:
@@ -32,7 +32,7 @@ def test_a_stopped_worker_finishes_what_runs_and_begins_nothing(crew: Crew) -> N
     hand, running, waiting = begun(crew, 2, behind=3)
 
     hand.stop()
-    eventually(lambda: hand.worker.give_back_at < float("inf"))
+    eventually(lambda: hand.worker.ending.give_back_at < float("inf"))
     gates["0"].set()
     eventually(lambda: states(running) == {"succeeded", "running"})
     assert hand.works
@@ -45,10 +45,10 @@ def test_a_stopped_worker_finishes_what_runs_and_begins_nothing(crew: Crew) -> N
 
 
 def test_what_was_claimed_ahead_goes_back_at_once(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "LONGEST_QUEUEING", 60.0)
+    monkeypatch.setattr(intake, "LONGEST_QUEUEING", 60.0)
     hand, running, _ = begun(crew, 1)
     behind = [leave_trace(f"behind {n}").pk for n in range(3)]
-    monkeypatch.setattr(hand.worker.pace, "room", lambda held, slots, most: most - held)  # as after many fast jobs
+    monkeypatch.setattr(hand.loop.intake.pace, "room", lambda held, slots, most: most - held)  # as after many fast jobs
     hand.worker.wake()
     eventually(lambda: states(behind) == {"running"})
 
@@ -76,7 +76,7 @@ def test_a_second_stop_gives_back_at_once(crew: Crew) -> None:
     hand, running, _ = begun(crew, 2)
 
     hand.stop()
-    eventually(lambda: hand.worker.give_back_at < float("inf"))
+    eventually(lambda: hand.worker.ending.give_back_at < float("inf"))
     assert hand.works
     hand.stop()
     hand.wait(within=5)
@@ -92,7 +92,7 @@ def test_what_a_slot_ends_after_its_worker_gave_it_back_changes_nothing(crew: Cr
     before = Job.objects.values().get(pk=id)
 
     gates["0"].set()
-    eventually(lambda: hand.worker.pool.ended())
+    eventually(lambda: hand.loop.pool.ended())
 
     assert Job.objects.values().get(pk=id) == before
 
@@ -111,7 +111,7 @@ def test_signs_of_life_go_on_while_a_stopped_worker_finishes(crew: Crew, setting
     settings.SCHEDULER = {"HEARTBEAT": 0.1}
     hand, _, _ = begun(crew, 1)
     hand.stop()
-    eventually(lambda: hand.worker.give_back_at < float("inf"))
+    eventually(lambda: hand.worker.ending.give_back_at < float("inf"))
 
     seen = WorkerProcess.objects.get().heartbeat_at
     eventually(lambda: WorkerProcess.objects.get().heartbeat_at > seen)

@@ -20,6 +20,7 @@ from django.dispatch import Signal
 from tests.app.tasks import gates
 from tests.conformance.worker.queue.jobs import ALIAS, another_session
 from tests.processes import eventually
+from worker.process.loop import Loop
 from worker.process.worker import Worker
 
 
@@ -48,6 +49,22 @@ class Hand:
     @property
     def works(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def loop(self) -> Loop:
+        """Of a worker that has begun."""
+        assert self.worker.loop is not None
+        return self.worker.loop
+
+    @property
+    def id(self) -> int | None:
+        """By which it has signed in; None: it has not yet."""
+        return self.worker.loop.standing.signed_in_as if self.worker.loop else None
+
+    @property
+    def patience(self) -> float:
+        """Seconds until it asks again, the next time that it finds nothing; 0: it has not begun."""
+        return self.worker.loop.patience.seconds if self.worker.loop else 0.0
 
     def stop(self) -> None:
         """Ask it to stop, once more if it was asked already."""

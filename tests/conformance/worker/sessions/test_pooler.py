@@ -101,7 +101,7 @@ def test_nobody_listens_and_the_log_says_so_once(crew: Crew) -> None:
 
 def test_an_idle_worker_finds_what_is_enqueued_before_a_second_has_passed(crew: Crew) -> None:
     hand = crew.start()
-    eventually(lambda: hand.worker.patience.seconds == 0.2)
+    eventually(lambda: hand.patience == 0.2)
 
     leave_trace("one")
     job = eventually(FinishedJob.objects.first)

@@ -220,7 +220,7 @@ def test_an_idle_worker_begins_what_another_process_enqueues_long_before_it_woul
 ) -> None:
     hand = crew.start(threads=4, longest_sleep=30)
     with Listener(ALIAS, {READY: hand.worker.wake}):
-        eventually(lambda: hand.worker.patience.seconds >= 1)
+        eventually(lambda: hand.patience >= 1)
         enqueue_one = "from tests.app.tasks import leave_trace; leave_trace('one')"
         other = process("shell", "--no-imports", "--command", enqueue_one)
         assert other.wait(within=60) == 0, other.output
@@ -232,7 +232,7 @@ def test_an_idle_worker_begins_what_another_process_enqueues_long_before_it_woul
 def test_an_idle_worker_that_nobody_tells_asks_often_enough(crew: Crew, settings: Settings) -> None:
     settings.SCHEDULER = {"WAKEUP": "poll"}
     hand = crew.start()
-    eventually(lambda: hand.worker.patience.seconds == 0.2)
+    eventually(lambda: hand.patience == 0.2)
 
     leave_trace("one")
     row = eventually(FinishedJob.objects.first)

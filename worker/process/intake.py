@@ -1,0 +1,81 @@
+"""The prefetch of a worker: it claims jobs ahead of its slots, and gives back what would wait too long for one.
+
+How many to hold is for the pace to say, and where to look for them for the marks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from worker import queue, signals, tasks
+from worker.clock import Monotonic
+from worker.options import options
+from worker.process.marks import Marks
+from worker.process.pace import Pace
+from worker.running.pool import Pool
+from worker.values import ClaimedJob
+
+LONGEST_QUEUEING = 1.0
+"""Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
+
+
+class Intake:
+    """From these queues (none: all) into this pool."""
+
+    def __init__(self, queues: Sequence[str], pool: Pool, clock: Monotonic, *, marks: Marks) -> None:
+        self.queues = queues
+        self.pool = pool
+        self.marks = marks
+        self.pace = Pace(clock)
+        self.unknown: set[str] = set()
+        """Tasks that this process does not have, as far as it has met them."""
+        self._clock = clock
+        self._claimed_at = clock.monotonic()
+
+    def fetch(self, using: str, worker_id: int) -> int:
+        """Claim as many jobs as there is room for, half of the most at once. Returns how many that were."""
+        fetched = 0
+        while (room := self._room()) > 0:
+            limit = min(room, max(1, options().BATCH_SIZE // 2))
+            claimed = self._claim(using, worker_id, limit)
+            fetched += claimed
+            if claimed < limit:
+                break
+        return fetched
+
+    def give_back_what_waits(self, using: str) -> None:
+        """Jobs that were claimed ahead, while those before them turned out slow."""
+        if len(self.pool.held()) > self.pool.slots and self._clock.monotonic() - self._claimed_at > LONGEST_QUEUEING:
+            self.pace.forget()
+            queue.release(using, self.pool.withdraw())
+
+    @property
+    def rest_due_at(self) -> float:
+        """When to look for what the last claim passed over; infinite while there is no room for it."""
+        return self.marks.rest_due_at if self._room() > 0 else math.inf
+
+    def _room(self) -> int:
+        return self.pace.room(len(self.pool.held()), self.pool.slots, options().BATCH_SIZE)
+
+    def _claim(self, using: str, worker_id: int, limit: int) -> int:
+        holds_suspect = any(map(queue.is_suspect, self.pool.held()))
+        claim = partial(
+            queue.claim, using, worker_id, limit, self.queues, self.unknown, with_suspects=not holds_suspect
+        )
+        claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), limit)
+        known = [job for job in claimed if tasks.is_registered(job.task)]
+        too_many = list(filter(queue.is_suspect, known))[1:]
+        queue.release(using, too_many)  # before the one begins, which may end this process at once
+        self.pool.submit([job for job in known if job not in too_many])
+        self._claimed_at = self._clock.monotonic()
+        self._leave(using, [job for job in claimed if not tasks.is_registered(job.task)])
+        return len(claimed)
+
+    def _leave(self, using: str, unknown: Sequence[ClaimedJob]) -> None:
+        """Jobs of tasks that this process does not have are left to one that does: unknown is not failed."""
+        queue.release(using, unknown)
+        for task in {job.task for job in unknown}:
+            self.unknown.add(task)
+            signals.task_unknown.send_robust(None, task=task)

@@ -1,0 +1,146 @@
+"""The loop of a worker: claim → pool → ack, signs of life, a clean end. One thread and one session for all slots.
+
+It sleeps until there is something to do: a slot ended a job, somebody announced work, or it is time to look. What it
+holds survives the loss of the database: outcomes wait until they can be recorded in the next session.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker import queue, signals
+from worker.clock import ServerClock, database_now
+from worker.options import options
+from worker.process.deputy import Deputy
+from worker.process.ending import Ending
+from worker.process.intake import Intake
+from worker.process.standing import Standing
+from worker.process.unrecorded import Unrecorded
+from worker.running.pool import Pool
+from worker.values import ClaimedJob
+from worker.wakeup.asking import Patience
+
+GATHERING = 0.005
+"""Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
+
+They are recorded together. A slot that finds nothing more to begin says so at once.
+"""
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """What is there from the first answer of the database to the end of the worker, over all its sessions."""
+
+    clock: ServerClock
+    pool: Pool
+    standing: Standing
+    intake: Intake
+    unrecorded: Unrecorded
+    deputy: Deputy
+    ending: Ending
+    news: threading.Event
+    """Set when there may be something to do."""
+    patience: Patience
+    """With a queue that is empty."""
+    retry_in: Patience
+    """With a database that is away, or takes nothing."""
+
+    def work(self, using: str) -> None:
+        """In one session, until it is over. Raises what the database raises when it is lost."""
+        self._begin_session(using)
+        self._take_turns(using)
+        self._sign_off(using)
+
+    def is_over_without_database(self) -> bool:
+        """It is told to stop. What no slot has begun is given back by the next session, or rescued by others."""
+        self._begin_grace()
+        if not self._is_over():
+            return False
+        self.pool.close()
+        signals.worker_stopped.send_robust(None, name=self.standing.name, released=0, signed_off=False)
+        return True
+
+    def _begin_session(self, using: str) -> None:
+        self.deputy.begin_session()
+        self.standing.take(using, [*self.pool.held(), *(each.job for each in self.unrecorded.waiting)])
+
+    def _take_turns(self, using: str) -> None:
+        while True:
+            self.news.clear()
+            delay = self._turn(using)
+            if self._is_over():
+                return
+            self.news.wait(delay)
+
+    def _turn(self, using: str) -> float:
+        """One pass. Returns how many seconds it may sleep."""
+        ended = self._record(using)
+        self._give_sign_of_life(using)
+        if self.ending.stops:
+            return self._wind_down(using)
+        due = self.deputy.do(using, self.clock.now())
+        claimed = self.intake.fetch(using, self.standing.id)
+        self.intake.give_back_what_waits(using)
+        if ended or claimed:
+            self.patience.reset()
+        elif self.ending.when_idle and not self.pool.held() and self._nothing_is_due(due):
+            self.ending.stop()
+        return self._sleep(due)
+
+    # What a turn is made of
+
+    def _record(self, using: str) -> int:
+        """Record what came of jobs. What cannot be recorded now is kept for the next turn."""
+        held = len(self.pool.held())
+        self.unrecorded.add(self.pool.ended())
+        ended = self.unrecorded.record(using)
+        self.intake.pace.count(ended, held)
+        return ended
+
+    def _give_sign_of_life(self, using: str) -> None:
+        if self.clock.monotonic() < self.standing.beat_at:
+            return
+        if not self.standing.keep(using):
+            signals.worker_declared_dead.send_robust(None, name=self.standing.name)
+            self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
+            self._begin_session(using)
+        self.retry_in.reset()
+        self.clock.set(database_now(using))
+
+    def _nothing_is_due(self, due: datetime | None) -> bool:
+        return (due is None or due > self.clock.now()) and self.intake.marks.rest_due_at == math.inf
+
+    def _sleep(self, due: datetime | None) -> float:
+        until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
+        pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
+        look_at = min(self.standing.beat_at, self.intake.rest_due_at)
+        return max(0.0, min(pause, until_due, look_at - self.clock.monotonic()))
+
+    # The end
+
+    def _wind_down(self, using: str) -> float:
+        """Stop claiming, give back what no slot has begun, and wait for the rest."""
+        queue.release(using, self._begin_grace())
+        return max(0.0, min(self.ending.give_back_at, self.standing.beat_at) - self.clock.monotonic())
+
+    def _begin_grace(self) -> list[ClaimedJob]:
+        """Returns the jobs that no slot will begin any more."""
+        grace = options().GRACE
+        if not self.ending.begin_grace(self.clock.monotonic(), grace):
+            return []
+        withdrawn = self.pool.withdraw()
+        signals.worker_stopping.send_robust(None, name=self.standing.name, running=len(self.pool.held()), grace=grace)
+        return withdrawn
+
+    def _is_over(self) -> bool:
+        return self.ending.is_over(self.clock.monotonic(), holds=bool(self.pool.held() or self.unrecorded.waiting))
+
+    def _sign_off(self, using: str) -> None:
+        self._record(using)
+        released = queue.release(using, self.pool.held())
+        self.pool.close()
+        self.standing.leave(using)
+        signals.worker_stopped.send_robust(None, name=self.standing.name, released=released, signed_off=True)

@@ -1,0 +1,48 @@
+"""The heartbeat of a worker: it stands on the roster, and gives signs of life so that its jobs stay its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker import queue, roster
+from worker.clock import Monotonic
+from worker.options import options
+from worker.values import ClaimedJob
+
+
+class Standing:
+    """Of a worker of this name, with so many slots, for these queues (none: all)."""
+
+    def __init__(self, name: str, slots: int, queues: Sequence[str], clock: Monotonic) -> None:
+        self.name = name
+        self.slots = slots
+        self.queues = tuple(queues)
+        self.signed_in_as: int | None = None
+        self.beat_at = clock.monotonic()
+        """When the next sign of life is due."""
+        self._clock = clock
+
+    @property
+    def id(self) -> int:
+        assert self.signed_in_as is not None, "a worker that has not signed in claims nothing"
+        return self.signed_in_as
+
+    def take(self, using: str, held: Sequence[ClaimedJob]) -> None:
+        """Sign in, or be there again after the database was lost: jobs of this worker that are not `held` go back."""
+        if self.signed_in_as is None:
+            self.signed_in_as = roster.sign_in(using, self.name, self.slots, self.queues)
+        else:
+            queue.release_unheld(using, self.id, held)
+        self.beat_at = self._clock.monotonic()
+
+    def keep(self, using: str) -> bool:
+        """Give a sign of life. False: this worker was taken for dead, and its jobs belong to others now."""
+        alive = roster.beat(using, self.id)
+        if not alive:
+            self.signed_in_as = None
+        self.beat_at = self._clock.monotonic() + options().HEARTBEAT
+        return alive
+
+    def leave(self, using: str) -> None:
+        """Sign off."""
+        roster.sign_off(using, self.id)
