@@ -23,12 +23,32 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import Model
 from django.test.utils import setup_databases, teardown_databases
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from tests import browser
 from tests.databases import POOLED, is_pooled
 from tests.processes import Process, StartProcess
 from worker import wakeup
+
+hypothesis_settings.register_profile(
+    "carillon",
+    # Chance differs from run to run, in CI too; a failure prints the line that repeats it.
+    derandomize=False,
+    database=None,
+    print_blob=True,
+    # How fast an example is says something of the machine, and nothing of the product.
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        # Cases are drawn from all that there is, and what is no case is left out.
+        HealthCheck.filter_too_much,
+        # Examples of one test share a database, and tell their rows apart.
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+hypothesis_settings.load_profile("carillon")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

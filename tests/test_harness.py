@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import servers
 from tests.app.models import Effect
 from tests.databases import PREFIX, django_settings
 from tests.processes import StartProcess
 from tests.runs import Run
+
+TESTS = Path(__file__).resolve().parent
 
 
 @pytest.mark.parametrize(
@@ -27,10 +32,10 @@ def test_a_database_that_is_not_for_tests_is_refused(url: str) -> None:
 
 
 def test_a_password_and_a_socket_survive_the_url() -> None:
-    settings = django_settings(f"postgresql://clock:b%40ch@/{PREFIX}_1?host=/run/postgresql")
+    given = django_settings(f"postgresql://clock:b%40ch@/{PREFIX}_1?host=/run/postgresql")
 
-    assert settings["PASSWORD"] == "b@ch"
-    assert settings["HOST"] == "/run/postgresql"
+    assert given["PASSWORD"] == "b@ch"
+    assert given["HOST"] == "/run/postgresql"
 
 
 def test_a_started_process_sees_what_a_test_has_committed(database: None, process: StartProcess) -> None:
@@ -54,3 +59,10 @@ def test_what_runs_side_by_side_say_is_told_one_after_the_other(capsys: pytest.C
 
     said = ["", server.version, f"pytest {pytest.__version__}"]
     assert capsys.readouterr().out.splitlines() == [*said, *said]
+
+
+def test_properties_have_one_profile_and_no_deadline_on_a_busy_machine() -> None:
+    of_its_own = re.compile(r"^@?(?:\w+ = )?settings\(.*\b(?:deadline|database|print_blob)=", re.MULTILINE)
+
+    assert (settings().deadline, settings().database, settings().print_blob) == (None, None, True)
+    assert [str(path) for path in TESTS.rglob("*.py") if of_its_own.search(path.read_text())] == []

@@ -21,7 +21,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.forms.models import model_to_dict
 from django.test import override_settings
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules import api, background, changes, scheduled
@@ -398,7 +398,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(st.sampled_from(ENTRIES), st.data())
 def test_whatever_is_given_at_once_works_or_is_refused_in_one_line(
     database: None, entry: Entry, data: st.DataObject

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from schedules import recurrence
@@ -35,7 +35,7 @@ def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
 
 
 def drive(
-    machine: type[Story], clock: VirtualClock, examples: int, phases: Sequence[Phase], *, derandomize: bool = True
+    machine: type[Story], clock: VirtualClock, examples: int, phases: Sequence[Phase], *, derandomize: bool = False
 ) -> None:
     run_state_machine_as_test(
         lambda: machine(clock),  # type: ignore[arg-type]  # whatever makes one will do
@@ -44,17 +44,14 @@ def drive(
             stateful_step_count=40,
             derandomize=derandomize,
             phases=phases,
-            database=None,
-            deadline=None,
             report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
         ),
     )
 
 
 @pytest.mark.parametrize("machine", [QueueMachine, ClockMachine, Machine])
 def test_whatever_happens_jobs_and_ledger_are_as_the_model_says(clock: VirtualClock, machine: type[Story]) -> None:
-    drive(machine, clock, EXAMPLES or TASTE, (Phase.generate, Phase.shrink), derandomize=not EXAMPLES)
+    drive(machine, clock, EXAMPLES or TASTE, (Phase.generate, Phase.shrink))
 
 
 # Broken on purpose
@@ -94,4 +91,4 @@ def test_the_machine_finds_out_when(
         fault.make(monkeypatch)
 
     with pytest.raises((AssertionError, IntegrityError)):
-        drive(machine, clock, UNTIL_FOUND, [Phase.generate])
+        drive(machine, clock, UNTIL_FOUND, [Phase.generate], derandomize=True)  # chance must not decide

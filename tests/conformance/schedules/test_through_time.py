@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules import changes, leader
@@ -260,7 +260,7 @@ STEPS = st.lists(
 numbers = count()
 
 
-@settings(max_examples=25, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25)
 @given(STEPS)
 def test_through_any_edits_and_pauses_no_instant_is_lost_and_none_runs_twice(
     clock: VirtualClock, steps: list[tuple[int, str, str, str]]

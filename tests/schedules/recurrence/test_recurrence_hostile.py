@@ -28,7 +28,7 @@ from schedules.recurrence.zones import check_timezone, local
 
 MEGABYTE = "* " * 500_000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-fuzzed = settings(deadline=None, database=None, derandomize=True, max_examples=300)
+fuzzed = settings(max_examples=300)
 
 
 class Nowhere(tzinfo):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import pytz
 from cronsim import CronSim
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schedules.recurrence import CalendarEvery, Cron, Every, InvalidRecurrence, Recurrence
@@ -26,13 +26,7 @@ from schedules.recurrence.zones import zone
 from tests.schedules.recurrence import oracle
 
 EXAMPLES = int(os.environ.get("CARILLON_TIME_EXAMPLES", "120"))
-sampled = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    database=None,
-    derandomize="CARILLON_TIME_EXAMPLES" not in os.environ,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+sampled = settings(max_examples=EXAMPLES)
 
 
 @cache

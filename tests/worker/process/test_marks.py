@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schedules.testing import ManualClock
@@ -158,7 +158,6 @@ def test_only_the_marks_used_last_are_kept(queue: Queue, clock: ManualClock) -> 
 places = st.tuples(st.integers(1, 6000), st.integers(-2, 2))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(places, max_size=6), st.floats(0, 20), st.integers(1, 4))))
 def test_each_job_is_taken_once_the_most_urgent_first(steps: list[tuple[list[tuple[int, int]], float, int]]) -> None:
     clock = ManualClock(NOW)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules import changes
@@ -191,7 +191,7 @@ REPEATS = st.integers(7, 1800)
 numbers = count()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30)
 @given(REPEATS, OPTIONS, STEPS)
 def test_over_anything_that_happens_each_occurrence_is_accounted_for_once(
     clock: VirtualClock, repeat: int, options: dict[str, Any], steps: list[tuple[str, int]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.app.tasks import nothing
@@ -27,7 +27,7 @@ MANY = 6000
 PRIORITIES = st.integers(-3, 3)
 
 
-@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(PRIORITIES, st.sampled_from(["mail", "web"])), max_size=12),
     st.dictionaries(PRIORITIES, st.integers(0, 12), max_size=4),
