@@ -62,7 +62,7 @@ def test_what_runs_side_by_side_say_is_told_one_after_the_other(capsys: pytest.C
 
 
 def test_properties_have_one_profile_and_no_deadline_on_a_busy_machine() -> None:
-    of_its_own = re.compile(r"^@?(?:\w+ = )?settings\(.*\b(?:deadline|database|print_blob)=", re.MULTILINE)
+    of_its_own = re.compile(r"^@?(?:\w+ = )?settings\([^)]*\b(?:deadline|database|print_blob)=", re.MULTILINE)
 
     assert (settings().deadline, settings().database, settings().print_blob) == (None, None, True)
     assert [str(path) for path in TESTS.rglob("*.py") if of_its_own.search(path.read_text())] == []

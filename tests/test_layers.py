@@ -54,7 +54,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.wakeup             clock dialects sessions signals
   worker.queue              clock dialects dialects.portions roster signals wakeup
   worker.chores             clock queue signals
-  worker.running            arguments queue signals tasks
+  worker.running            arguments clock queue signals tasks
   worker.process            chores clock dialects queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
