@@ -33,8 +33,8 @@ class OccurrenceAdmin(ReadOnlyAdmin):
     list_display = ("when", "of_schedule", "result", "why", "job", "recorded")
     list_filter = ("outcome", "kind", ScheduleInUse)
     list_select_related = ("schedule",)
-    search_fields = ("schedule__name", "reason")
-    search_help_text = gettext_lazy("Name of a schedule, or words of a reason")
+    search_fields = ("schedule__name",)
+    search_help_text = gettext_lazy("Name of a schedule")
     sortable_by = ()
     fields = ("when", "of_schedule", "kind", "result", "why", "count", "job", "term", "recorded")
 

@@ -3,6 +3,9 @@
 A verb is an admin action with a permission of its own. On a list it works on what is selected; on an object's
 page it is a button that posts to `do/<verb>/` and works on that one. So each verb is written once, and the
 permission is asked for in one place. What the verbs are, each page decides for itself.
+
+A list answers no question but those of its own filters: by a look-up in a column whose secrets are masked, somebody
+who may only look would read them letter by letter.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import FieldListFilter, SimpleListFilter
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import get_fields_from_path, quote, unquote
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import url_params_from_lookup_dict
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,6 +28,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from worker import masking
 from worker.clock import DatabaseNow
 from worker.options import options
 
@@ -31,6 +38,8 @@ else:
     AnyModelAdmin = admin.ModelAdmin
 
 BATCH = 1000
+LONGEST_SEARCH = 255
+"""Characters. No name is longer, and each word costs a condition, of which a database takes only so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,13 @@ class Button:
     label: str
     effect: str
     url: str
+
+
+class SortedAsOffered(ChangeList):
+    """A list that an address sorts by no column but those by which its page offers to."""
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
 
 class TablesAdmin(AnyModelAdmin):
@@ -58,6 +74,19 @@ class TablesAdmin(AnyModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).using(options().DATABASE).annotate(now=DatabaseNow())
         return rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SortedAsOffered
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only what the page's own filters ask for, and what `limit_choices_to` of somebody's foreign key does."""
+        return any(lookup in self._asked_by(each, request) for each in self.get_list_filter(request)) or any(
+            url_params_from_lookup_dict(limit() if callable(limit) else limit).get(lookup) == value
+            for limit in self.opts.related_fkey_lookups
+        )
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        return super().get_search_results(request, queryset, search_term[:LONGEST_SEARCH])
 
     def get_urls(self) -> list[URLPattern]:
         do = path(
@@ -102,9 +131,18 @@ class TablesAdmin(AnyModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def log(self, request: HttpRequest, rows: Iterable[Model], message: str) -> None:
-        """Note a verb in the history of each row."""
+        """Note a verb in the history of each row, without secrets: a history is shown as it stands."""
         assert request.user.pk is not None  # nobody gets here without logging in
-        LogEntry.objects.log_actions(request.user.pk, list(rows), CHANGE, message)
+        LogEntry.objects.log_actions(request.user.pk, list(rows), CHANGE, masking.text(message))
+
+    def _asked_by(self, chosen: Any, request: HttpRequest) -> list[str | None]:
+        """The parameters in the links of a filter: a class, a field, or a field and a class."""
+        if isinstance(chosen, type) and issubclass(chosen, SimpleListFilter):
+            return [chosen.parameter_name]
+        path, make = (chosen, FieldListFilter.create) if isinstance(chosen, str) else chosen
+        field = get_fields_from_path(self.model, path)[-1]
+        asked: list[str | None] = make(field, request, {}, self.model, self, field_path=path).expected_parameters()
+        return asked
 
     def _url(self, name: str, pk: int, *more: str) -> str:
         route = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
