@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from traceback import format_exception
+from types import CoroutineType
 from typing import Any
 
 from worker import tasks
@@ -28,10 +30,14 @@ LONGEST_TEXT = 20_000
 """Characters of a message or a traceback that are kept: its beginning and its end."""
 
 
+class WorkNotDone(Exception):
+    """The task returned what would do its work, instead of doing it."""
+
+
 def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] = operator.call) -> Outcome:
     """Call the task of the job, which this process has. `now` reads the database's clock.
 
-    `call(function, *args, **kwargs)` may do something around the call of the function.
+    `call(function, *args)` may do something around the call of the function, which raises if the task did not succeed.
     """
     task = tasks.get(job.task)
     if job.start_by is not None and now() > job.start_by:
@@ -41,13 +47,42 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
     except InvalidArguments as error:  # no further attempt would find others
         return Failed(_told(job, error, now()))
     try:
-        return Succeeded(call(task.function, *args, **kwargs))
+        return Succeeded(call(_call, task.function, args, kwargs))
+    except WorkNotDone as error:  # nor would a further attempt do it
+        return Failed(_told(job, error, now()))
     except Cancel as reason:
         return Cancelled(_said_by(reason))
     except Snooze as pause:
         return Snoozed(pause.seconds)
     except BaseException as error:  # noqa: BLE001  SystemExit and CancelledError in a task are outcomes too
         return after_error(job, task, error, now())
+
+
+def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    result = function(*args, **kwargs)
+    # Of a result only the type is looked at: it may be lazy, and refuse or do anything when it is touched.
+    if result is not None and issubclass(type(result), (Awaitable, Generator, AsyncGenerator)):
+        raise _not_done(result)
+    return result
+
+
+def _not_done(result: Any) -> WorkNotDone:
+    if isinstance(result, CoroutineType) and inspect.getcoroutinestate(result) == inspect.CORO_CREATED:
+        result.close()  # or Python would warn, at some time and in some place, that it was never awaited
+    name = getattr(result, "__qualname__", type(result).__qualname__)
+    return WorkNotDone(f"The task returned {_kind(result)}: {name}. It must do its work before it returns.")
+
+
+def _kind(result: Any) -> str:
+    match result:
+        case Coroutine():
+            return "a coroutine that nobody awaited"
+        case Awaitable():
+            return "an awaitable that nobody awaited"
+        case AsyncGenerator():
+            return "an async generator that nobody ran"
+        case _:
+            return "a generator that nobody ran"
 
 
 def after_error(job: ClaimedJob, task: tasks.Task, error: BaseException, now: datetime) -> Outcome:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
+from types import coroutine as coroutine_of_generator
 from typing import Any, NoReturn
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from tests.schedules.recurrence.moments import at
 from worker import tasks
@@ -73,6 +77,82 @@ def raising(error: BaseException) -> Callable[[], NoReturn]:
 
 def test_what_a_task_returns_is_its_result(run: Run) -> None:
     assert run(lambda a, *, b: [a, b], job(1, kwargs={"b": 2})) == Succeeded([1, 2])
+
+
+async def coroutine() -> None:
+    """Somebody would have to await it."""
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+class Promised:
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        (coroutine, "a coroutine that nobody awaited: coroutine"),
+        (generator, "a generator that nobody ran: generator"),
+        (async_generator, "an async generator that nobody ran: async_generator"),
+        (Promised, "an awaitable that nobody awaited: Promised"),
+    ],
+    ids=["coroutine", "generator", "async generator", "awaitable"],
+)
+def test_a_task_that_returns_its_work_undone_has_failed_and_is_not_tried_again(
+    run: Run, returned: Callable[[], Any], what: str
+) -> None:
+    outcome = run(returned, job())
+    gc.collect()  # what is never awaited is told when it goes
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.kind == "WorkNotDone"
+    assert outcome.error.message == f"The task returned {what}. It must do its work before it returns."
+
+
+def test_a_future_is_no_result(run: Run) -> None:
+    with closing(asyncio.new_event_loop()) as loop:
+        outcome = run(loop.create_future, job())
+
+    assert isinstance(outcome, Failed)
+    assert "an awaitable that nobody awaited: Future" in outcome.error.message
+
+
+def test_a_coroutine_that_somebody_is_running_is_left_to_them(run: Run) -> None:
+    running = suspended()
+    running.send(None)
+
+    assert isinstance(run(lambda: running, job()), Failed)
+    with pytest.raises(StopIteration):
+        running.send(None)
+
+
+@coroutine_of_generator
+def pause() -> Iterator[None]:
+    yield
+
+
+async def suspended() -> None:
+    await pause()
+
+
+def test_a_lazy_result_is_not_evaluated(run: Run) -> None:
+    evaluated: list[int] = []
+    lazy = SimpleLazyObject(lambda: evaluated.append(1))
+
+    outcome = run(lambda: lazy, job())
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.result is lazy
+    assert evaluated == []
 
 
 @pytest.mark.parametrize(

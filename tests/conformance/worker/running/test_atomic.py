@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
@@ -171,6 +171,26 @@ def test_a_job_that_failed_or_was_cancelled_has_had_no_effect(crew: Crew) -> Non
     assert runs == {"failed": 2, "cancelled": 1}
     assert (state_of(failed.pk), state_of(cancelled.pk)) == ("failed", "cancelled")
     assert FinishedJob.objects.get(pk=failed.pk).reason == "ValueError: no"
+
+
+async def later() -> None:
+    """What the task below leaves undone."""
+
+
+def trace_and_hand_back_the_rest(key: str) -> Coroutine[Any, Any, None]:
+    trace(key)
+    return later()
+
+
+def test_a_task_that_returns_its_work_undone_has_had_no_effect_and_is_not_tried_again(crew: Crew) -> None:
+    job = atomic(trace_and_hand_back_the_rest).enqueue("half")
+
+    crew.work_until_idle()
+
+    assert (traces(), runs) == ({}, {"half": 1})
+    row = FinishedJob.objects.get(pk=job.pk)
+    assert (row.state, row.attempts) == ("failed", 1)
+    assert row.reason.startswith("WorkNotDone: The task returned a coroutine that nobody awaited: later.")
 
 
 def change_a_table(key: str) -> None:
