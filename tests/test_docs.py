@@ -30,8 +30,7 @@ from schedules.declarations.configured import KEYS
 from schedules.models import Schedule
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap, Policies
-from schedules.recurrence.clock_changes import Gap
-from schedules.recurrence.clock_changes import Overlap as ClockOverlap
+from schedules.recurrence.clock_changes import GapRule, OverlapRule
 from tests.documents import DOCS, ROOT, Page, Table, code_in, literal, page, pages
 from worker import outcomes
 from worker.models import FinishedState, JobState
@@ -191,8 +190,8 @@ def test_every_policy_is_documented_with_its_default() -> None:
     [
         ("catch_up", tuple(CatchUp)),
         ("overlap", tuple(Overlap)),
-        ("dst_gap", get_args(Gap)),
-        ("dst_overlap", get_args(ClockOverlap)),
+        ("dst_gap", get_args(GapRule)),
+        ("dst_overlap", get_args(OverlapRule)),
     ],
 )
 def test_every_value_of_a_policy_is_documented(policy: str, values: tuple[str, ...]) -> None:

@@ -18,8 +18,8 @@ from schedules.changes.row import locked
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import afterwards, job_of
-from schedules.planning.due import TICK, Ledgered, NotRun, first_bound
-from schedules.recurrence.instants import is_instant
+from schedules.planning.due import Ledgered, NotRun, first_bound
+from schedules.recurrence.instants import TICK, is_instant
 from schedules.spec import InvalidSchedule
 from worker import queue
 from worker.clock import database_now

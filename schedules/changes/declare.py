@@ -17,7 +17,8 @@ from schedules.changes.pauses import settle
 from schedules.changes.row import locked, plan_next, put, settle_held_back, tell
 from schedules.models import DECLARED, Kind, Occurrence, Schedule, identity_of
 from schedules.occurrences import ledger
-from schedules.planning.due import TICK, Ledgered, NotRun
+from schedules.planning.due import Ledgered, NotRun
+from schedules.recurrence.instants import TICK
 from schedules.spec import RECURRENCE, Spec
 from worker.clock import DatabaseNow, database_now
 

@@ -9,7 +9,7 @@ from schedules.changes.row import locked, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import by_hand, job_of
-from schedules.planning.due import TICK
+from schedules.recurrence.instants import TICK
 from worker import queue
 from worker.clock import database_now
 

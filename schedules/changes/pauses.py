@@ -12,7 +12,7 @@ from django.db import transaction
 from schedules.changes.row import locked, plan_next, put, set_aside_if_unreadable, settle_due, settle_paused, tell
 from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority
-from schedules.planning.due import TICK
+from schedules.recurrence.instants import TICK
 from worker.clock import database_now
 
 

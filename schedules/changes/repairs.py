@@ -10,7 +10,7 @@ from django.db import transaction
 from schedules.changes.row import locked, plan_next, put, settle_due, tell
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences.due_schedules import UNREADABLE
-from schedules.planning.due import TICK
+from schedules.recurrence.instants import TICK
 from worker import queue
 from worker.clock import database_now
 from worker.models import Job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from schedules.recurrence.zones import local
+from schedules.recurrence.zones import clock_text, local
 
 DAY = timedelta(days=1)
 
@@ -12,7 +12,7 @@ DAY = timedelta(days=1)
 def moment(instant: datetime, timezone: str, now: datetime) -> str:
     """The clock on the wall there; the date with it where the time alone would not tell."""
     shown, distance = local(instant, timezone), abs(instant - now)
-    clock = f"{shown:%H:%M:%S}" if shown.second else f"{shown:%H:%M}"
+    clock = clock_text(shown)
     if distance < DAY:
         return clock
     if distance < 6 * DAY:

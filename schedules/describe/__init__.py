@@ -13,10 +13,8 @@ from django.utils.translation import ngettext
 
 from schedules.describe.cron_sentences import sentence_of
 from schedules.recurrence import DAILY, HOURLY, MINUTELY, WEEKLY, CalendarEvery, Cron, Every, Once, Recurrence
-from schedules.recurrence.cron_grammar import parse
-from schedules.recurrence.zones import local
-
-SHORTEST_MONTH = 28
+from schedules.recurrence.cron_grammar import SHORTEST_MONTH, parse
+from schedules.recurrence.zones import clock_text, local
 
 
 def describe(recurrence: Recurrence, project_timezone: str = "UTC") -> str:
@@ -44,7 +42,7 @@ def _with_zone(sentence: str, timezone: str, project_timezone: str) -> str:
 
 def _calendar_sentence(recurrence: CalendarEvery) -> str:
     first = local(recurrence.anchor, recurrence.timezone)
-    words = {"count": recurrence.every, "day": first.day, "month": MONTHS[first.month], "time": _clock(first)}
+    words = {"count": recurrence.every, "day": first.day, "month": MONTHS[first.month], "time": clock_text(first)}
     return _calendar_pattern(recurrence, first) % words
 
 
@@ -119,8 +117,4 @@ def _duration(seconds: int) -> str:
 
 
 def _moment_sentence(moment: datetime) -> str:
-    return _("Once, on %(date)s at %(time)s") % {"date": f"{moment:%Y-%m-%d}", "time": _clock(moment)}
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}"
+    return _("Once, on %(date)s at %(time)s") % {"date": f"{moment:%Y-%m-%d}", "time": clock_text(moment)}

@@ -24,9 +24,9 @@ from schedules.overview import past_runs, problems
 from schedules.overview.past_runs import Newest, PastRun
 from schedules.overview.problems import Problem
 from schedules.planning import next_run
-from schedules.planning.due import TICK
 from schedules.planning.policies import Policies
 from schedules.recurrence import Recurrence, note
+from schedules.recurrence.instants import TICK
 from schedules.recurrence.zones import day_start, local
 from schedules.spec import Spec
 from worker import masking, tasks

@@ -14,9 +14,10 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-from schedules.planning.due import BEGINNING, TICK, Due, Ledgered, NotRun, all_but, day_span, first_bound
+from schedules.planning.due import BEGINNING, Due, Ledgered, NotRun, all_but, day_span, first_bound
 from schedules.planning.policies import CatchUp, Overlap, Policies
 from schedules.recurrence import Recurrence
+from schedules.recurrence.instants import TICK
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from schedules.planning.policies import Policies
 from schedules.recurrence import Cron, Recurrence
+from schedules.recurrence.instants import TICK
 from schedules.recurrence.zones import day_start
 
-TICK = timedelta(microseconds=1)
 Span = tuple[datetime, datetime]
 """The instants after the first and up to the second."""
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)

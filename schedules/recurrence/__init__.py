@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
-from schedules.recurrence.clock_changes import ClockChange, Gap, Overlap
+from schedules.recurrence.clock_changes import ClockChange, GapRule, OverlapRule
 from schedules.recurrence.cron import Cron
 from schedules.recurrence.cron_grammar import may_draw
 from schedules.recurrence.intervals import (
@@ -83,8 +83,8 @@ def recurrence_of(
     timezone: str = "UTC",
     anchor: datetime | None = None,
     name: str = "",
-    dst_gap: Gap = "run",
-    dst_overlap: Overlap = "first",
+    dst_gap: GapRule = "run",
+    dst_overlap: OverlapRule = "first",
 ) -> Recurrence:
     """The recurrence that exactly one of `cron`, `repeat` and `run_at` describes; a look-up when known."""
     if not isinstance(repeat, str):
@@ -105,8 +105,8 @@ def _recurrence_of(
     timezone: str,
     anchor: datetime | None,
     name: str,
-    dst_gap: Gap,
-    dst_overlap: Overlap,
+    dst_gap: GapRule,
+    dst_overlap: OverlapRule,
 ) -> Recurrence:
     repeat = parse_repeat(repeat)
     if [bool(cron), bool(repeat), run_at is not None].count(True) != 1:

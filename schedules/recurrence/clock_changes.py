@@ -14,10 +14,10 @@ from typing import Literal, Protocol, get_args
 
 from schedules.recurrence.instants import aware
 from schedules.recurrence.invalid import InvalidRecurrence, shown
-from schedules.recurrence.zones import OffsetChange
+from schedules.recurrence.zones import OffsetChange, clock_text
 
-Gap = Literal["run", "skip"]
-Overlap = Literal["first", "second", "both"]
+GapRule = Literal["run", "skip"]
+OverlapRule = Literal["first", "second", "both"]
 
 LARGE_SHIFT = timedelta(hours=3)
 """A clock that moves by this much has changed sides of the date line: nothing is skipped or repeated."""
@@ -34,10 +34,10 @@ class Slots(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ClockPolicy:
-    """What to do with the slots of a skipped interval and with those of a repeated one."""
+    """The gap rule, for the slots of a skipped interval, and the overlap rule, for those of a repeated one."""
 
-    gap: Gap
-    overlap: Overlap
+    gap: GapRule
+    overlap: OverlapRule
 
 
 FIXED_TIME = ClockPolicy("run", "first")
@@ -54,11 +54,11 @@ class ClockChange:
     effect: str
 
 
-def clock_policy(gap: Gap, overlap: Overlap) -> ClockPolicy:
-    """The policy that the two options name."""
-    if gap not in get_args(Gap):
+def clock_policy(gap: GapRule, overlap: OverlapRule) -> ClockPolicy:
+    """The policy of a gap rule and an overlap rule, as the options `dst_gap` and `dst_overlap` name them."""
+    if gap not in get_args(GapRule):
         raise InvalidRecurrence(f'{shown(gap)} is not a dst_gap: expected "run" or "skip".')
-    if overlap not in get_args(Overlap):
+    if overlap not in get_args(OverlapRule):
         raise InvalidRecurrence(f'{shown(overlap)} is not a dst_overlap: expected "first", "second" or "both".')
     return ClockPolicy(gap, overlap)
 
@@ -82,7 +82,7 @@ def first_slot_met(slots: Slots, change: OffsetChange) -> datetime | None:
 
 def described(change: OffsetChange, policy: ClockPolicy) -> ClockChange:
     """The change, and in words what the policy makes of the slots that fall in it."""
-    old, new = _clock(change.at + change.before), _clock(change.at + change.after)
+    old, new = clock_text(change.at + change.before), clock_text(change.at + change.after)
     if skips(change):
         fate = f"runs once, at {new}" if policy.gap == "run" else "does not run"
         effect = f"The clock moves forward from {old} to {new}: what falls between {fate}."
@@ -92,17 +92,13 @@ def described(change: OffsetChange, policy: ClockPolicy) -> ClockChange:
     return ClockChange(aware(change.at), "overlap", effect)
 
 
-def remark(slots: Slots, policy: ClockPolicy, change: OffsetChange, instant: datetime) -> str | None:
+def note(slots: Slots, policy: ClockPolicy, change: OffsetChange, instant: datetime) -> str | None:
     """What the change has to do with a run at this (naive) instant; None: nothing."""
     if skips(change) and policy.gap == "run" and instant == change.at:
         slot = first_slot_met(slots, change)
-        return None if slot is None else f"{_clock(slot)} is skipped: runs as the clock moves forward"
+        return None if slot is None else f"{clock_text(slot)} is skipped: runs as the clock moves forward"
     if repeats(change) and change.shift <= instant - change.at < -change.shift:
         first_pass = instant < change.at
-        reading = _clock(instant + (change.before if first_pass else change.after))
+        reading = clock_text(instant + (change.before if first_pass else change.after))
         return f"{reading} occurs twice: this is the {'first' if first_pass else 'second'} time"
     return None
-
-
-def _clock(reading: datetime) -> str:
-    return f"{reading:%H:%M:%S}" if reading.second else f"{reading:%H:%M}"

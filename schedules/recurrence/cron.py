@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from schedules.recurrence.clock_changes import LITERAL, ClockChange, Gap, Overlap, clock_policy
+from schedules.recurrence.clock_changes import LITERAL, ClockChange, GapRule, OverlapRule, clock_policy
 from schedules.recurrence.cron_grammar import CronFields, parse
 from schedules.recurrence.cron_slots import CronSlots
 from schedules.recurrence.invalid import InvalidRecurrence, check_text, shown
@@ -31,8 +31,8 @@ class Cron:
     timezone: str = "UTC"
     _: KW_ONLY
     name: str = ""
-    dst_gap: Gap = "run"
-    dst_overlap: Overlap = "first"
+    dst_gap: GapRule = "run"
+    dst_overlap: OverlapRule = "first"
     _timeline: Timeline = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Cron:
 
     def note(self, instant: datetime) -> str | None:
         """What a change of the clock has to do with the run at this instant; None: nothing."""
-        return self._timeline.remark(instant)
+        return self._timeline.note(instant)
 
     def _made_timeline(self) -> Timeline:
         fields = parse(self.expression, self.name)

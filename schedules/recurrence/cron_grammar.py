@@ -19,8 +19,8 @@ LONGEST_EXPRESSION = 1000
 LONGEST_TERM_SHOWN = 20
 LAST_WEEK = 0
 """Stands where the number of a week in its month stands: the last one."""
-LAST_DAY_DRAWN = 28
-"""`H` draws a day that every month has."""
+SHORTEST_MONTH = 28
+"""Days that every month has. `H` draws one of them."""
 
 ALIASES = {
     "@yearly": "0 0 1 1 *",
@@ -220,7 +220,7 @@ def _drawn_bounds(written: Written, draw: re.Match[str], name: str) -> tuple[int
     if not name:
         raise written.error('"H" draws its value from the name of the schedule, and there is none,')
     step = _step(written, draw["step"])
-    low, high = written.field.low, LAST_DAY_DRAWN if written.field is DAY else written.field.high
+    low, high = written.field.low, SHORTEST_MONTH if written.field is DAY else written.field.high
     if draw["low"]:
         low, high = _number(written, draw["low"]), _number(written, draw["high"])
         _ascending(written, draw[0], low, high, step)

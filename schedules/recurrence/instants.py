@@ -12,6 +12,8 @@ from schedules.recurrence.invalid import InvalidRecurrence, shown
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 """What a schedule may name. Every database keeps these, and no reckoning from them leaves the calendar."""
+TICK = datetime.resolution
+"""The step from one instant to the next: a microsecond."""
 AN_INSTANT = "an aware datetime from the year 1970 to 9000"
 
 

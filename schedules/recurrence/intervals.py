@@ -139,7 +139,7 @@ class CalendarEvery:
 
     def note(self, instant: datetime) -> str | None:
         """What a change of the clock has to do with the run at this instant; None: nothing."""
-        return None if instant == self.anchor else self._following.remark(instant)
+        return None if instant == self.anchor else self._following.note(instant)
 
     def _grid(self) -> EveryDays | EveryMonths:
         reading = local(self.anchor, self.timezone).replace(tzinfo=None)

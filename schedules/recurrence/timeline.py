@@ -22,14 +22,12 @@ from schedules.recurrence.clock_changes import (
     Slots,
     described,
     first_slot_met,
-    remark,
+    note,
     repeats,
     skips,
 )
-from schedules.recurrence.instants import aware, naive_utc
+from schedules.recurrence.instants import TICK, aware, naive_utc
 from schedules.recurrence.zones import OffsetChange, Zone, zone
-
-TICK = datetime.resolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +114,11 @@ class Timeline:
         changes = self._changes_met(naive_utc(start), naive_utc(end))
         return (aware(change.at) for change in changes if self._drops(change))
 
-    def remark(self, instant: datetime) -> str | None:
+    def note(self, instant: datetime) -> str | None:
         """What a change of the clock has to do with the run at this instant; None: nothing."""
         run = naive_utc(instant)
         near = bisect_left(self._changes, run, key=lambda change: change.at - LARGE_SHIFT) - 1
-        return remark(self._slots, self._policy, self._changes[near], run) if near >= 0 else None
+        return note(self._slots, self._policy, self._changes[near], run) if near >= 0 else None
 
     def _first(self, start: datetime) -> datetime | None:
         slot, searched = datetime.min, datetime.max  # nothing was searched yet

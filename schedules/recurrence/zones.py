@@ -66,6 +66,11 @@ def local(instant: datetime, timezone: str) -> datetime:
         raise InvalidRecurrence(f"{instant.isoformat()} has no date in {timezone}.") from beyond
 
 
+def clock_text(reading: datetime) -> str:
+    """What a clock shows, as people write it: "10:05", with the seconds where there are any."""
+    return f"{reading:%H:%M:%S}" if reading.second else f"{reading:%H:%M}"
+
+
 @cache
 def zone(name: str) -> Zone:
     """The history of a known zone. pytz's tables end in 2037; later instants keep the last offset."""

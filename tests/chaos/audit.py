@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from schedules.models import Kind, Occurrence, Schedule
-from schedules.planning.due import TICK
+from schedules.recurrence.instants import TICK
 from tests.app.models import Effect
 from worker.models import FinishedJob, FinishedState, Job, JobState
 

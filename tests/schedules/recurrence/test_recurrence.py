@@ -520,7 +520,7 @@ def test_d10_a_schedule_says_what_it_skipped() -> None:
         ("0 3 * * *", "2026-03-29 01:00", None),
     ],
 )
-def test_d10_a_preview_remarks_on_a_change(expression: str, instant: str, expected: str | None) -> None:
+def test_d10_a_preview_notes_a_change(expression: str, instant: str, expected: str | None) -> None:
     assert note(Cron(expression, PARIS), at(instant)) == expected
 
 
@@ -592,7 +592,7 @@ def test_i4_calendar_repeats_follow_the_clock_of_their_zone(
     check(CalendarEvery(every, unit, at(anchor), zone), after, expected)
 
 
-def test_i4_calendar_repeats_remark_on_a_change() -> None:
+def test_i4_calendar_repeats_note_a_change() -> None:
     daily = CalendarEvery(1, "day", at("2026-03-28 01:30"), PARIS)
     assert note(daily, at("2026-03-29 01:00")) == "02:30 is skipped: runs as the clock moves forward"
     assert note(daily, at("2026-03-30 00:30")) is None

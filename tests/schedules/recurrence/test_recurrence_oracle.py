@@ -20,7 +20,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from schedules.recurrence import CalendarEvery, Cron, Every, InvalidRecurrence, Recurrence
-from schedules.recurrence.clock_changes import Gap, Overlap
+from schedules.recurrence.clock_changes import GapRule, OverlapRule
 from schedules.recurrence.intervals import Unit
 from schedules.recurrence.zones import zone
 from tests.schedules.recurrence import oracle
@@ -75,8 +75,8 @@ weekdays = st.one_of(
 )
 five_fields = st.tuples(minutes, hours, days, months, weekdays).map(" ".join)
 six_fields = st.tuples(seconds, minutes, hours, days, months, weekdays).map(" ".join)
-gaps: st.SearchStrategy[Gap] = st.sampled_from(["run", "run", "skip"])
-overlaps: st.SearchStrategy[Overlap] = st.sampled_from(["first", "first", "second", "both"])
+gaps: st.SearchStrategy[GapRule] = st.sampled_from(["run", "run", "skip"])
+overlaps: st.SearchStrategy[OverlapRule] = st.sampled_from(["first", "first", "second", "both"])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from django.db import DataError, connection, transaction
 
 from schedules.models import Occurrence, Schedule
 from schedules.occurrences import ledger
-from schedules.planning.due import TICK, Ledgered, NotRun
+from schedules.planning.due import Ledgered, NotRun
+from schedules.recurrence.instants import TICK
 from tests.conformance.model.virtual import ALIAS, declared
 from tests.schedules.recurrence.moments import at
 from worker.dialects import dialect_of
