@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 from django.db import connections
@@ -23,11 +23,9 @@ from schedules.occurrences.materialize import why_broken
 from schedules.overview import past_runs, problems
 from schedules.overview.past_runs import Newest, PastRun
 from schedules.overview.problems import Problem
-from schedules.planning import next_run
-from schedules.planning.policies import Policies
-from schedules.recurrence import Recurrence, note
+from schedules.planning import next_run, runs_after
+from schedules.recurrence import note
 from schedules.recurrence.instants import TICK
-from schedules.recurrence.zones import day_start, local
 from schedules.spec import Spec
 from worker import masking, tasks
 from worker.models import Job, JobState
@@ -139,18 +137,6 @@ def overview(using: str, now: datetime, runs: int) -> Overview:
         *problems.of_jobs(using, known_tasks),
     ]
     return Overview(now, _lead(term), _sorted(schedules), _delayed_jobs(using, rows), tuple(found))
-
-
-def runs_after(
-    recurrence: Recurrence, policies: Policies, timezone: str, cursor: datetime, runs: int
-) -> Iterator[datetime]:
-    """The instants after the cursor that will run, when nothing comes in between; `runs`: so many have run."""
-    while instant := next_run(recurrence, policies, cursor, runs):
-        if policies.exclude and (day := local(instant, timezone).date()) in policies.exclude:
-            cursor = day_start(day + timedelta(days=1), timezone) - TICK
-        else:
-            cursor, runs = instant, runs + 1
-            yield instant
 
 
 def row_of(spec: Spec, now: datetime) -> Schedule:

@@ -18,6 +18,7 @@ from schedules.planning.due import BEGINNING, Due, Ledgered, NotRun, all_but, da
 from schedules.planning.policies import CatchUp, Overlap, Policies
 from schedules.recurrence import Recurrence
 from schedules.recurrence.instants import TICK
+from schedules.recurrence.zones import local
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,18 @@ def next_run(recurrence: Recurrence, policies: Policies, cursor: datetime, runs:
     if instant is None or (policies.repeat_until is not None and instant > policies.repeat_until):
         return None
     return instant
+
+
+def runs_after(
+    recurrence: Recurrence, policies: Policies, timezone: str, cursor: datetime, runs: int
+) -> Iterator[datetime]:
+    """The instants after the cursor that will run, when nothing comes in between; `runs`: so many have run."""
+    while instant := next_run(recurrence, policies, cursor, runs):
+        if policies.exclude and (day := local(instant, timezone).date()) in policies.exclude:
+            cursor = day_span(day, timezone)[1]
+        else:
+            cursor, runs = instant, runs + 1
+            yield instant
 
 
 def jittered(recurrence: Recurrence, jitter: int, instant: datetime, seed: str) -> datetime:
