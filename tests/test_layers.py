@@ -102,7 +102,7 @@ DOORS = """
   schedules.declarations    background configured sync
   schedules.leader          lock
   schedules.overview        past_runs problems upcoming
-  schedules.commandline     columns contract moments selection table terminal
+  schedules.commandline     columns contract moments pipes selection table terminal
   schedules.doctor          findings report
 """
 

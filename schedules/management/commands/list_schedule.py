@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from schedules.api import NoSuchSchedule
 from schedules.commandline import contract, table
+from schedules.commandline.pipes import quiet_when_unread
 from schedules.commandline.selection import Selection
 from schedules.commandline.table import Look
 from schedules.commandline.terminal import screen_of, write
@@ -65,6 +66,10 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="exit with 1 and the reasons if something is wrong")
         parser.add_argument("--cron", metavar="EXPR", help="preview a cron expression, without any database")
         parser.add_argument("--after", metavar="ISO", help="with --cron: from this instant or date on")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        with quiet_when_unread():
+            super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         selection = _selection(options)

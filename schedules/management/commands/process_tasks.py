@@ -14,6 +14,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from schedules import leader
+from schedules.commandline.pipes import quiet_when_unread
 from schedules.models import Schedule
 from worker import wakeup
 from worker.options import options as project_options
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
 
     def run_from_argv(self, argv: list[str]) -> None:
-        with departing():
+        with departing(), quiet_when_unread():
             super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connections
 from django.utils import timezone
 
+from schedules.commandline.pipes import quiet_when_unread
 from schedules.commandline.terminal import screen_of, write
 from schedules.doctor import examine
 from schedules.doctor.findings import Case, Severity
@@ -39,6 +40,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fail-level", choices=list(FAILS_AT), default="warning", help="exit with 1 from this severity on"
         )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        with quiet_when_unread():
+            super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
