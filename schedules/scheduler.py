@@ -1,7 +1,7 @@
 """The tick: due schedules → jobs. `now` is given; who may tick is the leader's business.
 
 A newcomer reads here first. What is due is found by one index on `next_run_at`; what becomes of it is decided
-in `policies`, and written in `materialize`.
+in `planning`, and written in `occurrences`.
 """
 
 from __future__ import annotations

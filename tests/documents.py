@@ -78,7 +78,7 @@ def page(path: str) -> Page:
 
 
 def pages() -> list[Page]:
-    return [Page(path) for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")))]
+    return [Page(path) for path in (*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")))]
 
 
 def code_in(text: str) -> list[str]:

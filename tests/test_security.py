@@ -1,7 +1,7 @@
 """What no line of the product does: make code of texts, or markup of texts that others gave.
 
 Imports are the business of `test_layers`, SQL made of texts that of the linter; what pages and commands show is tried
-in `test_hostile_rows_shown`.
+in `tests/schedules/test_hostile_rows_shown.py`.
 """
 
 from __future__ import annotations
