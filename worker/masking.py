@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from inspect import Parameter, signature
-from itertools import zip_longest
+from collections.abc import Collection
+from inspect import Parameter, Signature, signature
 from typing import Any
 
 from worker import tasks
@@ -21,10 +21,9 @@ MASK = "********"
 
 
 def arguments(task: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments without secrets. A positional one goes by the name of its parameter, if the task is known here."""
-    named, rest = _positional_names(task)
-    names = [*named[: len(args)], *[rest] * (len(args) - len(named))]
-    masked = [_masked(name, value, MOST_LEVELS) for name, value in zip_longest(names, args, fillvalue="")]
+    """The arguments without secrets. A positional one goes by the name of its parameter; without any, it is hidden."""
+    places = zip(_names_of_places(task, len(args), kwargs), args, strict=True)
+    masked = [MASK if _hides_any(names) else _masked("", value, MOST_LEVELS) for names, value in places]
     return masked, _masked("", kwargs, MOST_LEVELS)
 
 
@@ -60,14 +59,32 @@ def _hides(name: str) -> bool:
     return any(re.search(pattern, name, re.IGNORECASE) for pattern in options().HIDE)
 
 
-def _positional_names(task: str) -> tuple[list[str], str]:
-    """The names of a known task's positional parameters, and of the one that takes the rest."""
+def _hides_any(names: Collection[str]) -> bool:
+    """Of a value that may bear any of these; of one that has no name, nobody knows what it is."""
+    return any(map(_hides, names)) if names else bool(options().HIDE)
+
+
+def _names_of_places(task: str, count: int, kwargs: Collection[str]) -> list[set[str]]:
+    """Of so many positional arguments, the parameters to which each may go: none where nobody knows.
+
+    A decorator may put arguments of its own before those of the call: then each goes to some later parameter, of those
+    that the call leaves open.
+    """
     try:
-        parameters = signature(tasks.get(task).function).parameters.values()
+        function = tasks.get(task).function
+        outer, inner = signature(function, follow_wrapped=False), signature(function)
     except (tasks.UnknownTask, TypeError, ValueError):
-        return [], ""
-    rest = (each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL)
-    return [each.name for each in parameters if each.kind in _POSITIONAL], next(rest, "")
+        return [set() for _ in range(count)]
+    first, (named, rest) = _positional(outer, ())[0], _positional(inner, kwargs)
+    added = max(len(named) - count, 0) if hasattr(function, "__wrapped__") else 0
+    return [{*first[at : at + 1], *(named[at : at + added + 1] or rest)} for at in range(count)]
+
+
+def _positional(of: Signature, kwargs: Collection[str]) -> tuple[list[str], list[str]]:
+    """The parameters that take a positional argument each, if no keyword does, and the one that takes the rest."""
+    parameters = of.parameters.values()
+    named = [each.name for each in parameters if each.kind in _POSITIONAL and each.name not in kwargs]
+    return named, [each.name for each in parameters if each.kind is Parameter.VAR_POSITIONAL]
 
 
 def _masked(name: str, value: Any, levels: int) -> Any:

@@ -126,14 +126,19 @@ class ScheduleForm(ScheduleModelForm):
                 given[name] = getattr(self.instance, name)
 
     def _keep_hidden_arguments(self, given: dict[str, Any]) -> None:
-        """Secrets are not shown, so what stands in their place means what is stored."""
+        """Secrets are not shown, so what stands in their place means what is stored, as long as the task is the same.
+
+        Another task may call the same place by a name that hides nothing, or tell what it is given.
+        """
         if self.instance.pk is None:
             return
+        keeps = given.get("task") == self.instance.task
         for name, shown, stored in zip(ARGUMENTS, self.shown, self.stored, strict=True):
             try:
-                given[name] = masking.as_entered(given.get(name), shown, stored)
+                given[name] = masking.as_entered(given.get(name), *((shown, stored) if keeps else (None, None)))
             except ValueError as fault:
-                self.add_error(name, str(fault))
+                was_for = _("What is hidden was given for %(task)s. For another task, enter it again.")
+                self.add_error(name, str(fault) if keeps else was_for % {"task": self.instance.task})
 
     def _check(self, given: dict[str, Any]) -> None:
         try:

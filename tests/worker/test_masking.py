@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from time import thread_time
 from typing import Any
 
@@ -78,8 +80,49 @@ def test_arguments_are_hidden_by_keyword_by_parameter_and_inside_of_others() -> 
     )
 
 
-def test_positional_arguments_of_an_unknown_task_have_no_names_to_go_by() -> None:
-    assert masking.arguments("gone.tasks.old", ["eu"], {"api_key": "x"}) == (["eu"], {"api_key": MASK})
+def test_positional_arguments_of_an_unknown_task_are_hidden_since_nobody_knows_what_they_are() -> None:
+    assert masking.arguments("gone.tasks.old", ["eu"], {"api_key": "x", "n": 7}) == ([MASK], {"api_key": MASK, "n": 7})
+
+
+def test_a_positional_argument_for_which_the_task_has_no_parameter_is_hidden() -> None:
+    def poll(region: str) -> None: ...
+
+    tasks.register(Task(poll, "shop.tasks.poll"))
+
+    assert masking.arguments("shop.tasks.poll", ["eu", "hunter2"], {}) == (["eu", MASK], {})
+
+
+def with_tenant(function: Callable[..., None]) -> Callable[..., None]:
+    """A decorator that gives the function an argument of its own before those of the call."""
+
+    @wraps(function)
+    def called(*args: Any, **kwargs: Any) -> None:
+        function("tenant", *args, **kwargs)
+
+    return called
+
+
+def test_behind_a_decorator_that_adds_arguments_no_secret_goes_by_the_name_of_its_neighbour() -> None:
+    @with_tenant
+    def sign_in(tenant: str, user: str, password: str, note: str = "") -> None: ...
+
+    tasks.register(Task(sign_in, "shop.tasks.sign_in"))
+
+    args, _ = masking.arguments("shop.tasks.sign_in", ["ann", "hunter2"], {})
+    assert args[1] == MASK
+
+    args, kwargs = masking.arguments("shop.tasks.sign_in", ["ann"], {"password": "hunter2", "note": "x"})
+    assert (args, kwargs) == (["ann"], {"password": MASK, "note": "x"})
+
+
+def test_behind_a_decorator_that_adds_nothing_the_arguments_go_by_their_own_names() -> None:
+    @wraps(log_in)
+    def called(*args: Any, **kwargs: Any) -> None: ...
+
+    tasks.register(Task(called, "shop.tasks.traced"))
+
+    args, _ = masking.arguments("shop.tasks.traced", ["ann", "hunter2"], {"pin": "1"})
+    assert args == ["ann", MASK]
 
 
 def test_settings_say_which_names_are_hidden(settings: Settings) -> None:
@@ -93,6 +136,7 @@ def test_settings_say_which_names_are_hidden(settings: Settings) -> None:
 
     settings.SCHEDULER = {"HIDE": []}
     assert masking.text("password=a pin=1") == "password=a pin=1"
+    assert masking.arguments("gone.tasks.old", ["eu"], {}) == (["eu"], {})
 
 
 STORED = {"user": "ann", "password": "hunter2", "deep": [{"token": "x"}, 7]}

@@ -14,8 +14,10 @@ from django.test import Client
 from schedules import signals
 from schedules.models import Occurrence, Schedule, Source
 from tests.schedules.admin import admin_rows
+from worker import tasks
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
+from worker.tasks import Task
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -220,6 +222,61 @@ def test_an_edit_keeps_the_secrets_that_it_does_not_show(operator: Client) -> No
     refused = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, args='["********", "eu"]'))
     assert "give the value" in refused.content.decode()
     assert _again(row).args == ["eu", "hunter3"]
+
+
+def echo_all(x: str, y: str = "", **rest: str) -> None:
+    """A task by whose parameters nothing is hidden."""
+
+
+ECHO = tasks.register(Task(echo_all, "shop.tasks.echo_all"))
+
+
+@pytest.mark.parametrize("name", ["args", "kwargs"])
+def test_what_is_hidden_is_not_kept_for_another_task(operator: Client, name: str) -> None:
+    hidden = {"args": '[["eu","hunter2"],{}]', "kwargs": '[["eu"],{"api_token":"hunter2"}]'}
+    row = admin_rows.schedule("nightly", columns={"arguments": hidden[name]})
+    form = operator.get(f"{PAGE}{row.pk}/change/").context["adminform"].form
+    as_shown = {each: form[each].value() for each in ("args", "kwargs")}
+
+    answer = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, **as_shown, task=ECHO.name))
+
+    assert answer.context["adminform"].form.errors == {
+        name: [f"What is hidden was given for {TASK}. For another task, enter it again."]
+    }
+    assert "hunter2" not in answer.content.decode()
+    assert (_again(row).task, _again(row).arguments) == (TASK, hidden[name])
+
+
+def test_another_task_gets_what_is_entered_for_it(operator: Client) -> None:
+    row = admin_rows.schedule("nightly")
+
+    operator.post(f"{PAGE}{row.pk}/change/", _entered(row, task=ECHO.name, args='["eu", "hunter3"]'))
+
+    assert (_again(row).task, _again(row).args) == (ECHO.name, ["eu", "hunter3"])
+
+
+def test_a_task_that_is_gone_gives_no_secret_to_the_one_that_follows_it(operator: Client) -> None:
+    row = admin_rows.schedule("nightly", columns={"task": "gone.tasks.old"})
+    page = operator.get(f"{PAGE}{row.pk}/change/")
+    as_shown = {each: page.context["adminform"].form[each].value() for each in ("args", "kwargs")}
+    assert "hunter2" not in page.content.decode()
+
+    for entered in (as_shown, {**as_shown, "args": '["eu", "********"]'}):
+        answer = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, **entered, task=ECHO.name))
+        assert list(answer.context["adminform"].form.errors) == ["args"]
+
+    assert _again(row).args == ["eu", "hunter2"]
+
+
+def test_a_form_that_was_opened_before_the_task_changed_keeps_no_secret_for_the_old_one(operator: Client) -> None:
+    row = admin_rows.schedule("nightly", columns={"task": ECHO.name, "arguments": '[[],{"token":"hunter2"}]'})
+    form = operator.get(f"{PAGE}{row.pk}/change/").context["adminform"].form
+    as_shown = {each: form[each].value() for each in ("args", "kwargs")}
+    Schedule.objects.filter(pk=row.pk).update(task=TASK)
+
+    answer = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, **as_shown, task=ECHO.name))
+
+    assert list(answer.context["adminform"].form.errors) == ["kwargs"]
 
 
 @pytest.mark.parametrize("shown", [True, False], ids=["as shown", "left empty"])
