@@ -1,4 +1,4 @@
-"""What keeps the queue moving: promote, rescue, prune. Guarded and idempotent, so any number of processes may do it.
+"""The upkeep of the queue: promote, rescue, prune. Guarded and idempotent, so any number of processes may do it.
 
 The leader does it. Where none leads, a worker does (`worker.process.deputy`).
 """

@@ -1,4 +1,4 @@
-"""Which workers are alive: each signs in, gives signs of life, and signs off."""
+"""The heartbeats of workers: each signs in, gives signs of life, and signs off; who is silent is taken for dead."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The threads of a process: each does its duty until all are done, the time is up, or a signal says stop.
+"""The threads of a process and its shutdown: each does its duty until all are done, time is up, or a signal says stop.
 
-The main thread waits on a `SimpleQueue`, the one thing that a signal handler may safely touch.
+The main thread waits on a `SimpleQueue`, the one thing that a signal handler may safely touch. It waits in this host's
+time, so that is measured by this host's monotonic clock and by no other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The end of a process, whatever its tasks have left running in it.
+"""The last step of a shutdown: the process ends, whatever its tasks have left running in it.
 
 Python waits for threads, executors and child processes that nobody ended, for as long as they like. A process that was
 told to end, and whose jobs have had their grace, does not.

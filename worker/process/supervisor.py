@@ -1,7 +1,8 @@
 """Several worker processes under one.
 
 Each is started afresh, for a fork would share sockets and locks. One that dies is replaced. When the supervisor
-itself is gone, however it ended, its children notice, and end as if they had been told to stop.
+itself is gone, however it ended, its children notice, and end as if they had been told to stop. What it measures are
+processes of this host, by this host's monotonic clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Slots: where jobs run. The worker hands jobs in and collects how they ended; it never waits here.
+"""The thread pool: slots, where jobs run. The worker hands jobs in and collects how they ended; it never waits here.
 
 All methods are called by the worker's own thread, except the callback `on_ended`, which slots call.
 """

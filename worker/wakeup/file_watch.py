@@ -2,6 +2,7 @@
 
 SQLite writes a commit to its files first, and lets others see it a little later, of which no file tells. So after a
 write it is looked at again and again for a while, and at any time now and then. Knows nothing of what is seen there.
+It really sleeps, so this host's monotonic clock measures how long.
 """
 
 from __future__ import annotations
