@@ -184,7 +184,11 @@ def test_arguments_come_back_as_they_were_given_in_batches() -> None:
 
 
 def test_arguments_of_djangos_own_classes_are_stored_as_plain_ones_alone_and_in_batches() -> None:
-    calls: list[tuple[Any, ...]] = [(SafeString("<b>"),), (JobState.READY,), ([{SafeString("a"): FinishedState.FAILED}],)]
+    calls: list[tuple[Any, ...]] = [
+        (SafeString("<b>"),),
+        (JobState.READY,),
+        ([{SafeString("a"): FinishedState.FAILED}],),
+    ]
 
     numbers = [leave_trace.enqueue(*args).pk for args in calls]
     numbers += leave_trace.enqueue_many([(args, {}) for args in calls])
