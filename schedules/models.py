@@ -102,6 +102,18 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
     def declared(self) -> Self:
         return self.filter(source__in=DECLARED)
 
+    def in_force(self) -> Self:
+        """Neither ended nor retired: what it does, or does not, matters to somebody."""
+        return self.filter(_IN_FORCE)
+
+    def planned(self) -> Self:
+        """Those that have a next run."""
+        return self.filter(_ACTIVE)
+
+    def marked_broken(self) -> Self:
+        """Those that could not be decided on."""
+        return self.filter(_BROKEN)
+
     def retired(self) -> Self:
         return self.filter(_RETIRED)
 
@@ -297,6 +309,7 @@ _RETIRED = Q(retired_at__isnull=False)
 _BROKEN = ~_RETIRED & ~Q(broken="")
 _PAUSED = ~_RETIRED & Q(broken="", paused_at__isnull=False)
 _ACTIVE = ~_RETIRED & Q(broken="", paused_at=None, next_run_at__isnull=False)
+_IN_FORCE = ~_RETIRED & (Q(next_run_at__isnull=False) | Q(paused_at__isnull=False) | ~Q(broken=""))
 _ENDED = ~_RETIRED & Q(broken="", paused_at=None, next_run_at=None)
 
 

@@ -69,7 +69,7 @@ The clock: it decides what is due
   schedules.declarations    changes occurrences spec | arguments backoff parameters queue tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader          declarations occurrences scheduler signals | chores clock dialects roster sessions wakeup
-  schedules.overview        declarations describe leader occurrences spec | masking roster tasks
+  schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
   schedules.api             changes declarations spec | tasks
   schedules                 declarations
 
@@ -81,10 +81,10 @@ Leaves: they put the house together, and no other room imports them
   schedules.checks          declarations leader overview spec | sessions wakeup
   schedules.apps            checks declarations occurrences
   schedules.admin           changes declarations describe leader spec | admin arguments clock masking tasks
-  schedules.commandline     api overview | arguments masking signs
+  schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
   schedules.testing
-  schedules.management      api commandline describe doctor leader overview | clock process signals tasks wakeup
+  schedules.management      commandline describe doctor leader overview | clock process signals tasks wakeup
 """
 
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
@@ -101,8 +101,8 @@ DOORS = """
   schedules.occurrences     due_schedules jobs ledger materialize
   schedules.declarations    background configured sync
   schedules.leader          lock
-  schedules.overview        past_runs problems upcoming
-  schedules.commandline     columns contract moments pipes selection table terminal
+  schedules.overview        kinds past_runs problems serving upcoming values
+  schedules.commandline     columns contract moments pipes table terminal
   schedules.doctor          findings report
 """
 

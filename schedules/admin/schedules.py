@@ -41,7 +41,7 @@ class ScheduleAdmin(ScheduleVerbs):
     change_form_template = "schedules/admin/schedule.html"
     change_list_template = "schedules/admin/schedules.html"
     in_use = ("task", "queue")
-    list_display = ("name", "when", "status", "last_run", "next_run")
+    list_display = ("name", "next_run", "status", "when", "last_run")
     list_filter = (HasStatus, QueueInUse, TaskInUse, "source")
     search_fields = ("name", "task")
     search_help_text = gettext_lazy("Name or task")

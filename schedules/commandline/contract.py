@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from schedules.overview.past_runs import HistoryLine
-from schedules.overview.problems import Problem
-from schedules.overview.upcoming import DelayedJob, Lead, NextRun, Overview, Pause, Upcoming
+from schedules.overview.values import DelayedJob, HistoryLine, Lead, NextRun, Overview, Pause, Problem, Upcoming
 from schedules.recurrence import Cron
 from schedules.recurrence.zones import local
 

@@ -13,9 +13,9 @@ from datetime import datetime
 from schedules.commandline.columns import Cell, Column, Row, laid_out
 from schedules.commandline.moments import ago, city, full_moment, left, moment, took
 from schedules.commandline.terminal import Screen, bold, clean, coloured, count
-from schedules.overview.past_runs import HistoryLine, PastRun
-from schedules.overview.problems import LATE
-from schedules.overview.upcoming import DelayedJob, NextRun, Overview, Upcoming
+from schedules.models import Status
+from schedules.overview import MOST_COUNTED
+from schedules.overview.values import LATE, DelayedJob, Health, HistoryLine, NextRun, Overview, PastRun, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
 from worker.arguments import InvalidArguments, decode
@@ -55,9 +55,9 @@ class Look:
 # The list
 
 
-def listing(overview: Overview, look: Look, *, runs: int, empty: str) -> Iterator[str]:
-    """The lines of the list, with so many runs of each schedule; `empty`: what to say when there is nothing."""
-    rows = [row for each in overview.schedules for row in _schedule_rows(each, look, overview.now, runs)]
+def listing(overview: Overview, look: Look, *, empty: str) -> Iterator[str]:
+    """The lines of the list, with all runs that the overview has; `empty`: what to say when there is nothing."""
+    rows = [row for each in overview.schedules for row in _schedule_rows(each, look, overview.now)]
     if not (overview.schedules or overview.jobs):
         yield from [empty, ""]
     if rows:
@@ -73,20 +73,25 @@ def listing(overview: Overview, look: Look, *, runs: int, empty: str) -> Iterato
         yield f"! {len(overview.problems) - MOST_PROBLEMS} more: list_schedule --check"
 
 
-def verdict(overview: Overview) -> Iterator[str]:
+def verdict(health: Health) -> Iterator[str]:
     """For a monitor: the reasons for concern, or that there are none."""
-    if overview.problems:
-        yield from (f"{problem.code}: {clean(problem.message)}" for problem in overview.problems)
+    if health.problems:
+        yield from (f"{problem.code}: {clean(problem.message)}" for problem in health.problems)
         return
-    sentence = [count(len(overview.schedules), "schedule")]
-    if overview.leader is not None:
-        sentence.append(f"leader {clean(overview.leader.name)}")
-    if overview.schedules and (at := overview.schedules[0].next_run_at):
-        sentence.append(f"next run in {left(at - overview.now)} ({clean(overview.schedules[0].name)})")
+    sentence = [_counted(health.schedules)]
+    if health.leader is not None:
+        sentence.append(f"leader {clean(health.leader.name)}")
+    if health.next_run is not None:
+        name, at = health.next_run
+        sentence.append(f"next run in {left(at - health.now)} ({clean(name)})")
     yield f"OK: {', '.join(sentence)}."
 
 
-def _schedule_rows(schedule: Upcoming, look: Look, now: datetime, runs: int) -> Iterator[Row]:
+def _counted(schedules: int) -> str:
+    return count(schedules, "schedule") if schedules <= MOST_COUNTED else f"more than {MOST_COUNTED:,} schedules"
+
+
+def _schedule_rows(schedule: Upcoming, look: Look, now: datetime) -> Iterator[Row]:
     last = schedule.last_run
     zone = _zone_of(schedule, look)
     yield (
@@ -98,7 +103,7 @@ def _schedule_rows(schedule: Upcoming, look: Look, now: datetime, runs: int) -> 
         Cell(clean(schedule.name)),
         Cell(_when(schedule, look)),
     )
-    for run in schedule.next_runs[1:runs]:
+    for run in schedule.next_runs[1:]:
         when = _next_cell([run], zone, look, now)
         yield (when, Cell(left(run.at - now)), Cell(), Cell(), Cell(), Cell(), Cell(run.note or ""))
 
@@ -108,14 +113,14 @@ def _next_cell(runs: Sequence[NextRun], zone: str, look: Look, now: datetime) ->
 
 
 def _left_cell(schedule: Upcoming, now: datetime, look: Look) -> Cell:
-    at = schedule.next_run_at
-    if schedule.status != "active":
+    at, since = schedule.next_run_at, schedule.overdue_since
+    if schedule.status != Status.ACTIVE:
         return Cell(schedule.status, sign_of(schedule.status).tone)
+    if since is not None and now - since > LATE:
+        return Cell(f"late {left(now - since).split()[0]}", sign_of("late").tone)
     if at is None:
         return Cell(_dash(look))
-    if at > now:
-        return Cell(left(at - now))
-    return Cell("due") if now - at <= LATE else Cell(f"late {left(now - at).split()[0]}", sign_of("late").tone)
+    return Cell(left(at - now) if at > now else "due")
 
 
 def _result_cell(run: PastRun | None, look: Look) -> Cell:
@@ -163,7 +168,7 @@ def _job_row(job: DelayedJob, look: Look, now: datetime) -> Row:
 
 def _footer(overview: Overview, look: Look) -> str:
     counts = [count(len(overview.schedules), "schedule")]
-    paused = sum(each.status == "paused" for each in overview.schedules)
+    paused = sum(each.status == Status.PAUSED for each in overview.schedules)
     failing = sum(problem.code == "failing" for problem in overview.problems)
     counts += [f"{number} {word}" for number, word in ((paused, "paused"), (failing, "failing")) if number]
     zone = f"Times in {look.timezone}{'' if look.converts else ' unless marked'}."

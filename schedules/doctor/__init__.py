@@ -41,7 +41,7 @@ AREAS: dict[str, tuple[Examination, ...]] = {
     "work": (
         Examination("what is late, failing or broken", work.problems),
         Examination("the workers", work.workers),
-        Examination("jobs that were set aside", work.set_aside),
+        Examination("jobs that were given up", work.given_up),
         Examination("the way to hear of new work", sessions.wakeup),
     ),
     "database": (

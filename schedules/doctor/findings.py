@@ -15,7 +15,8 @@ from typing import Any
 from django.db import connections, models
 
 from schedules.models import Leadership, Occurrence, Schedule
-from schedules.overview.upcoming import Overview, has_tables, overview
+from schedules.overview import has_tables, health
+from schedules.overview.values import Health
 from worker.models import FinishedJob, Job, WorkerProcess
 
 MODELS: tuple[type[models.Model], ...] = (Job, FinishedJob, WorkerProcess, Schedule, Occurrence, Leadership)
@@ -84,9 +85,9 @@ class Case:
         return has_tables(self.using)
 
     @cached_property
-    def overview(self) -> Overview:
-        """How everything stands, as `list_schedule` sees it."""
-        return overview(self.using, self.now, runs=1)
+    def health(self) -> Health:
+        """What is wrong, as `list_schedule --check` sees it."""
+        return health(self.using, self.now)
 
 
 def rows(case: Case, sql: str, *params: Any) -> list[tuple[Any, ...]]:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from django.core import checks
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count
 
 from schedules.commandline.terminal import count
 from schedules.doctor.findings import MODELS, Case, Finding, Severity
 from schedules.models import Schedule
+from schedules.overview.kinds import values_of
 from schedules.overview.problems import not_migrated
 from schedules.recurrence.zones import zone_version
 from worker.clock import database_now
@@ -72,15 +72,16 @@ def clock(case: Case) -> Iterator[Finding]:
 
 def zone_data(case: Case) -> Iterator[Finding]:
     edition = zone_version()
-    stale = Schedule.objects.using(case.using).planned_elsewhere(edition)
-    editions = dict(stale.values_list("zone_version").annotate(Count("pk")).order_by("zone_version"))
+    planned = Schedule.objects.using(case.using).planned()
+    editions = [each for each in values_of(planned, "zone_version") if each != edition]
     if not editions:
         yield Finding("zone-data", Severity.OK, "All next runs follow this process's zone data.", {"edition": edition})
         return
     yield Finding(
         "zone-data-differs",
         Severity.WARNING,
-        f"{count(sum(editions.values()), 'next run')} computed with other zone data than this process has.",
+        f"{count(planned.filter(zone_version__in=editions).count(), 'next run')} computed with other zone data than "
+        "this process has.",
         {"edition": edition, "computed with": ", ".join(editions)},
         "Install the same pytz everywhere and restart process_tasks --leader: a leader plans anew when it begins.",
     )

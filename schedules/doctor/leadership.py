@@ -18,12 +18,12 @@ REMEDIES = {
 
 
 def leader(case: Case) -> Iterator[Finding]:
-    lead = case.overview.leader
-    found = [problem for problem in case.overview.problems if problem.code in REMEDIES]
+    lead = case.health.leader
+    found = [problem for problem in case.health.problems if problem.code in REMEDIES]
     for problem in found:
         yield Finding(problem.code, Severity.ERROR, problem.message, remedy=REMEDIES[problem.code])
     if lead is not None:
-        in_vain = "" if case.overview.schedules else ", and there is no schedule"
+        in_vain = "" if case.health.schedules else ", and there is no schedule"
         yield Finding(
             "leader",
             Severity.OK,
@@ -43,8 +43,8 @@ def terms(case: Case) -> Iterator[Finding]:
     """A term that was given up is no loss: plain cron may begin and end one each minute."""
     begun = Leadership.objects.using(case.using).filter(started_at__gte=case.now - LATELY)
     lost = begun.filter(ended_at=None)
-    if case.overview.leader is not None:
-        lost = lost.exclude(pk=case.overview.leader.term)
+    if case.health.leader is not None:
+        lost = lost.exclude(pk=case.health.leader.term)
     facts: Facts = {"lost": lost.count(), "begun": begun.count(), "within": LATELY}
     if lost.count() <= MOST_LOST:
         yield Finding("terms", Severity.OK, "The lead is steady.", facts)

@@ -14,7 +14,9 @@ from schedules.commandline.terminal import count
 from schedules.doctor import leadership
 from schedules.doctor.findings import Case, Finding, Severity
 from schedules.models import Schedule
-from schedules.overview.problems import living_workers, served_queues
+from schedules.overview import MOST_COUNTED, counted
+from schedules.overview.kinds import values_of
+from schedules.overview.serving import living_workers, served_queues
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue import MOST_INTERRUPTIONS
 
@@ -40,7 +42,7 @@ TREATMENTS = {
 
 
 def problems(case: Case) -> Iterator[Finding]:
-    found = [problem for problem in case.overview.problems if problem.code not in leadership.REMEDIES]
+    found = [problem for problem in case.health.problems if problem.code not in leadership.REMEDIES]
     for problem in found:
         severity, remedy = TREATMENTS[problem.code]
         facts = {"schedule": problem.schedule, "queue": problem.queue}
@@ -51,7 +53,7 @@ def problems(case: Case) -> Iterator[Finding]:
             "work",
             Severity.OK,
             "Nothing is late, failing or broken.",
-            {"schedules": len(case.overview.schedules), "jobs": Job.objects.using(case.using).count()},
+            {"schedules": _number(case.health.schedules), "jobs": _number(counted(Job.objects.using(case.using)))},
         )
 
 
@@ -71,22 +73,22 @@ def workers(case: Case) -> Iterator[Finding]:
         yield Finding("workers", Severity.OK, f"{count(len(alive), 'worker')} alive.", {"slots": slots})
 
 
-def set_aside(case: Case) -> Iterator[Finding]:
-    """Jobs that were given up, since workers died holding them."""
+def given_up(case: Case) -> Iterator[Finding]:
+    """Jobs that are not tried again, since workers died holding them."""
     failed = FinishedJob.objects.using(case.using).filter(finished_at__gte=case.now - DAY, state=FinishedState.FAILED)
     deadly = failed.filter(interruptions__gte=MOST_INTERRUPTIONS).values_list("task").annotate(Count("pk"))
     found = list(deadly.order_by("task"))
     for task, number in found:
         yield Finding(
-            "set-aside",
+            "given-up",
             Severity.WARNING,
-            f"{count(number, 'job')} of {task} set aside: {MOST_INTERRUPTIONS} workers died holding it.",
+            f"{count(number, 'job')} of {task} given up: {MOST_INTERRUPTIONS} workers died holding it.",
             {"task": task, "jobs": number, "within": DAY},
             "See in the system's log what killed the workers (out of memory, a crash in native code). "
             "Then retry the jobs in the admin, under Finished jobs.",
         )
     if not found:
-        yield Finding("set-aside-none", Severity.OK, "No job was set aside.", {"within": DAY})
+        yield Finding("none-given-up", Severity.OK, "No job was given up.", {"within": DAY})
 
 
 def _unserved(case: Case) -> Iterator[tuple[str, str, datetime]]:
@@ -94,10 +96,19 @@ def _unserved(case: Case) -> Iterator[tuple[str, str, datetime]]:
 
     What is due already is told as a problem.
     """
+    served = served_queues(case.using, case.now)
+    if served is None:
+        return
     jobs = Job.objects.using(case.using).filter(state=JobState.SCHEDULED, run_at__gt=case.now)
     schedules = Schedule.objects.using(case.using).filter(next_run_at__gt=case.now)
-    served = served_queues(case.using, case.now)
-    for noun, at, planned in (("delayed job", "run_at", jobs), ("schedule", "next_run_at", schedules)):
+    unserved = set(values_of(Schedule.objects.using(case.using).planned(), "queue")) - served
+    for noun, at, planned in (
+        ("delayed job", "run_at", jobs.exclude(queue__in=served)),
+        ("schedule", "next_run_at", schedules.filter(queue__in=unserved)),
+    ):
         for queue, number, first in planned.values_list("queue").annotate(Count("pk"), Min(at)).order_by("queue"):
-            if served is not None and queue not in served:
-                yield queue, count(number, noun), first
+            yield queue, count(number, noun), first
+
+
+def _number(counted: int) -> int | str:
+    return counted if counted <= MOST_COUNTED else f"more than {MOST_COUNTED}"

@@ -6,83 +6,52 @@ Reasons come without secrets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from schedules.models import Kind, Occurrence, Schedule
+from schedules.models import Instant, Kind, Occurrence, ScheduleQuerySet
+from schedules.overview.values import HistoryLine, PastRun
 from worker import masking
+from worker.dialects.portions import portions
 from worker.models import FinishedJob, Job, JobState
 
 MOST_HISTORY = 10
+MOST_KEYS = 500
+"""In one statement."""
 RETRYING = "retrying"
 """The outcome of a run that failed and will be tried again."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
-    """A run: when it started, or was to start, and what became of it."""
+def with_newest(rows: ScheduleQuerySet, now: Instant) -> ScheduleQuerySet:
+    """The rows, each with the keys of its newest finished job, its newest job that was started, and its newest line.
 
-    at: datetime
-    outcome: str
-    reason: str = ""
-    duration: float | None = None
-    """Seconds; of a run that goes on, until now. None: it never started."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
-    """A line of the ledger, and what became of its job."""
-
-    scheduled_for: datetime
-    scheduled_until: datetime | None
-    count: int
-    kind: str
-    outcome: str
-    """Of the job, where its line has one that is known; else of the line."""
-    reason: str
-    job_id: int | None
-    started_at: datetime | None
-    duration: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """By the key of a schedule: its newest finished job, its newest job that was started, its newest line."""
-
-    finished: Mapping[int | None, FinishedJob]
-    started: Mapping[int | None, Job]
-    lines: Mapping[int, Occurrence]
-
-    def run_of(self, schedule_id: int, now: datetime) -> PastRun | None:
-        """The newest run; where there is none, the newest instant that was decided on."""
-        finished, started = self.finished.get(schedule_id), self.started.get(schedule_id)
-        if started is not None and (finished is None or started.pk > finished.pk):
-            return _run_of_live(started, now)
-        if finished is not None:
-            return _run_of_finished(finished)
-        line = self.lines.get(schedule_id)
-        return None if line is None else PastRun(line.scheduled_for, line.outcome, line.reason)
-
-
-def newest(using: str, now: datetime) -> Newest:
-    """Of all schedules. Each of the three is looked up by an index, however long the history is."""
+    Each of the three is looked up by an index, however long the history is.
+    """
     of_it = Q(schedule_id=OuterRef("pk"))
     finished = FinishedJob.objects.filter(of_it).order_by("-finished_at")
     started = Job.objects.filter(of_it, Q(state=JobState.RUNNING) | Q(attempts__gt=0)).order_by("-pk")
     lines = Occurrence.objects.filter(of_it, kind=Kind.NOMINAL, scheduled_for__lte=now).order_by("-scheduled_for")
-    ids = list(
-        Schedule.objects.using(using).values_list(
-            Subquery(finished.values("pk")[:1]), Subquery(started.values("pk")[:1]), Subquery(lines.values("pk")[:1])
-        )
+    return rows.annotate(
+        newest_finished=Subquery(finished.values("pk")[:1]),
+        newest_started=Subquery(started.values("pk")[:1]),
+        newest_line=Subquery(lines.values("pk")[:1]),
     )
-    return Newest(
-        {job.schedule_id: job for job in FinishedJob.objects.using(using).in_bulk([id for id, _, _ in ids]).values()},
-        {job.schedule_id: job for job in Job.objects.using(using).in_bulk([id for _, id, _ in ids]).values()},
-        {line.schedule_id: line for line in Occurrence.objects.using(using).in_bulk([id for _, _, id in ids]).values()},
-    )
+
+
+def last_runs(using: str, rows: Sequence[Any], now: datetime) -> Mapping[int, PastRun]:
+    """By the key of a row: its newest run; where there is none, the newest instant that was decided on.
+
+    `rows`: as `with_newest` reads them.
+    """
+    finished = _by_key(FinishedJob.objects.using(using).defer("arguments", "errors"), rows, "newest_finished")
+    started = _by_key(Job.objects.using(using).defer("arguments"), rows, "newest_started")
+    idle = [row for row in rows if row.newest_finished is None and row.newest_started is None]
+    lines = _by_key(Occurrence.objects.using(using), idle, "newest_line")
+    found = {row.pk: _newest_run(row, finished, started, lines, now) for row in rows}
+    return {key: run for key, run in found.items() if run is not None}
 
 
 def history(using: str, schedule_id: int, now: datetime) -> tuple[HistoryLine, ...]:
@@ -96,20 +65,44 @@ def history(using: str, schedule_id: int, now: datetime) -> tuple[HistoryLine, .
     return tuple(_history_line(line, runs.get(line.job_id)) for line in lines)
 
 
+def _by_key(found: QuerySet[Any], rows: Iterable[Any], name: str) -> dict[int, Any]:
+    keys = [key for row in rows if (key := getattr(row, name)) is not None]
+    return {key: each for some in portions(keys, MOST_KEYS) for key, each in found.in_bulk(some).items()}
+
+
+def _newest_run(
+    row: Any,
+    finished: Mapping[int, FinishedJob],
+    started: Mapping[int, Job],
+    lines: Mapping[int, Occurrence],
+    now: datetime,
+) -> PastRun | None:
+    """A job that has moved on since its key was read is not among those found."""
+    ended, live = finished.get(row.newest_finished), started.get(row.newest_started)
+    if live is not None and (ended is None or live.pk > ended.pk):
+        return _run_of_live(live, now)
+    if ended is not None:
+        return _run_of_finished(ended)
+    line = lines.get(row.newest_line)
+    return None if line is None else PastRun(line.scheduled_for, line.outcome, masking.text(line.reason))
+
+
 def _run_of_live(job: Job, now: datetime) -> PastRun:
     if job.state == JobState.RUNNING and job.claimed_at is not None:
-        return PastRun(job.claimed_at, job.state, duration=(now - job.claimed_at).total_seconds())
-    if job.attempts:
-        error = job.error_list[-1] if job.errors else None
-        return PastRun(job.run_at, RETRYING, masking.text(f"{error['kind']}: {error['message']}") if error else "")
-    return PastRun(job.run_at, job.state)
+        return PastRun(job.claimed_at, job.state, duration=(now - job.claimed_at).total_seconds(), job_id=job.pk)
+    if job.errors:
+        error = job.error_list[-1]
+        reason = masking.text(f"{error['kind']}: {error['message']}")
+        return PastRun(datetime.fromisoformat(error["at"]), RETRYING, reason, job_id=job.pk)
+    return PastRun(job.scheduled_for or job.run_at, RETRYING if job.attempts else job.state, job_id=job.pk)
 
 
 def _run_of_finished(job: FinishedJob) -> PastRun:
     reason = masking.text(job.reason)
     if job.started_at is None:
-        return PastRun(job.scheduled_for or job.finished_at, job.state, reason)
-    return PastRun(job.started_at, job.state, reason, (job.finished_at - job.started_at).total_seconds())
+        return PastRun(job.scheduled_for or job.finished_at, job.state, reason, job_id=job.pk)
+    duration = (job.finished_at - job.started_at).total_seconds()
+    return PastRun(job.started_at, job.state, reason, duration, job.pk)
 
 
 def _history_line(line: Occurrence, run: PastRun | None) -> HistoryLine:

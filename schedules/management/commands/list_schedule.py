@@ -19,15 +19,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
-from schedules.api import NoSuchSchedule
 from schedules.commandline import contract, table
 from schedules.commandline.pipes import quiet_when_unread
-from schedules.commandline.selection import Selection
 from schedules.commandline.table import Look
 from schedules.commandline.terminal import screen_of, write
 from schedules.describe import describe
-from schedules.overview.past_runs import HistoryLine, history
-from schedules.overview.upcoming import NextRun, Overview, overview
+from schedules.overview import Selection, UnknownName, health, overview
+from schedules.overview.past_runs import history
+from schedules.overview.values import Health, HistoryLine, NextRun, Overview
 from schedules.recurrence import Cron, InvalidRecurrence, note
 from schedules.recurrence.zones import check_timezone, day_start
 from worker.clock import database_now
@@ -78,7 +77,7 @@ class Command(BaseCommand):
                 self._list(selection, options)
             else:
                 self._preview(selection, options)
-        except (ImproperlyConfigured, InvalidRecurrence, NoSuchSchedule) as fault:
+        except (ImproperlyConfigured, InvalidRecurrence, UnknownName) as fault:
             raise CommandError(str(fault)) from fault
         except OperationalError as error:
             alias = project_options().DATABASE
@@ -87,21 +86,35 @@ class Command(BaseCommand):
     def _list(self, selection: Selection, options: Mapping[str, Any]) -> None:
         if options["after"] is not None:
             raise CommandError("--after goes with --cron.")
-        look = self._look(options)
+        found: Health | Overview
+        if options["check"] and not options["json"]:
+            found = self._check(selection, options)
+        else:
+            found = self._show(selection, options)
+        if options["check"] and found.problems:
+            sys.exit(1)
+
+    def _check(self, selection: Selection, options: Mapping[str, Any]) -> Health:
+        self._look(options)  # a zone that is none is refused here, too
         alias = project_options().DATABASE
-        found = selection.of(overview(alias, database_now(alias), options["next"] or RUNS))
+        found = health(alias, database_now(alias), selection)
+        write(self.stdout, table.verdict(found))
+        return found
+
+    def _show(self, selection: Selection, options: Mapping[str, Any]) -> Overview:
+        look, alias = self._look(options), project_options().DATABASE
+        in_detail = options["json"] or selection.names
+        runs = options["next"] or (RUNS if in_detail else 1)
+        found = overview(alias, database_now(alias), runs, selection)
         histories = _histories(alias, found) if selection.names else {}
         if options["json"]:
             write(self.stdout, [contract.listing(found, histories)])
-        elif options["check"]:
-            write(self.stdout, table.verdict(found))
         elif selection.names:
             write(self.stdout, _details(found, histories, look))
         else:
             empty = NOTHING_DECLARED if selection.is_everything else NOTHING_MATCHES
-            write(self.stdout, table.listing(found, look, runs=options["next"] or 1, empty=empty))
-        if options["check"] and found.problems:
-            sys.exit(1)
+            write(self.stdout, table.listing(found, look, empty=empty))
+        return found
 
     def _preview(self, selection: Selection, options: Mapping[str, Any]) -> None:
         if options["check"] or not selection.is_everything:

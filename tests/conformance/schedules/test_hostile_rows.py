@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 
 from schedules.models import Schedule
-from schedules.overview.upcoming import overview
+from schedules.overview import overview
 from schedules.scheduler import tick
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace

@@ -13,8 +13,9 @@ from pytest_django import Settings
 
 from schedules import changes
 from schedules.models import Leadership, Schedule, Source
+from schedules.overview import overview
 from schedules.overview.past_runs import history
-from schedules.overview.upcoming import Overview, Upcoming, overview
+from schedules.overview.values import Overview, Upcoming
 from tests.conformance.model.virtual import ALIAS, VirtualClock, declared, finish, start_jobs
 from tests.schedules.recurrence.moments import at, moment
 from worker import queue
@@ -105,12 +106,31 @@ def test_runs_that_were_made_count_towards_max_runs(clock: VirtualClock) -> None
     assert next_runs(clock) == ["12:00", "13:00"]
 
 
-def test_a_run_that_is_overdue_comes_first(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
-
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        ({}, ["13:00", "14:00", "15:00"]),
+        ({"catch_up": "earliest"}, ["11:00", "14:00", "15:00"]),
+        ({"catch_up": "all"}, ["11:00", "14:00"]),
+        ({"catch_up": "all", "overlap": "allow"}, ["11:00", "12:00", "13:00", "14:00"]),
+        ({"catch_up": "all", "overlap": "allow", "max_runs": 2}, ["11:00", "12:00"]),
+        ({"catch_up": "none"}, ["14:00", "15:00", "16:00"]),
+        ({"catch_up_window": 60}, ["14:00", "15:00", "16:00"]),
+        ({"exclude": [date(2026, 7, 1)]}, ["07-02 00:00", "07-02 01:00"]),
+    ],
+)
+def test_what_is_overdue_and_will_run_comes_first_as_the_next_tick_will_decide(
+    clock: VirtualClock, policies: dict[str, Any], expected: list[str]
+) -> None:
+    schedule = declared(cron="0 * * * *", **policies)
     clock.set("13:30")
 
-    assert next_runs(clock) == ["11:00", "14:00", "15:00"]
+    assert next_runs(clock, len(expected)) == expected
+    assert only(clock).overdue_since == at("11:00")
+
+    clock.tick()
+    enqueued = [moment(job.scheduled_for) for job in Job.objects.filter(schedule_id=schedule.pk) if job.scheduled_for]
+    assert sorted(enqueued) == [run for run in expected if run <= "13:30" and "-" not in run]
 
 
 def test_a_paused_schedule_has_no_next_run_and_one_paused_until_runs_after_that(clock: VirtualClock) -> None:

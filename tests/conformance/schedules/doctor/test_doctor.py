@@ -306,12 +306,12 @@ def test_jobs_that_killed_their_workers_are_told_for_a_day() -> None:
     old = now - timedelta(days=2)
     FinishedJob.objects.create(pk=1, task="old", interruptions=MOST_INTERRUPTIONS, finished_at=old, **finished)
     FinishedJob.objects.create(pk=2, task="plain", finished_at=now, **finished)
-    assert severities(work.set_aside) == {"set-aside-none": "ok"}
+    assert severities(work.given_up) == {"none-given-up": "ok"}
 
     FinishedJob.objects.create(pk=3, task="deadly", interruptions=MOST_INTERRUPTIONS, finished_at=now, **finished)
 
-    (finding,) = found(work.set_aside).values()
-    assert (finding.code, finding.severity, finding.facts["task"]) == ("set-aside", "warning", "deadly")
+    (finding,) = found(work.given_up).values()
+    assert (finding.code, finding.severity, finding.facts["task"]) == ("given-up", "warning", "deadly")
 
 
 # What it may not look at

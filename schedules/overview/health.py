@@ -1,0 +1,44 @@
+"""Whether all is well: what is wrong, and the little that is told where nothing is. For monitors, which ask often."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from schedules.overview import problems
+from schedules.overview.listing import require_known
+from schedules.overview.scope import Scope
+from schedules.overview.selection import EVERYTHING, Selection
+from schedules.overview.upcoming import by_urgency, upcoming
+from schedules.overview.values import Health
+
+MOST_COUNTED = 10_000
+"""Counting costs what there is. Of more than this, nobody asks how many."""
+FIRST = 20
+"""Rows among which the next run is looked for: one on an excluded date makes a later one the next."""
+
+
+def health(using: str, now: datetime, selection: Selection = EVERYTHING) -> Health:
+    """Of what is asked for. Raises UnknownName."""
+    scope = Scope(using, now, selection)
+    if not scope.has_tables:
+        return Health(now, None, 0, None, problems.without_tables(scope))
+    require_known(scope)
+    found = problems.find(scope)
+    number = counted(scope.rows) + sum(map(selection.concerns, scope.unsynced))
+    return Health(now, scope.lead, number, None if found else _next_run(scope), found)
+
+
+def counted(rows: QuerySet[Any]) -> int:
+    """How many there are, and of more than `MOST_COUNTED` one more than that."""
+    return rows.order_by()[: MOST_COUNTED + 1].count()
+
+
+def _next_run(scope: Scope) -> tuple[str, datetime] | None:
+    """The tables tell when a row is next decided on, the row whether it will run then."""
+    planned = scope.rows.planned().order_by("next_run_at")[:FIRST]
+    paused = scope.rows.paused().filter(paused_until__isnull=False).order_by("paused_until")[:FIRST]
+    first = by_urgency(upcoming(row, None, scope.now, 1) for row in (*planned, *paused))[:1]
+    return next(((each.name, each.next_run_at) for each in first if each.next_run_at is not None), None)

@@ -1,0 +1,105 @@
+"""What is listed: schedules by their next run, what is declared and not in the database yet, and delayed jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+
+from schedules.models import Schedule, ScheduleQuerySet
+from schedules.overview import problems
+from schedules.overview.past_runs import last_runs, with_newest
+from schedules.overview.scope import MOST_NAMES, Scope
+from schedules.overview.selection import EVERYTHING, Selection, UnknownName
+from schedules.overview.upcoming import by_urgency, row_of, upcoming
+from schedules.overview.values import DelayedJob, Overview, Upcoming
+from worker.dialects.portions import portions
+from worker.messages.echo import quoted
+from worker.messages.nearest import nearest
+from worker.models import Job, JobState
+
+MOST_JOBS = 20
+MOST_COMPARED = 10_000
+"""Names that are compared with one that is unknown."""
+AT_A_TIME = 2000
+"""Rows that are read in one statement."""
+
+
+def overview(using: str, now: datetime, runs: int, selection: Selection = EVERYTHING) -> Overview:
+    """What is asked for, with the next so many `runs` of each schedule. Raises UnknownName."""
+    scope = Scope(using, now, selection)
+    if not scope.has_tables:
+        return Overview(now, None, by_urgency(_declared(scope, runs)), (), problems.without_tables(scope))
+    require_known(scope)
+    found = problems.find(scope)
+    failing = {problem.schedule for problem in found if problem.schedule is not None}
+    schedules = [*_stored(scope, runs, failing), *(() if selection.failing else _declared(scope, runs))]
+    shown = filter(None, (selection.cut(each, now) for each in schedules))
+    return Overview(now, scope.lead, by_urgency(shown), _delayed_jobs(scope), found)
+
+
+def of_rows(using: str, rows: Sequence[Schedule], now: datetime, runs: int) -> list[Upcoming]:
+    """The same of rows that somebody has read by `with_newest`, in their order."""
+    last = last_runs(using, rows, now)
+    return [upcoming(row, last.get(row.pk), now, runs) for row in rows]
+
+
+def require_known(scope: Scope) -> None:
+    """Raises UnknownName, with the nearest name that there is, if one is asked for that there is not."""
+    names = set(scope.selection.names)
+    names -= set(scope.all_rows.named(*names).values_list("name", flat=True)) if names else set()
+    for name in sorted(names - {spec.name for spec in scope.specs} if names else names):
+        known = [*scope.all_rows.values_list("name", flat=True)[:MOST_COMPARED], *(spec.name for spec in scope.specs)]
+        near = nearest(name, known)
+        hint = f'Did you mean "{near}"?' if near else "Without a name, list_schedule shows all there are."
+        raise UnknownName(f"There is no schedule {quoted(name)}. {hint}")
+
+
+def _stored(scope: Scope, runs: int, failing: Collection[str]) -> Iterator[Upcoming]:
+    rows = scope.selection.listed(scope.all_rows, scope.now)
+    parts = (rows.named(*some) for some in portions(sorted(failing), MOST_NAMES)) if scope.selection.failing else [rows]
+    for part in parts:
+        for some in _portions_of(with_newest(part, scope.now)):
+            yield from of_rows(scope.using, some, scope.now, runs)
+
+
+def _declared(scope: Scope, runs: int) -> Iterator[Upcoming]:
+    """What is not in the database is shown as sync would make it."""
+    specs = (spec for spec in scope.unsynced if scope.selection.concerns(spec))
+    return (upcoming(row_of(spec, scope.now), None, scope.now, runs) for spec in specs)
+
+
+def _portions_of(rows: ScheduleQuerySet) -> Iterator[list[Schedule]]:
+    """By key, and without a cursor on the server, which does not outlive a statement behind a pooler."""
+    rows = rows.order_by("pk")
+    some = list(rows[:AT_A_TIME])
+    while some:
+        yield some
+        some = list(rows.filter(pk__gt=some[-1].pk)[:AT_A_TIME]) if len(some) == AT_A_TIME else []
+
+
+def _delayed_jobs(scope: Scope) -> tuple[DelayedJob, ...]:
+    selection = scope.selection
+    if not selection.has_jobs:
+        return ()
+    delayed = Job.objects.using(scope.using).filter(state=JobState.SCHEDULED).order_by("run_at")
+    if selection.queue is not None:
+        delayed = delayed.filter(queue=selection.queue)
+    if selection.within is not None:
+        delayed = delayed.filter(run_at__lte=scope.now + selection.within)
+    jobs = list(delayed[:MOST_JOBS])
+    of_schedules = scope.all_rows.filter(pk__in={job.schedule_id for job in jobs if job.schedule_id is not None})
+    names = dict(of_schedules.values_list("pk", "name"))
+    return tuple(_delayed(job, None if job.schedule_id is None else names.get(job.schedule_id)) for job in jobs)
+
+
+def _delayed(job: Job, schedule: str | None) -> DelayedJob:
+    return DelayedJob(
+        id=job.pk,
+        task=job.task,
+        verbose_name=job.verbose_name,
+        queue=job.queue,
+        priority=job.priority,
+        run_at=job.run_at,
+        attempts=job.attempts,
+        schedule=schedule,
+    )

@@ -1,0 +1,52 @@
+"""What needs somebody's attention: for each kind of problem a question of its own, asked of the tables.
+
+Each kind is one function in `KINDS`, with a stable code and a sentence for each problem that it yields. It asks by an
+index, so that it costs what is wrong, and not how many schedules there are. What is wrong with a declaration or a
+setting is the business of `checks`. It only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from django.utils.translation import gettext as _
+
+from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules
+from schedules.overview.scope import Scope
+from schedules.overview.values import Problem
+
+KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
+    of_leadership.no_leader,
+    of_leadership.trouble,
+    of_declarations.misdeclared,
+    of_declarations.not_synced,
+    of_schedules.broken,
+    of_schedules.unknown_tasks,
+    of_schedules.ahead,
+    of_schedules.late,
+    of_schedules.failing,
+    of_jobs.overdue,
+    of_jobs.unknown_tasks,
+)
+
+
+def find(scope: Scope) -> tuple[Problem, ...]:
+    """What concerns everything, then schedules by name, then queues."""
+    return tuple(sorted((problem for ask in KINDS for problem in ask(scope)), key=_place))
+
+
+def without_tables(scope: Scope) -> tuple[Problem, ...]:
+    """All that can be told before there are tables."""
+    return not_migrated(scope.using), *of_declarations.misdeclared(scope)
+
+
+def not_migrated(using: str) -> Problem:
+    return Problem(
+        "not-migrated",
+        _('The tables are missing in database "%(database)s". Run manage.py migrate --database %(database)s.')
+        % {"database": using},
+    )
+
+
+def _place(problem: Problem) -> tuple[bool, bool, str]:
+    return problem.queue is not None, problem.schedule is not None, problem.schedule or ""

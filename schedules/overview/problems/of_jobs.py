@@ -1,0 +1,59 @@
+"""What is wrong with jobs: nobody starts them in time, or no worker with this code can run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Count, Min, QuerySet
+from django.utils.translation import ngettext
+
+from schedules.overview.scope import Scope
+from schedules.overview.serving import served_queues
+from schedules.overview.values import LATE, Problem
+from worker.models import Job, JobState
+
+
+def overdue(scope: Scope) -> Iterator[Problem]:
+    """Jobs whose time has come and that nobody starts: their queue has no worker, or is behind."""
+    due = _jobs(scope).filter(state__in=(JobState.READY, JobState.SCHEDULED), run_at__lte=scope.now)
+    counted = list(due.values_list("queue").annotate(Count("pk"), Min("run_at")).order_by("queue"))
+    served = served_queues(scope.using, scope.now) if counted else None
+    for queue, count, oldest in counted:
+        waited = scope.now - oldest
+        words = {"queue": queue, "count": count, "seconds": waited.total_seconds()}
+        if served is not None and queue not in served:
+            yield Problem("no-worker", _no_worker(count) % words, queue=queue)
+        elif waited > LATE:
+            yield Problem("late", _late(count) % words, queue=queue)
+
+
+def unknown_tasks(scope: Scope) -> Iterator[Problem]:
+    unknown = _jobs(scope).exclude(task__in=scope.known_tasks)
+    for task, queue, count in unknown.values_list("task", "queue").annotate(Count("pk")).order_by("task", "queue"):
+        message = ngettext(
+            "%(count)d job names the task %(task)s, which this process does not know.",
+            "%(count)d jobs name the task %(task)s, which this process does not know.",
+            count,
+        )
+        yield Problem("unknown-task", message % {"count": count, "task": task}, queue=queue)
+
+
+def _jobs(scope: Scope) -> QuerySet[Job]:
+    jobs = Job.objects.using(scope.using)
+    return jobs if scope.selection.queue is None else jobs.filter(queue=scope.selection.queue)
+
+
+def _no_worker(count: int) -> str:
+    return ngettext(
+        'Queue "%(queue)s" has no worker: %(count)d job is due, for %(seconds)d s.',
+        'Queue "%(queue)s" has no worker: %(count)d jobs are due, the oldest for %(seconds)d s.',
+        count,
+    )
+
+
+def _late(count: int) -> str:
+    return ngettext(
+        'Queue "%(queue)s" is behind: %(count)d job is due, for %(seconds)d s.',
+        'Queue "%(queue)s" is behind: %(count)d jobs are due, the oldest for %(seconds)d s.',
+        count,
+    )

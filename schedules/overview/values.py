@@ -1,0 +1,144 @@
+"""The values of the read model: a schedule and when it runs, how a run ended, what is wrong. They know no table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+LATE = timedelta(minutes=1)
+"""What has waited longer than this after its time is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """An instant at which something will run, and what a change of the clock has to do with it."""
+
+    at: datetime
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    since: datetime
+    until: datetime | None
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run: when it started, or was to start, and what became of it."""
+
+    at: datetime
+    outcome: str
+    reason: str = ""
+    duration: float | None = None
+    """Seconds; of a run that goes on, until now. None: it never started."""
+    job_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """A line of the ledger, and what became of its job."""
+
+    scheduled_for: datetime
+    scheduled_until: datetime | None
+    count: int
+    kind: str
+    outcome: str
+    """Of the job, where its line has one that is known; else of the line."""
+    reason: str
+    job_id: int | None
+    started_at: datetime | None
+    duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """A schedule, and when it runs next."""
+
+    id: int | None
+    """None: it is declared, and not in the database yet."""
+    name: str
+    task: str
+    arguments: str
+    queue: str
+    source: str
+    declared_in: str
+    expression: str
+    """The recurrence as it was given."""
+    timezone: str
+    description: str
+    status: str
+    """As `Schedule.status_at`."""
+    next_runs: tuple[NextRun, ...]
+    """The nominal instants. First those that are overdue and that catch-up will run; excluded dates are left out."""
+    overdue_since: datetime | None
+    """The first instant that no leader has decided on, though it has come."""
+    last_run: PastRun | None
+    pause: Pause | None
+    broken: str
+
+    @property
+    def next_run_at(self) -> datetime | None:
+        return self.next_runs[0].at if self.next_runs else None
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedJob:
+    """A job whose time has not come."""
+
+    id: int
+    task: str
+    verbose_name: str
+    queue: str
+    priority: int
+    run_at: datetime
+    attempts: int
+    schedule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The term of the leader that is alive."""
+
+    name: str
+    term: int
+    lock: str
+    started_at: datetime
+    renewed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps work from being done, or has made it fail."""
+
+    code: str
+    message: str
+    schedule: str | None = None
+    queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How everything stands at one instant."""
+
+    now: datetime
+    leader: Lead | None
+    schedules: tuple[Upcoming, ...]
+    """By their next run; those that have none last."""
+    jobs: tuple[DelayedJob, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong at one instant, and the little that is told where nothing is."""
+
+    now: datetime
+    leader: Lead | None
+    schedules: int
+    """How many there are, counted up to `MOST_COUNTED`."""
+    next_run: tuple[str, datetime] | None
+    """The schedule that runs next, and when."""
+    problems: tuple[Problem, ...]
