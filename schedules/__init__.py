@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from schedules.recurrence import DAILY, EVERY_2_WEEKS, EVERY_4_WEEKS, HOURLY, MINUTELY, NEVER, WEEKLY
 
 if TYPE_CHECKING:
-    from schedules.declarations.background import background, scheduled
+    from schedules.declarations.background import background
+    from schedules.declarations.scheduled import scheduled
 
 __all__ = [
     "DAILY",

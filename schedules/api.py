@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from schedules import changes
-from schedules.declarations.background import Background
+from schedules.declarations import Background
 from schedules.declarations.configured import task_of
 from schedules.models import Schedule, Source, identity_of
-from schedules.recurrence.instants import AN_INSTANT, is_instant
-from schedules.spec import InvalidSchedule, spec_of, text_of
-from worker.messages.echo import echo, quoted
+from schedules.spec import InvalidSchedule, spec_of
+from worker.messages.echo import quoted
+from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
 from worker.models import Job
 from worker.options import options as project_options
 from worker.tasks import Task
@@ -37,8 +37,8 @@ class Handle:
     def pause(self, reason: str, until: datetime | None = None, *, by: str = "") -> None:
         """Let nothing run until it is resumed, or until that aware instant."""
         if until is not None and not is_instant(until):
-            raise InvalidSchedule(f"{self.name}: until is {echo(until)}, but must be {AN_INSTANT}.")
-        why, who = text_of("reason", reason), text_of("by", by)
+            raise InvalidSchedule(must_be(f"{self.name}: until", until, AN_INSTANT))
+        why, who = self._text("reason", reason), self._text("by", by)
         changes.pause(self.row, project_options().DATABASE, reason=why, by=who, until=until)
 
     def resume(self, *, catch_up: bool = False) -> None:
@@ -48,7 +48,7 @@ class Handle:
     def run_now(self, *, by: str = "") -> Job:
         """Enqueue a job at once. The next run stays where it is."""
         alias = project_options().DATABASE
-        return Job.objects.using(alias).get(pk=changes.run_now(self.row, alias, by=text_of("by", by)))
+        return Job.objects.using(alias).get(pk=changes.run_now(self.row, alias, by=self._text("by", by)))
 
     def backfill(
         self,
@@ -74,6 +74,12 @@ class Handle:
     def delete(self) -> None:
         """Remove it with its ledger; jobs that nobody has started are cancelled."""
         changes.delete(self.row, project_options().DATABASE)
+
+    def _text(self, what: str, value: object) -> str:
+        value = "" if value is None else value
+        if is_short_text(value):
+            return value
+        raise InvalidSchedule(must_be(f"{self.name}: {what}", value, A_SHORT_TEXT))
 
 
 def schedule(

@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from schedules.declarations.background import background_tasks, in_code
+from schedules.declarations import background_tasks, in_code
 from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.leader.lock import lock_on

@@ -6,42 +6,30 @@ same words. It knows no table and no clock.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
-from django.db import models
-
 from schedules.models import NAME_LENGTH, Source
+from schedules.planning.columns import KINDS, RECURRENCE
 from schedules.planning.policies import InvalidPolicy, Policies
 from schedules.recurrence import InvalidRecurrence, parse_repeat, recurrence_of
-from schedules.recurrence.instants import AN_INSTANT, is_instant
 from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
-from worker.messages.echo import echo, quoted
+from worker.calls import JOB, InvalidCall, Start, job_options, start_of
+from worker.messages.echo import echo
+from worker.messages.expected import A_FLAG, AN_INSTANT, is_instant, must_be
+from worker.messages.nearest import unknown_options
 from worker.options import options as project_options
-from worker.options import unknown
-from worker.tasks import InvalidTask, Task, priority_problem, queue_problem
+from worker.tasks import InvalidTask, Task
 
-RECURRENCE = ("cron", "repeat", "run_at", "timezone", "dst_gap", "dst_overlap")
 POLICIES = tuple(field.name for field in fields(Policies))
-JOB = ("queue", "priority", "verbose_name", "creator")
 OPTIONS = (*RECURRENCE, *POLICIES, *JOB)
 
 
 class InvalidSchedule(ValueError):
     """A schedule is declared in a way that could not work; the message says where and what is expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """When a job or the first run of a repeat is to start: so many seconds from now, or at an instant."""
-
-    delay: float = 0.0
-    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +75,17 @@ def spec_of(
     declared_in: str = "",
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
-    start: Start | None = None,
+    schedule: object = None,
     enabled: bool = True,
     options: Mapping[str, Any],
 ) -> Spec:
     """Check everything that is given. `where` opens the message: the place a user would look at.
 
+    schedule: as the option of a call; None: a repeat starts one period after it is first seen.
     Raises InvalidSchedule.
     """
-    refuse_unknown(options, OPTIONS, where)
+    for fault in unknown_options(options, OPTIONS, where):
+        raise InvalidSchedule(fault)
     try:
         return Spec(
             name=_name(name),
@@ -105,74 +95,13 @@ def spec_of(
             source=source,
             declared_in=declared_in[:255],
             policies=_policies(options),
-            start=start,
-            enabled=flag("enabled", enabled),
-            **_job(task, options),
+            start=None if schedule is None else start_of(schedule),
+            enabled=_enabled(enabled),
+            **job_options(task, options),
             **_recurrence(name, options),
         )
-    except (InvalidRecurrence, InvalidPolicy, InvalidArguments, InvalidTask, InvalidSchedule) as fault:
+    except (InvalidRecurrence, InvalidPolicy, InvalidArguments, InvalidTask, InvalidCall, InvalidSchedule) as fault:
         raise InvalidSchedule(f"{where}: {fault}") from fault
-
-
-def job_options(task: Task, given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`queue`, `priority`, `verbose_name` and `creator` of a job or schedule, with the task's own as defaults.
-
-    Raises InvalidSchedule.
-    """
-    try:
-        return _job(task, given)
-    except InvalidSchedule as fault:
-        raise InvalidSchedule(f"{where}: {fault}") from fault
-
-
-def start_of(value: object, where: str) -> Start:
-    """The option `schedule`: seconds from now (not negative), a timedelta, or an aware datetime.
-
-    Raises InvalidSchedule.
-    """
-    if is_instant(value):
-        return Start(at=value)
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds <= _LONGEST_DELAY:
-        raise InvalidSchedule(
-            f"{where}: schedule is {echo(value)}, but must be seconds from now (0 to {_LONGEST_DELAY}), a timedelta, "
-            f"or {AN_INSTANT}."
-        )
-    return Start(delay=float(seconds))
-
-
-def call_name(task: str, arguments: str, key: object) -> str:
-    """The name, and so the identity, of a schedule that a call makes: the task and its arguments, or the key.
-
-    Raises InvalidSchedule.
-    """
-    if key is not None and not isinstance(key, str):
-        raise InvalidSchedule(f"{task}(…): key is {echo(key)}, but must be a text.")
-    name = f"{task}{_call(arguments)}" if key is None else f"{task}#{key}"
-    if not name.isprintable():
-        name = name.encode("unicode_escape").decode("ascii")
-    if len(name) <= NAME_LENGTH:
-        return name
-    return f"{name[: NAME_LENGTH - 18]}… {sha256(name.encode()).hexdigest()[:16]}"
-
-
-def recurs(options: Mapping[str, Any]) -> bool:
-    """Whether they name a recurrence, be it one that `spec_of` refuses."""
-    return options.get("cron") not in (None, "") or options.get("repeat") not in (None, *_NEVER)
-
-
-def flag(what: str, value: object) -> bool:
-    """The value, if it is True or False. Raises InvalidSchedule."""
-    if not isinstance(value, bool):
-        raise InvalidSchedule(f"{what} is {echo(value)}, but must be True or False.")
-    return value
-
-
-def refuse_unknown(given: Collection[str], known: Sequence[str], where: str) -> None:
-    """Raises InvalidSchedule with the nearest known name."""
-    for name in given:
-        if name not in known:
-            raise InvalidSchedule(unknown(name, list(known), f"{where}: {quoted(name)} is not an option."))
 
 
 def _name(name: object) -> str:
@@ -181,33 +110,24 @@ def _name(name: object) -> str:
     return name
 
 
-def _job(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
-    queue, priority = given.get("queue"), given.get("priority")
-    queue = task.queue if queue is None else queue
-    priority = task.priority if priority is None else priority
-    for fault in (queue_problem(queue), priority_problem(priority)):
-        if fault:
-            raise InvalidSchedule(fault)
-    return {
-        "queue": queue,
-        "priority": priority,
-        "verbose_name": text_of("verbose_name", given.get("verbose_name")),
-        "creator": _creator(given.get("creator")),
-    }
+def _enabled(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidSchedule(must_be("enabled", value, A_FLAG))
 
 
 def _recurrence(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     cron = _or(given.get("cron"), "")
     repeat = parse_repeat(_or(given.get("repeat"), 0))
     run_at = _run_at(given.get("run_at"))
-    kinds = [kind for kind, value in (("cron", cron), ("repeat", repeat), ("run_at", run_at)) if value]
-    if len(kinds) != 1:
-        found = f"found {' and '.join(kinds)}" if kinds else "found none of them"
-        raise InvalidSchedule(f"give exactly one of cron, repeat and run_at; {found}.")
+    found = [kind for kind, value in zip(KINDS, (cron, repeat, run_at), strict=True) if value]
+    if len(found) != 1:
+        told = " and ".join(found) or "none of them"
+        raise InvalidSchedule(f"give exactly one of cron, repeat and run_at; found {told}.")
     timezone = check_timezone(_or(given.get("timezone"), project_options().time_zone))
     for option, choices in _DST.items():
         if given.get(option, choices[0]) not in choices:
-            raise InvalidSchedule(f"{option} is {echo(given[option])}, but must be one of {', '.join(choices)}.")
+            raise InvalidSchedule(must_be(option, given[option], f"one of {', '.join(choices)}"))
     recurrence = {
         "cron": cron,
         "repeat": repeat,
@@ -228,7 +148,7 @@ def _or(value: Any, default: Any) -> Any:
 def _run_at(value: object) -> datetime | None:
     if value is None or is_instant(value):
         return value
-    raise InvalidSchedule(f"run_at is {echo(value)}, but must be {AN_INSTANT}.")
+    raise InvalidSchedule(must_be("run_at", value, AN_INSTANT))
 
 
 def _policies(given: Mapping[str, Any]) -> Policies:
@@ -244,7 +164,7 @@ def _whole_seconds(name: str, value: object) -> object:
     if not isinstance(value, timedelta):
         return value
     if value.microseconds:
-        raise InvalidSchedule(f"{name} is {echo(value)}, but must be whole seconds.")
+        raise InvalidSchedule(must_be(name, value, "whole seconds"))
     return value.days * 86_400 + value.seconds
 
 
@@ -263,31 +183,6 @@ def _date(value: object) -> date:
         ) from None
 
 
-def text_of(option: str, value: object) -> str:
-    """A short text for people; none is an empty one. Raises InvalidSchedule."""
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > 255 or not value.isprintable():
-        raise InvalidSchedule(f"{option} is {echo(value)}, but must be a text of at most 255 printable characters.")
-    return value
-
-
-def _creator(value: object) -> str:
-    if isinstance(value, models.Model):
-        if value.pk is None:
-            raise InvalidSchedule(f"creator is an unsaved {value._meta.label}: save it first.")
-        value = f"{value._meta.label}:{value.pk}"
-    return text_of("creator", value)
-
-
-def _call(arguments: str) -> str:
-    """`[["eu"],{"deep":true}]` → `("eu", deep=true)`, as it would be written."""
-    args, kwargs = json.loads(arguments)
-    shown = [json.dumps(value, ensure_ascii=False) for value in args]
-    shown += [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in kwargs.items()]
-    return f"({', '.join(shown)})"
-
-
 _COLUMNS = (
     *("name", "task", "arguments", "max_attempts", "source", "declared_in"),
     *JOB,
@@ -295,7 +190,5 @@ _COLUMNS = (
 )
 _DST = {"dst_gap": ("run", "skip"), "dst_overlap": ("first", "second", "both")}
 _DURATIONS = {"catch_up_window", "late_after", "start_deadline", "jitter"}
-_NEVER = (0, timedelta(0), "", "0")
-_LONGEST_DELAY = 100 * 366 * 86_400
 _ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 """A repeat counts from an instant that is known only when it is stored; any will do to check it."""

@@ -1,8 +1,20 @@
-"""For tests: a clock that moves when it is told to. Nothing here is used outside tests."""
+"""For tests: declarations that are forgotten, and a clock that moves when it is told to. Nothing else uses it."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+
+from worker import registry
+
+
+def isolated_registry(*, empty: bool = False) -> AbstractContextManager[None]:
+    """Forget afterwards the tasks and schedules that are declared within. It holds for all threads of the process.
+
+    empty: know nothing meanwhile of what was declared before. A module that is first imported within declares nothing
+    once it is over, since Python does not run it again.
+    """
+    return registry.isolated(empty=empty)
 
 
 class ManualClock:

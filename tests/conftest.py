@@ -27,6 +27,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
+from schedules.testing import isolated_registry
 from tests import browser
 from tests.databases import POOLED, is_pooled
 from tests.processes import Process, StartProcess
@@ -133,6 +134,20 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
         with _connections_closed():
             yield
         _delete_rows()
+
+
+@pytest.fixture
+def nothing_declared() -> Iterator[None]:
+    """No task and no schedule is known but those that the test declares, and it leaves none."""
+    with isolated_registry(empty=True):
+        yield
+
+
+@pytest.fixture
+def own_declarations() -> Iterator[None]:
+    """What the test declares is forgotten after it."""
+    with isolated_registry():
+        yield
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from django.dispatch import Signal
 import schedules
 import schedules.signals
 import worker.signals
-from schedules import api, recurrence
-from schedules.declarations.background import CALL_OPTIONS, Background, background, scheduled
+from schedules import api, background, recurrence, scheduled
+from schedules.declarations import Background
+from schedules.declarations.background import CALL_OPTIONS
 from schedules.declarations.configured import KEYS
 from schedules.models import Schedule
 from schedules.planning.due import Ledgered

@@ -29,6 +29,7 @@ Pure: they know no Django, no table and no clock
 + worker.messages
 + worker.outcomes
   worker.parameters
++ worker.registry
   worker.backoff
   worker.signs
   worker.dialects.portions
@@ -53,6 +54,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              clock dialects dialects.portions roster signals wakeup
+  worker.calls              arguments parameters queue tasks
   worker.chores             clock queue signals
   worker.running            arguments clock queue signals tasks
   worker.process            chores clock dialects queue roster running sessions signals tasks wakeup
@@ -62,11 +64,11 @@ The clock: it decides what is due
 + schedules.models
   schedules.migrations
   schedules.describe
-  schedules.spec            | arguments tasks
+  schedules.spec            | arguments calls tasks
   schedules.signals         | masking
   schedules.occurrences     signals | dialects queue signals
   schedules.changes         occurrences signals spec | clock queue wakeup
-  schedules.declarations    changes occurrences spec | arguments backoff parameters queue tasks
+  schedules.declarations    changes occurrences spec | arguments backoff calls parameters tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader          declarations occurrences scheduler signals | chores clock dialects roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
@@ -90,7 +92,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.messages           echo nearest
+  worker.messages           echo expected nearest
   worker.process            crew departure supervisor worker
   worker.running            atomic_run pool
   worker.sessions           connection
@@ -99,7 +101,7 @@ DOORS = """
   schedules.recurrence      cron_grammar instants zones
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
-  schedules.declarations    background configured sync
+  schedules.declarations    background configured scheduled sync
   schedules.leader          lock
   schedules.overview        kinds past_runs problems serving upcoming values
   schedules.commandline     columns contract moments pipes table terminal

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from worker.messages.echo import echo
+from worker.messages.expected import is_number
 
 Backoff = float | Sequence[float]
 """Seconds before the second attempt, doubling with each further one; or the delays themselves, the last repeated."""
@@ -46,4 +47,4 @@ def _fraction(job_id: int, attempt: int) -> float:
 
 
 def _is_delay(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LONGEST
+    return is_number(value, 0, LONGEST)

@@ -14,8 +14,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from worker import backoff
-from worker.messages.echo import echo, quoted
-from worker.messages.nearest import nearest
+from worker.messages.echo import quoted
+from worker.messages.expected import a_whole_number, is_number, is_whole, must_be
+from worker.messages.nearest import is_no_option
+
+MOST = 10_000
+"""Slots, jobs or attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def problems() -> Iterator[str]:
     """What is wrong with `settings.SCHEDULER`, one sentence a fault."""
     given = getattr(settings, "SCHEDULER", {})
     if not isinstance(given, Mapping):
-        yield f"SCHEDULER is {echo(given)}, but must be a dictionary of options."
+        yield must_be("SCHEDULER", given, "a dictionary of options")
         return
     for name, value in given.items():
         yield from _problems_of(name, value)
@@ -76,19 +80,6 @@ def problems() -> Iterator[str]:
         _problems_of("RESCUE_AFTER", given.get("RESCUE_AFTER", 20.0))
     ):
         yield from _heartbeat_fits(Options(**{k: given[k] for k in ("HEARTBEAT", "RESCUE_AFTER") if k in given}))
-
-
-def unknown(name: object, known: list[str], what: str) -> str:
-    """The sentence for a name that is not among the known ones, with the nearest that is."""
-    near = nearest(name, known)
-    hint = f'Did you mean "{near}"?' if near else f"Known: {', '.join(known)}."
-    return f"{what} {hint}"
-
-
-def whole_number(value: object) -> str | None:
-    """What a number of slots, jobs or attempts must be, where the value is not that."""
-    good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000
-    return None if good else "a whole number from 1 to 10000"
 
 
 @lru_cache(maxsize=1)
@@ -109,11 +100,11 @@ setting_changed.connect(_forget)
 def _problems_of(name: object, value: object) -> Iterator[str]:
     known = [field.name for field in fields(Options)]
     if name not in known:
-        yield unknown(name, known, f"SCHEDULER[{quoted(name)}] is not an option.")
+        yield is_no_option(f"SCHEDULER[{quoted(name)}]", name, known)
         return
     expected = _EXPECTED[str(name)](value)
     if expected:
-        yield f'SCHEDULER["{name}"] is {echo(value)}, but must be {expected}.'
+        yield must_be(f'SCHEDULER["{name}"]', value, expected)
 
 
 def _heartbeat_fits(given: Options) -> Iterator[str]:
@@ -136,10 +127,13 @@ def _text(value: object) -> str | None:
     return None if isinstance(value, str) else "the name of a time zone"
 
 
+def _count(value: object) -> str | None:
+    return None if is_whole(value, 1, MOST) else a_whole_number(1, MOST)
+
+
 def _seconds(least: float) -> Callable[[object], str | None]:
     def expected(value: object) -> str | None:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= 86_400
-        return None if good else f"a number of seconds from {least:g} to 86400"
+        return None if is_number(value, least, 86_400) else f"a number of seconds from {least:g} to 86400"
 
     return expected
 
@@ -175,12 +169,12 @@ def _backoff(value: object) -> str | None:
 _EXPECTED: dict[str, Callable[[object], str | None]] = {
     "DATABASE": _alias,
     "TIME_ZONE": _text,
-    "THREADS": whole_number,
-    "BATCH_SIZE": whole_number,
+    "THREADS": _count,
+    "BATCH_SIZE": _count,
     "GRACE": _seconds(0),
     "HEARTBEAT": _seconds(0.1),
     "RESCUE_AFTER": _seconds(0.2),
-    "MAX_ATTEMPTS": whole_number,
+    "MAX_ATTEMPTS": _count,
     "BACKOFF": _backoff,
     "KEEP_FINISHED": _period,
     "KEEP_LEDGER": _period,

@@ -11,8 +11,10 @@ from typing import Any
 
 from worker import backoff
 from worker.messages.echo import echo, quoted
+from worker.messages.expected import A_FLAG, a_whole_number, is_whole, must_be
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
-from worker.options import options, whole_number
+from worker.options import MOST, options
+from worker.registry import Registry
 
 DEFAULT_QUEUE = "default"
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
@@ -70,38 +72,35 @@ def path_of(function: Callable[..., Any]) -> str:
     return f"{module}.{qualname}"
 
 
-_registry: dict[str, Task] = {}
-
-
 def register(task: Task) -> Task:
     """Make the task known in this process.
 
     Raises InvalidTask when another function already has the name. The same one may be declared again (a reload).
     """
-    known = _registry.get(task.name)
+    known = _REGISTRY.get(task.name)
     if known is not None and _place(known.function) != _place(task.function):
         raise InvalidTask(
             f'Task "{task.name}" is declared twice: by {".".join(_place(known.function))} and by '
             f"{'.'.join(_place(task.function))}. Give one of them another name."
         )
-    _registry[task.name] = task
+    _REGISTRY.put(task.name, task)
     return task
 
 
 def get(name: str) -> Task:
     """Raises UnknownTask."""
-    try:
-        return _registry[name]
-    except KeyError:
-        raise UnknownTask(name) from None
+    task = _REGISTRY.get(name)
+    if task is None:
+        raise UnknownTask(name)
+    return task
 
 
 def is_registered(name: str) -> bool:
-    return name in _registry
+    return _REGISTRY.get(name) is not None
 
 
 def registered() -> Iterable[Task]:
-    return _registry.values()
+    return _REGISTRY.entries()
 
 
 def queue_problem(name: object) -> str | None:
@@ -117,14 +116,9 @@ def queue_problem(name: object) -> str | None:
 
 def priority_problem(priority: object) -> str | None:
     """What is wrong with a value given as a priority, or None."""
-    good = (
-        isinstance(priority, int) and not isinstance(priority, bool) and LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY
-    )
-    return (
-        None
-        if good
-        else f"{echo(priority)} is no priority: give a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}."
-    )
+    if is_whole(priority, LOWEST_PRIORITY, HIGHEST_PRIORITY):
+        return None
+    return f"{echo(priority)} is no priority: give {a_whole_number(LOWEST_PRIORITY, HIGHEST_PRIORITY)}."
 
 
 def _faults(task: Task) -> Iterable[str]:
@@ -135,14 +129,16 @@ def _faults(task: Task) -> Iterable[str]:
     for fault in (queue_problem(task.queue), priority_problem(task.priority)):
         if fault:
             yield fault
-    attempts = task.max_attempts
-    if attempts is not None and (expected := whole_number(attempts)):
-        yield f"max_attempts is {echo(attempts)}, but must be {expected}."
+    if task.max_attempts is not None and not is_whole(task.max_attempts, 1, MOST):
+        yield must_be("max_attempts", task.max_attempts, a_whole_number(1, MOST))
     if task.backoff is not None and (fault := backoff.problem(task.backoff)):
         yield fault
     if not isinstance(task.atomic, bool):
-        yield f"atomic is {echo(task.atomic)}, but must be True or False."
+        yield must_be("atomic", task.atomic, A_FLAG)
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__module__, function.__qualname__
+
+
+_REGISTRY: Registry[Task] = Registry()

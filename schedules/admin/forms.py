@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.models import Schedule, Source, identity_of
+from schedules.planning.columns import KINDS
 from schedules.recurrence import InvalidRecurrence, parse_repeat
-from schedules.recurrence.instants import LATEST
 from schedules.recurrence.zones import check_timezone
-from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of, start_of
+from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
 from worker.arguments import InvalidArguments, decode
+from worker.messages.expected import LATEST
 from worker.options import options
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 else:
     ScheduleModelForm = forms.ModelForm
 
-RECURRENCE = ("cron", "repeat", "run_at")
 ARGUMENTS = ("args", "kwargs")
 INSTANTS = ("run_at", "anchor", "starts_at", "repeat_until")
 LONGEST_ARGUMENTS = 100_000
@@ -148,7 +148,6 @@ class ScheduleForm(ScheduleModelForm):
             self.add_error(_field_of(fault, given), _sentence(fault))
 
     def _spec(self, given: dict[str, Any]) -> Spec:
-        anchor = given["anchor"]
         return spec_of(
             tasks.get(given["task"]),
             where=given["name"],
@@ -156,7 +155,7 @@ class ScheduleForm(ScheduleModelForm):
             source=Source.ADMIN,
             args=given["args"],
             kwargs=given["kwargs"],
-            start=None if anchor is None else start_of(anchor, given["name"]),
+            schedule=given["anchor"],
             options={name: given[name] for name in OPTIONS if given[name] not in ("", None)}
             | {"exclude": given["exclude"].split()},
         )
@@ -202,8 +201,6 @@ def _field_of(fault: BaseException, given: dict[str, Any]) -> str | None:
     if isinstance(fault, InvalidArguments):
         return "kwargs" if str(fault).startswith('argument "') else "args"
     text = str(fault)
-    if text.startswith(f"{given['name']}: schedule is "):
-        return "anchor"
     for beginning, field in _BEGINNINGS.items():
         if text.startswith(beginning):
             return field
@@ -224,7 +221,7 @@ def _field_of_recurrence(given: dict[str, Any]) -> str:
         parse_repeat(given["repeat"] or 0)
     except InvalidRecurrence:
         return "repeat"
-    return next(name for name in RECURRENCE if given[name])
+    return next(name for name in KINDS if given[name])
 
 
 def _sentence(fault: BaseException) -> str:
@@ -244,4 +241,9 @@ def _pretty(value: Any) -> str:
     return pretty(value) if value else ""
 
 
-_BEGINNINGS = {"the name of the queue": "queue", "the name ": "name", "give exactly one": None}
+_BEGINNINGS = {
+    "schedule is ": "anchor",
+    "the name of the queue": "queue",
+    "the name ": "name",
+    "give exactly one": None,
+}

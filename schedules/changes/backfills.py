@@ -19,11 +19,12 @@ from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import afterwards, job_of
 from schedules.planning.due import Ledgered, NotRun, first_bound
-from schedules.recurrence.instants import TICK, is_instant
+from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
 from worker import queue
 from worker.clock import database_now
 from worker.messages.echo import echo
+from worker.messages.expected import is_instant
 from worker.options import options
 
 MOST = 10_000

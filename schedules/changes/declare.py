@@ -17,9 +17,10 @@ from schedules.changes.pauses import settle
 from schedules.changes.row import locked, plan_next, put, settle_held_back, tell
 from schedules.models import DECLARED, Kind, Occurrence, Schedule, identity_of
 from schedules.occurrences import ledger
+from schedules.planning.columns import RECURRENCE, TIMING
 from schedules.planning.due import Ledgered, NotRun
 from schedules.recurrence.instants import TICK
-from schedules.spec import RECURRENCE, Spec
+from schedules.spec import Spec
 from worker.clock import DatabaseNow, database_now
 
 
@@ -125,7 +126,7 @@ def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:
 
 def _change(row: Schedule, columns: dict[str, Any], using: str, now: datetime) -> None:
     settle(row, using, now)
-    recurrence_changed = any(columns.get(name, getattr(row, name)) != getattr(row, name) for name in _TIMING)
+    recurrence_changed = any(columns.get(name, getattr(row, name)) != getattr(row, name) for name in TIMING)
     if recurrence_changed:
         settle_held_back(row, using, now)
     put(row, using, **columns, broken="")
@@ -140,6 +141,3 @@ def _blank(spec: Spec, identity: str, now: datetime) -> Schedule:
 
 def _recurrence_differs(row: Schedule, spec: Spec) -> bool:
     return any(getattr(row, name) != getattr(spec, name) for name in RECURRENCE)
-
-
-_TIMING = (*RECURRENCE, "anchor")

@@ -1,4 +1,4 @@
-"""What code declares: @background and @scheduled. Declaring writes nothing to the database: calls and `sync` do.
+"""@background: functions that become tasks. Declaring writes nothing to the database: calls and `sync` do.
 
 It registers the task, so a worker finds it by name; a row in the database can call nothing else.
 """
@@ -7,51 +7,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from functools import cached_property, update_wrapper
-from inspect import unwrap
-from operator import attrgetter
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from django.db import transaction
 
 from schedules import changes
+from schedules.declarations.call_names import call_name
 from schedules.models import Schedule, Source
-from schedules.spec import (
-    JOB,
-    OPTIONS,
-    InvalidSchedule,
-    Spec,
-    Start,
-    call_name,
-    flag,
-    job_options,
-    recurs,
-    refuse_unknown,
-    spec_of,
-    start_of,
-)
-from worker import queue, tasks
-from worker.arguments import Call, as_json, encode, encode_each
+from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
+from worker import tasks
+from worker.arguments import encode
 from worker.backoff import Backoff
+from worker.calls import CALL, Calls, InvalidCall, replaces, replacing
 from worker.messages.echo import echo
-from worker.models import Job, JobState
+from worker.messages.nearest import unknown_options
+from worker.models import Job
 from worker.options import options as project_options
 from worker.parameters import Parameters
+from worker.registry import Registry
 from worker.tasks import InvalidTask, Task
-from worker.values import NewJob
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CALL_OPTIONS = ("schedule", *(name for name in OPTIONS if name != "run_at"), "key", "remove_existing_tasks")
 """What a call may say besides the task's own arguments."""
+ONLY_OF_TASK = ("max_attempts", "backoff", "atomic")
+OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
+"""What a decorator may say of the task itself."""
 
 
 class Background(Generic[P, R]):
     """A task. Calling it puts a job, or a schedule when it repeats, into the database, in the caller's transaction.
 
-    The call takes the task's own arguments and any of `CALL_OPTIONS`. Raises InvalidSchedule for an option that
-    could not work, TypeError for arguments that do not fit the function or are not JSON.
+    The call takes the task's own arguments and any of `CALL_OPTIONS`. Raises InvalidCall for an option that could not
+    work, or InvalidSchedule where the call repeats; TypeError for arguments that do not fit the function or are not
+    JSON.
     """
 
     def __init__(self, task: Task, options: Mapping[str, Any], parameters: Parameters | None = None) -> None:
@@ -60,9 +53,7 @@ class Background(Generic[P, R]):
         self.parameters = parameters or _parameters_of(task.function)
         self.shadowed = [name for name in self.parameters.names if name in CALL_OPTIONS]
         """Parameters of the function that bear the name of an option."""
-        self.schedules: set[str] = set()
-        """Names of the schedules that @scheduled declared with it."""
-        update_wrapper(self, task.function)
+        _look_like(self, task.function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Job | Schedule:
         options = {name: kwargs.pop(name) for name in CALL_OPTIONS if name in kwargs}
@@ -83,29 +74,20 @@ class Background(Generic[P, R]):
         priority, verbose_name, creator. key: what identifies the schedule instead of the arguments.
         remove_existing_tasks: cancel unstarted jobs of the same arguments first. And the policies.
         """
-        refuse_unknown(options, CALL_OPTIONS, self.task.name)
-        return Background(self.task, {**self.options, **options}, self.parameters)
+        bound: Background[P, R] = Background(self.task, {**self.options, **options}, self.parameters)
+        for fault in unknown_options(options, CALL_OPTIONS, self.task.name):
+            raise InvalidSchedule(fault) if bound._repeats else InvalidCall(fault)
+        return bound
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
         """What calling does, for arguments that bear the names of options."""
-        self.parameters.require(args, kwargs)
-        alias = project_options().DATABASE
-        with transaction.atomic(using=alias) if self._replaces else _NO_TRANSACTION:
-            if self._replaces:
-                queue.cancel_equal(self.task.name, encode(args, kwargs), "replaced by a later call", alias)
-            if self._repeats:
-                return changes.declare(self._spec(args, kwargs), alias)
-            job = self._job(encode(args, kwargs))
-            return _enqueued(job, queue.enqueue(job, alias), alias)
+        return self._schedule(args, kwargs) if self._repeats else self._calls.enqueue(args, kwargs)
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
         """Enqueue one job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
         if self._repeats:
             raise InvalidSchedule(f"{self.task.name}: enqueue_many makes jobs, but this task repeats. Call it instead.")
-        task, _, *alike = self._job(arguments="")
-        arguments = encode_each([self._required(call) for call in calls])
-        jobs = [NewJob._make((task, text, *alike)) for text in arguments]
-        return queue.enqueue_many(jobs, project_options().DATABASE)
+        return self._calls.enqueue_many(calls)
 
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here, at once, and return its result. An atomic task runs in a transaction."""
@@ -114,25 +96,43 @@ class Background(Generic[P, R]):
         return result
 
     def check_options(self) -> None:
-        """Raises InvalidSchedule for defaults with which no call could work."""
+        """Raises InvalidCall, or InvalidSchedule where it repeats, for defaults with which no call could work."""
         where = f"@background {self.task.name}"
-        flag(f"{where}: remove_existing_tasks", self.options.get("remove_existing_tasks", False))
-        self._start(where)
-        job_options(self.task, self.options, where)
-        if self._repeats:
-            self._spec((), {})
-
-    @property
-    def _replaces(self) -> bool:
-        """Whether a call cancels what equal calls have put into the queue."""
-        return flag(f"{self.task.name}(…): remove_existing_tasks", self.options.get("remove_existing_tasks", False))
+        self._spec((), {}, where) if self._repeats else self._calls_from(where)
 
     @property
     def _repeats(self) -> bool:
-        return recurs(self.options)
+        """Whether the options name a recurrence, be it one that could not work."""
+        return self.options.get("cron") not in (None, "") or self.options.get("repeat") not in (None, *_NEVER)
 
-    def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Spec:
+    @cached_property
+    def _calls(self) -> Calls:
         where = f"{self.task.name}(…)"
+        if "repeat" not in self.options and "cron" not in self.options:
+            for option in self.options:
+                if option not in CALL:
+                    raise InvalidCall(f"{where}: {option} is for schedules: give repeat or cron with it.")
+        return self._calls_from(where)
+
+    def _calls_from(self, where: str) -> Calls:
+        of_a_job = {name: value for name, value in self.options.items() if name in CALL}
+        return Calls(self.task, self.parameters, of_a_job, where)
+
+    def _schedule(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Schedule:
+        self.parameters.require(args, kwargs)
+        spec = self._spec(args, kwargs, f"{self.task.name}(…)")
+        alias = project_options().DATABASE
+        with replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION:
+            return changes.declare(spec, alias)
+
+    def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:
+        begins = self.options.get("schedule")
+        if begins is None and not self.options.get("cron"):
+            begins = 0
+        try:
+            replaces(self.options)
+        except InvalidCall as fault:
+            raise InvalidSchedule(f"{where}: {fault}") from fault
         return spec_of(
             self.task,
             where=where,
@@ -140,40 +140,9 @@ class Background(Generic[P, R]):
             source=Source.CALL,
             args=args,
             kwargs=kwargs,
-            start=self._start(where),
+            schedule=begins,
             options={name: value for name, value in self.options.items() if name in OPTIONS},
         )
-
-    def _job(self, arguments: str) -> NewJob:
-        return NewJob(self.task.name, arguments, max_attempts=self.task.attempts_allowed, **self._of_every_job)
-
-    @cached_property
-    def _of_every_job(self) -> dict[str, Any]:
-        """What the options say of the job of a call, whatever its arguments. Raises InvalidSchedule."""
-        where = f"{self.task.name}(…)"
-        if "repeat" not in self.options and "cron" not in self.options:
-            _refuse_without_recurrence(self.options, where)
-        start = self._start(where) or Start()
-        return {
-            "state": str(JobState.SCHEDULED if start.at or start.delay else JobState.READY),
-            "run_at": start.at,
-            "delay": start.delay,
-            **job_options(self.task, self.options, where),
-        }
-
-    def _required(self, call: object) -> Call:
-        if isinstance(call, (tuple, list)) and len(call) == 2:
-            args, kwargs = call
-            plain = as_json(args, kwargs)
-            self.parameters.require(args, kwargs)
-            return plain
-        raise TypeError(f"{self.task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
-
-    def _start(self, where: str) -> Start | None:
-        given = self.options.get("schedule")
-        if given is None:
-            return None if self.options.get("cron") else Start()
-        return start_of(given, where)
 
 
 @overload
@@ -197,89 +166,33 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     datetime. queue, priority (-100 to 100, larger first), max_attempts, backoff (seconds before the second attempt,
     doubling, or a list of them). atomic: whether what it does in the queue's database, and that its job succeeded, are
     one transaction. Any option of `Background.using` is a default for its calls.
-    Raises InvalidTask or InvalidSchedule, at import.
+    Raises InvalidTask, InvalidCall or InvalidSchedule, at import.
     """
     if callable(name):
-        return _task(name, None, {})
+        return declare_task(name, None, {})
     if schedule is not None:
         options["schedule"] = schedule
-    return lambda function: _task(function, name, options)
-
-
-class Scheduling(Protocol):
-    """The decorator that @scheduled(…) makes."""
-
-    @overload
-    def __call__(self, function: Background[P, R], /) -> Background[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Background[P, R]: ...
-
-
-def scheduled(
-    *,
-    name: str | None = None,
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-    enabled: bool = True,
-    **options: Any,
-) -> Scheduling:
-    """Make a function a task that runs on a schedule, without any call: `cron=…`, `repeat=…` or `run_at=…`.
-
-    name: of the schedule, if not the task's. args, kwargs: for each run. enabled: whether it begins unpaused.
-    May stand above @background, and several times. Raises InvalidTask or InvalidSchedule, at import.
-    """
-
-    def declare(function: Any) -> Background[Any, Any]:
-        given = dict(options)
-        if isinstance(function, Background):
-            task = function
-        else:
-            task = _task(function, None, {option: given[option] for option in _OF_TASK if option in given})
-            given = {option: value for option, value in given.items() if option not in _ONLY_OF_TASK}
-        _add(
-            spec_of(
-                task.task,
-                where=f"@scheduled {task.task.name}",
-                name=task.task.name if name is None else name,
-                source=Source.CODE,
-                declared_in=_place_of(task.task),
-                args=args,
-                kwargs=kwargs,
-                enabled=enabled,
-                options=given,
-            ),
-            task,
-        )
-        return task
-
-    return declare
-
-
-def in_code() -> list[Spec]:
-    """The schedules that @scheduled has declared in this process."""
-    return list(_declared.values())
+    return lambda function: declare_task(function, name, options)
 
 
 def background_tasks() -> list[Background[Any, Any]]:
     """The tasks that were declared with @background or @scheduled in this process."""
-    return list(_tasks.values())
+    return list(_REGISTRY.entries())
 
 
-_declared: dict[str, Spec] = {}
-_tasks: dict[str, Background[Any, Any]] = {}
-
-
-def _task(function: Callable[P, R], name: str | None, options: Mapping[str, Any]) -> Background[P, R]:
+def declare_task(function: Callable[P, R], name: str | None, options: Mapping[str, Any]) -> Background[P, R]:
+    """The function as a task that is known in this process. What @background does; @scheduled begins with it."""
     path = tasks.path_of(function)
-    refuse_unknown(options, (*_OF_TASK, *CALL_OPTIONS), f"@background {path}")
-    of_task = {option: options[option] for option in _OF_TASK if options.get(option) is not None}
+    for fault in unknown_options(options, (*OF_TASK, *CALL_OPTIONS), f"@background {path}"):
+        raise InvalidTask(fault)
+    of_task = {option: options[option] for option in OF_TASK if options.get(option) is not None}
     task: Background[P, R] = Background(
         Task(function, path if name is None else name, **of_task),
-        {option: value for option, value in options.items() if option not in _OF_TASK},
+        {option: value for option, value in options.items() if option not in OF_TASK},
     )
     task.check_options()
     tasks.register(task.task)
-    _tasks[task.task.name] = task
+    _REGISTRY.put(task.task.name, task)
     return task
 
 
@@ -290,44 +203,14 @@ def _parameters_of(function: Callable[..., Any]) -> Parameters:
         raise InvalidTask(f"{echo(function)} cannot be a task: nobody knows which arguments it takes.") from unknown
 
 
-def _add(spec: Spec, task: Background[Any, Any]) -> None:
-    """A module that is imported again brings another `task` and may declare anew; one task cannot say two things."""
-    known = _declared.get(spec.name)
-    changed = known != spec and spec.name in task.schedules
-    if known is not None and (changed or known.declared_in != spec.declared_in):
-        raise InvalidSchedule(
-            f'The schedule "{spec.name}" is declared twice: in {known.declared_in} and in {spec.declared_in}. '
-            "Give one of them another name=…."
-        )
-    task.schedules.add(spec.name)
-    _declared[spec.name] = spec
+def _look_like(task: Background[Any, Any], function: Callable[..., Any]) -> None:
+    """Take over its name, its words and its attributes, but for those that would stand in place of the task's own."""
+    for name, value in getattr(function, "__dict__", {}).items():
+        if name not in vars(task) and not hasattr(Background, name):
+            setattr(task, name, value)
+    update_wrapper(task, function, updated=())
 
 
-def _place_of(task: Task) -> str:
-    code = getattr(unwrap(task.function), "__code__", None)
-    path = f"{task.function.__module__.replace('.', '/')}.py"
-    return path if code is None else f"{path}:{code.co_firstlineno}"
-
-
-def _refuse_without_recurrence(options: Mapping[str, Any], where: str) -> None:
-    for option in options:
-        if option not in _OF_A_JOB:
-            raise InvalidSchedule(f"{where}: {option} is for schedules: give repeat or cron with it.")
-
-
-def _enqueued(job: NewJob, id: int, alias: str) -> Job:
-    """The job as a model instance, without reading it; what the database decided is fetched when it is asked for."""
-    return Job.from_db(alias, _FIELDS, (id, *_known(job)))
-
-
-_ONLY_OF_TASK = ("max_attempts", "backoff", "atomic")
-_OF_TASK = ("queue", "priority", *_ONLY_OF_TASK)
-_OF_A_JOB = (*JOB, "schedule", "remove_existing_tasks")
-_KNOWN = [
-    field.attname
-    for field in Job._meta.concrete_fields
-    if field.attname in NewJob._fields and field.attname != "run_at"  # which the database decides, where it was a delay
-]
-_known = attrgetter(*_KNOWN)
-_FIELDS = frozenset(("id", *_KNOWN))
+_NEVER = (0, timedelta(0), "", "0")
 _NO_TRANSACTION: AbstractContextManager[None] = nullcontext()
+_REGISTRY: Registry[Background[Any, Any]] = Registry()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -13,10 +13,11 @@ from django.core.management import call_command, get_commands
 
 from schedules.declarations.background import Background
 from schedules.models import Source
-from schedules.spec import OPTIONS, InvalidSchedule, Spec, refuse_unknown, spec_of
+from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
-from worker.messages.echo import echo, one_line, quoted
-from worker.messages.nearest import nearest
+from worker.messages.echo import one_line, quoted
+from worker.messages.expected import must_be
+from worker.messages.nearest import did_you_mean, unknown_options
 from worker.tasks import InvalidTask, Task
 
 LONGEST_REASON = 200
@@ -67,7 +68,7 @@ def task_of(given: object, where: str) -> Task:
     if isinstance(given, Task):
         return given
     if not isinstance(given, str) or not given:
-        raise InvalidSchedule(f'{where}: task is {echo(given)}, but must be a dotted path such as "shop.tasks.report".')
+        raise InvalidSchedule(must_be(f"{where}: task", given, 'a dotted path such as "shop.tasks.report"'))
     try:
         return _task_named(given)
     except InvalidTask as fault:
@@ -77,7 +78,8 @@ def task_of(given: object, where: str) -> Task:
 def _spec(where: str, name: str, entry: object) -> Spec:
     if not isinstance(entry, Mapping):
         raise InvalidSchedule(f"{where} is a {type(entry).__name__}, but must be a dictionary.")
-    refuse_unknown(entry, KEYS, where)
+    for fault in unknown_options(entry, KEYS, where):
+        raise InvalidSchedule(fault)
     return spec_of(
         task_of(entry.get("task"), where),
         where=where,
@@ -102,7 +104,7 @@ def _command(path: str) -> Task:
     command = path.removeprefix("manage:")
     if command not in get_commands():
         raise InvalidTask(
-            f"there is no management command {quoted(command)}.{_hint(command, get_commands(), 'manage:')}"
+            _asking(f"there is no management command {quoted(command)}.", command, get_commands(), "manage:")
         )
     return Task(ManagementCommand(command), path)
 
@@ -113,8 +115,11 @@ def _function(path: str) -> Task:
         module = _module(module_path, name)
     except ImportError as error:
         raise InvalidTask(
-            f"task {quoted(path)} cannot be imported ({one_line(str(error), LONGEST_REASON)})."
-            f"{_hint(path, [task.name for task in tasks.registered()])}"
+            _asking(
+                f"task {quoted(path)} cannot be imported ({one_line(str(error), LONGEST_REASON)}).",
+                path,
+                [task.name for task in tasks.registered()],
+            )
         ) from error
     found: Callable[..., Any] | Background[Any, Any] | None = getattr(module, name, None)
     if isinstance(found, Background):
@@ -122,8 +127,12 @@ def _function(path: str) -> Task:
     if found is None or not callable(found):
         names = [each for each in vars(module) if callable(getattr(module, each)) and not each.startswith("_")]
         raise InvalidTask(
-            f"task {quoted(path)}: {one_line(module_path)} has no function {quoted(name)}."
-            f"{_hint(name, names, f'{module_path}.')}"
+            _asking(
+                f"task {quoted(path)}: {one_line(module_path)} has no function {quoted(name)}.",
+                name,
+                names,
+                f"{module_path}.",
+            )
         )
     return Task(found, path)
 
@@ -134,6 +143,5 @@ def _module(path: str, name: str) -> ModuleType:
     return import_module(path)
 
 
-def _hint(name: str, known: Any, prefix: str = "") -> str:
-    near = nearest(name, known)
-    return f' Did you mean "{prefix}{near}"?' if near else ""
+def _asking(sentence: str, name: str, known: Iterable[str], prefix: str = "") -> str:
+    return f"{sentence} {did_you_mean(name, known, prefix=prefix)}".rstrip()

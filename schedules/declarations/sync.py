@@ -13,8 +13,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from schedules import changes
-from schedules.declarations.background import in_code
 from schedules.declarations.configured import in_settings
+from schedules.declarations.scheduled import in_code
 from schedules.models import DECLARED, Schedule, identity_of
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.spec import Spec

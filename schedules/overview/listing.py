@@ -14,7 +14,7 @@ from schedules.overview.upcoming import by_urgency, row_of, upcoming
 from schedules.overview.values import DelayedJob, Overview, Upcoming
 from worker.dialects.portions import portions
 from worker.messages.echo import quoted
-from worker.messages.nearest import nearest
+from worker.messages.nearest import did_you_mean
 from worker.models import Job, JobState
 
 MOST_JOBS = 20
@@ -49,8 +49,7 @@ def require_known(scope: Scope) -> None:
     names -= set(scope.all_rows.named(*names).values_list("name", flat=True)) if names else set()
     for name in sorted(names - {spec.name for spec in scope.specs} if names else names):
         known = [*scope.all_rows.values_list("name", flat=True)[:MOST_COMPARED], *(spec.name for spec in scope.specs)]
-        near = nearest(name, known)
-        hint = f'Did you mean "{near}"?' if near else "Without a name, list_schedule shows all there are."
+        hint = did_you_mean(name, known, otherwise="Without a name, list_schedule shows all there are.")
         raise UnknownName(f"There is no schedule {quoted(name)}. {hint}")
 
 

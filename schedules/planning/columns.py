@@ -12,6 +12,13 @@ from typing import Any
 from schedules.planning.policies import Policies
 from schedules.recurrence import Recurrence, recurrence_of
 
+KINDS = ("cron", "repeat", "run_at")
+"""A schedule has one of them."""
+RECURRENCE = (*KINDS, "timezone", "dst_gap", "dst_overlap")
+"""What somebody may say of when a schedule runs. Its name and its anchor have a part in it, too."""
+TIMING = (*RECURRENCE, "anchor")
+"""A change of one of them is a change of when it runs."""
+
 
 class Terms:
     """For whatever has a schedule's columns as its attributes: the row itself, and what a tick reads of it."""

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from schedules.recurrence.instants import AN_INSTANT, is_instant
-from worker.messages.echo import echo
+from worker.messages.expected import A_FLAG, AN_INSTANT, a_whole_number, is_instant, is_whole, must_be
 
 
 class CatchUp(StrEnum):
@@ -71,26 +70,22 @@ class Policies:
 def _faults(policies: Policies) -> Iterator[str]:
     for name, least in _LEAST.items():
         value = getattr(policies, name)
-        if not _is_whole(value, least) and (value is not None or name in _NEEDED):
-            yield f"{name} is {echo(value)}, but must be a whole number from {least} to {_MOST}."
+        if not is_whole(value, least, _MOST) and (value is not None or name in _NEEDED):
+            yield must_be(name, value, a_whole_number(least, _MOST))
     if policies.overlap == "cancel_running":
         yield 'overlap="cancel_running" is not possible: running jobs cannot be cancelled yet. Use "skip" or another.'
     for name, choices in (("catch_up", CatchUp), ("overlap", Overlap)):
         value = getattr(policies, name)
         if value not in list(choices) and value != "cancel_running":
-            yield f"{name} is {echo(value)}, but must be one of {', '.join(choices)}."
+            yield must_be(name, value, f"one of {', '.join(choices)}")
     for name in ("starts_at", "repeat_until"):
         value = getattr(policies, name)
         if value is not None and not is_instant(value):
-            yield f"{name} is {echo(value)}, but must be {AN_INSTANT}."
+            yield must_be(name, value, AN_INSTANT)
     if not all(type(day) is date for day in policies.exclude):
-        yield f"exclude is {echo(policies.exclude)}, but must be a list of dates."
+        yield must_be("exclude", policies.exclude, "a list of dates")
     if not isinstance(policies.retry_past_next, bool):
-        yield f"retry_past_next is {echo(policies.retry_past_next)}, but must be True or False."
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _MOST
+        yield must_be("retry_past_next", policies.retry_past_next, A_FLAG)
 
 
 _MOST = 2**31 - 1

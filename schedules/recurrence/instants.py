@@ -6,15 +6,11 @@ Between the edges instants are naive and in UTC, for arithmetic on them is then 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TypeGuard
 
 from schedules.recurrence.invalid import InvalidRecurrence, shown
 
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-"""What a schedule may name. Every database keeps these, and no reckoning from them leaves the calendar."""
 TICK = datetime.resolution
 """The step from one instant to the next: a microsecond."""
-AN_INSTANT = "an aware datetime from the year 1970 to 9000"
 
 
 def naive_utc(instant: object) -> datetime:
@@ -29,11 +25,6 @@ def naive_utc(instant: object) -> datetime:
         return instant.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as beyond:
         raise InvalidRecurrence(f"{instant.isoformat()} has no date in UTC.") from beyond
-
-
-def is_instant(value: object) -> TypeGuard[datetime]:
-    """Whether it is what a schedule may name as an instant."""
-    return isinstance(value, datetime) and value.utcoffset() is not None and EARLIEST <= value <= LATEST
 
 
 def aware(instant: datetime) -> datetime:

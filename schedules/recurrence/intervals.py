@@ -19,6 +19,7 @@ from schedules.recurrence.instants import aware, naive_utc
 from schedules.recurrence.invalid import InvalidRecurrence, shown
 from schedules.recurrence.timeline import Timeline
 from schedules.recurrence.zones import check_timezone, local
+from worker.messages.expected import is_whole
 
 NEVER = 0
 MINUTELY = 60
@@ -188,13 +189,13 @@ def _read(repeat: str) -> tuple[int, Unit | None]:
 def _whole_seconds(value: object) -> int:
     if isinstance(value, timedelta) and not value % timedelta(seconds=1):
         return value // timedelta(seconds=1)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_whole(value):
         return value
     raise InvalidRecurrence(f"{_told(value)} is not an interval: {EXPECTED}.")
 
 
 def _checked(amount: object, unit: str) -> int:
-    if not isinstance(amount, int) or isinstance(amount, bool):
+    if not is_whole(amount):
         raise InvalidRecurrence(f"{shown(amount)} is not a number of {unit}s.")
     if not 1 <= amount <= MOST[unit]:
         raise InvalidRecurrence(f"{_told(amount)} {unit}s is not an interval: expected 1-{MOST[unit]} {unit}s.")

@@ -1,9 +1,8 @@
-"""The one error of the pure modules about time, and how much of a bad input its message may echo."""
+"""The one error of the pure modules about time, and how its message shows what was given."""
 
 from __future__ import annotations
 
-ECHOED = 60
-"""Characters of the input that a message repeats; the input may have a million."""
+from worker.messages.echo import one_line, quoted
 
 
 class InvalidRecurrence(ValueError):
@@ -13,12 +12,9 @@ class InvalidRecurrence(ValueError):
     """
 
 
-def shown(given: object, limit: int = ECHOED) -> str:
-    """`given`, fit for one line of a message: quoted, cut short, free of control characters."""
-    if not isinstance(given, str):
-        return f"A value of type {type(given).__name__[:limit]}"
-    printable = given[:limit].encode("unicode_escape").decode("ascii")[:limit]
-    return f'"{printable}"' if len(given) <= limit else f'"{printable}…"'
+def shown(given: object) -> str:
+    """A text in quotes, and of anything else its type: what stands where a text is expected opens the sentence."""
+    return quoted(given) if isinstance(given, str) else f"A value of type {one_line(type(given).__name__)}"
 
 
 def check_text(given: object) -> None:

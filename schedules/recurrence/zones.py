@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -19,8 +18,7 @@ import pytz
 
 from schedules.recurrence.instants import aware, naive_utc
 from schedules.recurrence.invalid import InvalidRecurrence, shown
-
-LONGEST_NAME = 100
+from worker.messages.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,9 @@ def check_timezone(name: object) -> str:
     """The name itself, if it is an IANA time zone known to pytz."""
     if not isinstance(name, str):
         raise InvalidRecurrence(f'{shown(name)} is not a time zone: expected a name like "Europe/Paris".')
-    if len(name) > LONGEST_NAME or name not in pytz.all_timezones_set:
-        raise InvalidRecurrence(f"{shown(name)} is not a time zone that is known here.{_did_you_mean(name)}")
+    if name not in pytz.all_timezones_set:
+        hint = did_you_mean(name, pytz.all_timezones, caseless=True)
+        raise InvalidRecurrence(f"{shown(name)} is not a time zone that is known here. {hint}".rstrip())
     return name
 
 
@@ -91,14 +90,6 @@ def day_start(day: date, timezone: str) -> datetime:
     offsets = {_offset_at(history, midnight - timedelta(days=3)), *(change.after for change in near)}
     candidates = [midnight - offset for offset in offsets] + [change.at for change in near]
     return min(at for at in candidates if at + _offset_at(history, at) >= midnight).replace(tzinfo=UTC)
-
-
-def _did_you_mean(name: str) -> str:
-    if len(name) > LONGEST_NAME:
-        return ""
-    by_lowered = {known.lower(): known for known in pytz.all_timezones}
-    close = get_close_matches(name.lower(), by_lowered, n=1)
-    return f' Did you mean "{by_lowered[close[0]]}"?' if close else ""
 
 
 def _tzinfo(name: str) -> tzinfo:

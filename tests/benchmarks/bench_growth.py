@@ -11,7 +11,7 @@ from statistics import median
 
 from django.db import DEFAULT_DB_ALIAS, connection
 
-from schedules.declarations.background import Background
+from schedules.declarations import Background
 from tests.app.tasks import nothing
 from tests.benchmarks.bench_tick import fill
 from tests.benchmarks.measure import Contender, Figures, side_by_side

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,8 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from schedules import background, scheduled
-from worker import tasks
 
-declarations = import_module("schedules.declarations.background")
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test declares is gone after it."""
-    monkeypatch.setattr(declarations, "_declared", {})
-    monkeypatch.setattr(declarations, "_tasks", {})
-    monkeypatch.setattr(tasks, "_registry", {})
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 def sent(queue: str = "mail", **options: Any) -> None:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from importlib import import_module
 from io import StringIO
 from time import thread_time
 from typing import Any
@@ -26,7 +25,8 @@ from hypothesis import strategies as st
 
 from schedules import api, background, changes, scheduled
 from schedules.admin.forms import ScheduleForm
-from schedules.declarations.background import CALL_OPTIONS, Background
+from schedules.declarations import Background, background_tasks, in_code
+from schedules.declarations.background import CALL_OPTIONS
 from schedules.declarations.configured import in_settings
 from schedules.models import Occurrence, Schedule
 from schedules.scheduler import tick
@@ -34,15 +34,15 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec
 from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.arguments import InvalidArguments
+from worker.calls import InvalidCall
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import Job
 from worker.tasks import InvalidTask
 
-declarations = import_module("schedules.declarations.background")
-
 ALIAS = "default"
-REFUSALS = (InvalidSchedule, InvalidTask, TypeError, CommandError)
+pytestmark = pytest.mark.usefixtures("nothing_declared")
+REFUSALS = (InvalidCall, InvalidSchedule, InvalidTask, TypeError, CommandError)
 QUICK = 2.0
 """Seconds of this thread's own time, which no busy machine adds to."""
 LONGEST_MESSAGE = 600
@@ -174,7 +174,7 @@ def by_using(options: dict[str, Any]) -> object:
 
 def by_scheduled(options: dict[str, Any]) -> object:
     scheduled(**options)(report)
-    return declarations.in_code().pop()
+    return in_code().pop()
 
 
 def by_settings(options: dict[str, Any]) -> object:
@@ -205,13 +205,6 @@ ENTRIES = [
 ]
 WRITES_ALL_OPTIONS = "the API"
 """What reaches a database is the same by each entry; so on the servers one entry stands for them."""
-
-
-@pytest.fixture(autouse=True)
-def declared_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_registry", {})
-    monkeypatch.setattr(declarations, "_tasks", {})
-    monkeypatch.setattr(declarations, "_declared", {})
 
 
 @contextmanager
@@ -320,13 +313,11 @@ def test_whatever_is_decorated_is_a_task_or_refused_in_one_line(database: None, 
 
 
 def test_a_refused_declaration_leaves_no_task_behind(database: None) -> None:
-    before = dict(tasks._registry)
-
     for options in ({"queue": ""}, {"schedule": -1}, {"cron": "75 * * * *"}, {"remove_existing_tasks": 1}):
         assert answer(lambda options=options: background(**options)(report))  # type: ignore[misc]
 
-    assert tasks._registry == before
-    assert declarations.background_tasks() == []
+    assert list(tasks.registered()) == []
+    assert background_tasks() == []
 
 
 # Texts, where nothing else can be given

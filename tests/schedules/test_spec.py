@@ -12,9 +12,8 @@ from django.test import override_settings
 
 from schedules import DAILY
 from schedules.models import NAME_LENGTH, Source
-from schedules.spec import InvalidSchedule, Spec, Start, call_name, spec_of, start_of
+from schedules.spec import InvalidSchedule, Spec, spec_of
 from tests.schedules.recurrence.moments import at
-from worker.arguments import encode
 from worker.tasks import Task
 
 
@@ -149,64 +148,6 @@ def test_what_could_not_work_is_refused_in_a_sentence_that_opens_with_the_place(
 def test_a_name_that_will_not_do_is_refused(name: Any) -> None:
     with pytest.raises(InvalidSchedule, match=r"^here: the name .* will not do: give 1 to 255 printable characters"):
         spec(name, repeat=60)
-
-
-# When a call starts
-
-
-@pytest.mark.parametrize(
-    ("given", "start"),
-    [
-        (0, Start()),
-        (60, Start(delay=60.0)),
-        (0.25, Start(delay=0.25)),
-        (timedelta(minutes=1), Start(delay=60.0)),
-        (at("10:00"), Start(at=at("10:00"))),
-    ],
-)
-def test_a_start_is_seconds_a_timedelta_or_an_aware_datetime(given: Any, start: Start) -> None:
-    assert start_of(given, "here") == start
-
-
-@pytest.mark.parametrize(
-    "given",
-    [-1, timedelta(seconds=-1), float("nan"), float("inf"), 10**10, True, "60", datetime(2026, 7, 1), date(2026, 7, 1)],
-)
-def test_any_other_start_is_refused(given: Any) -> None:
-    with pytest.raises(InvalidSchedule, match=r"^here: schedule is .*, but must be seconds from now"):
-        start_of(given, "here")
-
-
-# What makes a call the same
-
-
-def name_of(*args: Any, key: str | None = None, **kwargs: Any) -> str:
-    return call_name("shop.report", encode(args, kwargs), key)
-
-
-def test_a_call_is_named_as_it_would_be_written() -> None:
-    assert name_of("eu", 7, deep=True, where=None) == 'shop.report("eu", 7, deep=true, where=null)'
-    assert name_of() == "shop.report()"
-    assert name_of("eu", key="the one") == "shop.report#the one"
-
-
-def test_equal_calls_have_one_name_and_others_another() -> None:
-    assert name_of(1, b=2, a=(3,)) == name_of(1, a=[3], b=2)
-    names = [name_of(1), name_of("1"), name_of(1.5), name_of(True), name_of(None), name_of([1]), name_of(n=1)]
-    assert len(set(names)) == len(names)
-
-
-def test_a_long_call_has_a_name_that_fits_and_still_is_its_own() -> None:
-    one, other = name_of("x" * 1000 + "1"), name_of("x" * 1000 + "2")
-
-    assert one != other
-    assert len(one) == len(other) == NAME_LENGTH
-
-
-def test_a_call_with_what_cannot_be_shown_has_a_name_that_can() -> None:
-    for hostile in ("a\nb", "\0", "\ud800", "\u202e"):
-        assert name_of(hostile).isprintable()
-        assert name_of(key=hostile).isprintable()
 
 
 def test_instants_in_another_zone_are_the_same_instants() -> None:

@@ -17,6 +17,8 @@ from worker import tasks
 from worker.checks import check_server
 from worker.tasks import Task
 
+pytestmark = pytest.mark.usefixtures("nothing_declared")
+
 UseDatabase = Callable[..., Path]
 
 
@@ -34,11 +36,6 @@ def use_database(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyP
     yield use
     if "jobs" in connections.settings:
         del connections["jobs"]
-
-
-@pytest.fixture(autouse=True)
-def no_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_registry", {})
 
 
 GOOD = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"}

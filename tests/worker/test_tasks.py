@@ -25,9 +25,7 @@ class Holder:
         """No task: a worker would need the object."""
 
 
-@pytest.fixture(autouse=True)
-def registry_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_registry", {})
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 def test_a_registered_task_is_found_by_its_name() -> None:

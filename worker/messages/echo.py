@@ -32,10 +32,8 @@ def printable(text: str, but: str = "") -> str:
 
 def one_line(text: str, limit: int = ECHOED) -> str:
     """The beginning of the text, with escapes for what a terminal or a log could not show."""
-    line = text[:limit]
-    if not line.isprintable():
-        line = line.encode("unicode_escape").decode("ascii")[:limit]
-    return f"{line}…" if len(text) > limit else line
+    line = printable(text[:limit])
+    return f"{line[:limit]}…" if len(text) > limit or len(line) > limit else line
 
 
 def _escape(letter: str) -> str:

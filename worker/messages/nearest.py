@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
+
+from worker.messages.echo import quoted
 
 LONGEST = 255
 """A longer text is near to no name, and would take long to compare."""
 
 
-def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The nearest of the known names. None: none is near."""
-    near = get_close_matches(name, list(known), n=1) if isinstance(name, str) and len(name) <= LONGEST else []
-    return near[0] if near else None
+def nearest(name: object, known: Iterable[str], *, caseless: bool = False) -> str | None:
+    """The nearest of the known names. None: none is near. `caseless`: an E is as near to an e as to another E."""
+    if not isinstance(name, str) or len(name) > LONGEST:
+        return None
+    as_compared = str.lower if caseless else str
+    compared = {as_compared(each): each for each in known}
+    near = get_close_matches(as_compared(name), compared, n=1)
+    return compared[near[0]] if near else None
+
+
+def did_you_mean(
+    name: object, known: Iterable[str], *, otherwise: str = "", prefix: str = "", caseless: bool = False
+) -> str:
+    """The question that ends a message, with `prefix` before the name; or what to say where none is near."""
+    near = nearest(name, known, caseless=caseless)
+    return otherwise if near is None else f'Did you mean "{prefix}{near}"?'
+
+
+def is_no_option(what: str, name: object, known: Collection[str]) -> str:
+    """The sentence for a name that is not among the known ones. `what` shows it, and where it was given."""
+    every = f"Known: {', '.join(known)}."
+    return f"{what} is not an option. {did_you_mean(name, known, otherwise=every)}"
+
+
+def unknown_options(given: Iterable[object], known: Collection[str], where: str) -> Iterator[str]:
+    """A sentence for each of the given names that is not among the known ones."""
+    return (is_no_option(f"{where}: {quoted(name)}", name, known) for name in given if name not in known)

@@ -18,7 +18,7 @@ from schedules.changes import backfills, operate, pauses, repairs, row
 from schedules.models import Kind, Occurrence, Schedule, Source, identity_of
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.scheduler import tick
-from schedules.spec import Spec, Start, spec_of
+from schedules.spec import Spec, spec_of
 from tests.schedules.recurrence.moments import at, moment, span
 from worker import queue, roster, tasks
 from worker.chores import Chores
@@ -76,7 +76,7 @@ def spec(name: str = "s", *, start: str | None = None, **given: Any) -> Spec:
         declared_in=given.pop("declared_in", ""),
         args=given.pop("args", ()),
         enabled=given.pop("enabled", True),
-        start=None if start is None else Start(at=at(start)),
+        schedule=None if start is None else at(start),
         options=given,
     )
 

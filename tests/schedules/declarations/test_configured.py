@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
 from django.test import override_settings
 
+from schedules import scheduled
 from schedules.declarations.configured import Configured, in_settings
 from schedules.declarations.sync import declared
 from schedules.models import Source
@@ -32,8 +32,7 @@ TASK = f"{__name__}.report"
 
 
 @pytest.fixture(autouse=True)
-def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_registry", {})
+def nothing_called(nothing_declared: None) -> None:
     calls.clear()
 
 
@@ -203,9 +202,8 @@ def test_a_setting_that_is_no_dictionary_is_a_problem() -> None:
 # Together with the code
 
 
-def test_a_name_that_code_declares_too_belongs_to_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    (in_code,) = configured(nightly={"task": TASK, "repeat": 60}).specs
-    monkeypatch.setattr(import_module("schedules.declarations.background"), "_declared", {"nightly": in_code})
+def test_a_name_that_code_declares_too_belongs_to_the_settings() -> None:
+    scheduled(name="nightly", repeat=60)(report)
 
     with override_settings(SCHEDULES={"nightly": {"task": TASK, "repeat": 120}}):
         assert [spec.repeat for spec in declared()] == ["120"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,21 +13,14 @@ from django.test import override_settings
 from django.utils.module_loading import autodiscover_modules
 
 from schedules import DAILY, background, scheduled
-from schedules.declarations.background import in_code
+from schedules.declarations import in_code
 from schedules.models import Source
 from schedules.spec import InvalidSchedule
 from worker import tasks
+from worker.calls import InvalidCall
 from worker.tasks import InvalidTask
 
-declarations = import_module("schedules.declarations.background")
-
-
-@pytest.fixture(autouse=True)
-def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test declares into empty registries."""
-    monkeypatch.setattr(tasks, "_registry", {})
-    monkeypatch.setattr(declarations, "_declared", {})
-    monkeypatch.setattr(declarations, "_tasks", {})
+pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
 def function(number: int = 0) -> int:
@@ -152,7 +144,7 @@ def test_one_function_cannot_declare_one_schedule_twice() -> None:
     ],
 )
 def test_options_that_could_not_work_are_refused_at_declaration(options: dict[str, Any], said: str) -> None:
-    with pytest.raises((InvalidSchedule, InvalidTask), match=said):
+    with pytest.raises((InvalidCall, InvalidSchedule, InvalidTask), match=said):
         background(**options)(function)
 
     assert list(tasks.registered()) == []

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import pytest
 from django.utils.functional import SimpleLazyObject
 
+from schedules.testing import isolated_registry
 from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.arguments import encode
@@ -58,12 +59,13 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run() -> Run:
     """Run a job of this function: `run(function, job)`."""
 
     def run(function: Callable[..., Any], job: ClaimedJob, now: datetime = NOW, **options: Any) -> Outcome:
-        monkeypatch.setitem(tasks._registry, "task", Task(function, "task", **options))
-        return execution.run(job, lambda: now)
+        with isolated_registry():
+            tasks.register(Task(function, "task", **options))
+            return execution.run(job, lambda: now)
 
     return run
 

@@ -67,13 +67,13 @@ MakeBench = Callable[[int], Bench]
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
+def bench(own_declarations: None) -> Iterator[MakeBench]:
     benches: list[Bench] = []
 
     def make(slots: int) -> Bench:
         new = Bench(slots)
         benches.append(new)
-        monkeypatch.setitem(tasks._registry, TASK, Task(new.task, TASK))
+        tasks.register(Task(new.task, TASK))
         return new
 
     yield make

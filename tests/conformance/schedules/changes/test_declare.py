@@ -22,6 +22,7 @@ from tests.app.models import Effect
 from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
 from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
+from worker.calls import InvalidCall
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState
 
@@ -307,6 +308,30 @@ def test_a_replacement_that_is_rolled_back_leaves_the_old_job() -> None:
         transaction.set_rollback(True)
 
     assert Job.objects.get().pk == old.pk
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"schedule": -1}, {"queue": ""}, {"creator": 7}, {"remove_existing_tasks": 1}, {"qeue": "mail"}],
+    ids=str,
+)
+def test_what_could_not_work_is_refused_as_an_invalid_call_or_where_it_repeats_as_an_invalid_schedule(
+    options: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidCall):
+        bare.using(**options).enqueue()
+    with pytest.raises(InvalidSchedule):
+        bare.using(repeat=60, **options).enqueue()
+    with pytest.raises(InvalidSchedule):
+        hourly.using(**options).enqueue()
+
+    assert not Job.objects.exists()
+    assert not Schedule.objects.exists()
+
+
+def test_an_option_of_schedules_is_refused_where_nothing_repeats() -> None:
+    with pytest.raises(InvalidCall, match=r"bare\(…\): overlap is for schedules: give repeat or cron with it\.$"):
+        bare(overlap="skip")
 
 
 # One schedule

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -26,8 +25,6 @@ from worker.clock import database_now
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.queue import MOST_INTERRUPTIONS
 from worker.values import NewJob
-
-declarations = import_module("schedules.declarations.background")
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -98,8 +95,8 @@ def test_where_tables_are_missing_that_is_said_and_they_are_not_asked() -> None:
     assert report.count(Severity.UNKNOWN) == 0
 
 
-def test_what_system_checks_find_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(declarations, "_tasks", {})  # those of other tests, too, are known here
+@pytest.mark.usefixtures("nothing_declared")  # those of other tests, too, are known here
+def test_what_system_checks_find_is_found(settings: Settings) -> None:
     assert severities(installation.system_checks) == {"system-checks": "ok"}
 
     settings.SCHEDULES = {"nightly": {"task": "manage:check", "repeat": 10, "jitter": 60}}

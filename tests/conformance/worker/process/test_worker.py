@@ -231,9 +231,8 @@ def test_events_tell_what_happened(crew: Crew) -> None:
 # A task that is not known here
 
 
-def test_a_job_of_an_unknown_task_is_left_to_a_worker_that_knows_it(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("own_declarations")
+def test_a_job_of_an_unknown_task_is_left_to_a_worker_that_knows_it(crew: Crew) -> None:
     id = enqueue("new", task="shop.new")
     known = leave_trace("known")
 
@@ -245,7 +244,7 @@ def test_a_job_of_an_unknown_task_is_left_to_a_worker_that_knows_it(
     assert (row["attempts"], row["interruptions"], row["errors"]) == (0, 0, "")
     assert [each["task"] for each in told] == ["shop.new"]
 
-    monkeypatch.setitem(tasks._registry, "shop.new", tasks.Task(leave_trace.task.function, "shop.new"))
+    tasks.register(tasks.Task(leave_trace.task.function, "shop.new"))
     crew.work_until_idle()
     assert state_of(id) == "succeeded"
     assert traces() == {"known": 1, "new": 1}

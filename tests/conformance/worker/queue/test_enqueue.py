@@ -10,13 +10,13 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils.safestring import SafeString
 
-from schedules.spec import InvalidSchedule
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
 from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, claim_one, enqueue, new, rolled_back
 from tests.schedules.recurrence.moments import at
 from worker import queue
 from worker.arguments import InvalidArguments, decode, encode
+from worker.calls import InvalidCall
 from worker.clock import database_now
 from worker.dialects import dialect_of
 from worker.models import FinishedState, Job, JobState
@@ -217,7 +217,7 @@ def test_what_json_would_change_is_refused_before_anything_is_written() -> None:
 
 @pytest.mark.parametrize("name", ["q" * 101, "", "  ", "a\x00b", "\ud800", "a\nb", 7])
 def test_a_queue_that_could_not_be_named_is_refused(name: Any) -> None:
-    with pytest.raises(InvalidSchedule, match="queue"):
+    with pytest.raises(InvalidCall, match="queue"):
         leave_trace.using(queue=name).enqueue("one")
 
     assert Job.objects.count() == 0

@@ -203,13 +203,14 @@ HOSTILE = {
 }
 
 
+@pytest.mark.usefixtures("own_declarations")
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("error_type", [RuntimeError, SystemExit])
-def test_no_message_blocks_the_recording(kind: str, error_type: type[BaseException], monkeypatch: Any) -> None:
+def test_no_message_blocks_the_recording(kind: str, error_type: type[BaseException]) -> None:
     def task() -> None:
         raise error_type(HOSTILE[kind])
 
-    monkeypatch.setitem(tasks._registry, "hostile", tasks.Task(task, "hostile"))
+    tasks.register(tasks.Task(task, "hostile"))
     first, second = enqueue(task="hostile", max_attempts=1), enqueue(task="hostile", max_attempts=2)
 
     runs = [ended(job, run(job, lambda: database_now(ALIAS))) for job in claim()]

@@ -7,20 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from importlib import import_module
 from typing import Any, NoReturn
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 
 from schedules import background
-from schedules.declarations.background import Background
+from schedules.declarations import Background
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace, return_unshowable, returned
 from tests.conformance.worker.process.workers import Crew, heard
 from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
 from tests.processes import eventually
-from worker import queue, signals, tasks
+from worker import queue, signals
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Cancel, Snooze
@@ -29,10 +28,7 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture(autouse=True)
-def declared_for_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(tasks, "_registry", dict(tasks._registry))
-    declarations = import_module("schedules.declarations.background")
-    monkeypatch.setattr(declarations, "_tasks", dict(declarations._tasks))
+def declared_for_this_test(own_declarations: None) -> Iterator[None]:
     yield
     begun.clear()
     gate.clear()

@@ -10,7 +10,6 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import Any, NoReturn
 
 import pytest
@@ -19,7 +18,6 @@ from django.db import OperationalError, connection
 from schedules import background
 from tests.app.models import Effect
 from tests.conformance.worker.process.workers import Crew
-from worker import tasks
 from worker.models import FinishedJob, Job
 
 CUTS = int(os.environ.get("CARILLON_ATOMIC_CUTS", "40"))
@@ -84,10 +82,7 @@ def trace_and_be_cut(number: int) -> None:
 
 
 @pytest.fixture
-def declared_for_this_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(tasks, "_registry", dict(tasks._registry))
-    declarations = import_module("schedules.declarations.background")
-    monkeypatch.setattr(declarations, "_tasks", dict(declarations._tasks))
+def declared_for_this_test(own_declarations: None) -> Iterator[None]:
     yield
     made.clear()
 

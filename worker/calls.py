@@ -1,0 +1,166 @@
+"""A call of a task, checked → a job to enqueue. It refuses to know what else a call may ask for, such as to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+from django.db import models, transaction
+
+from worker import queue
+from worker.arguments import Call, as_json, encode, encode_each
+from worker.messages.echo import echo
+from worker.messages.expected import A_FLAG, A_SHORT_TEXT, AN_INSTANT, is_instant, is_number, is_short_text, must_be
+from worker.models import Job, JobState
+from worker.options import options
+from worker.parameters import Parameters
+from worker.tasks import Task, priority_problem, queue_problem
+from worker.values import NewJob
+
+JOB = ("queue", "priority", "verbose_name", "creator")
+"""What may be said of a job, whatever makes it."""
+CALL = ("schedule", *JOB, "remove_existing_tasks")
+"""What a call that makes a job may say besides the task's own arguments."""
+
+LONGEST_DELAY = 100 * 366 * 86_400
+
+
+class InvalidCall(ValueError):
+    """An option of a call could not work; the message says which, and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a job, or the first run of a repeat, is to start: so many seconds from now, or at an instant."""
+
+    delay: float = 0.0
+    at: datetime | None = None
+
+
+class Calls:
+    """The calls of a task with these options of `CALL`. The jobs that they make differ in their arguments alone.
+
+    `where` opens the message of the InvalidCall that is raised for an option that could not work.
+    """
+
+    def __init__(self, task: Task, parameters: Parameters, given: Mapping[str, Any], where: str) -> None:
+        self._task = task
+        self._parameters = parameters
+        try:
+            start = start_of(given["schedule"]) if given.get("schedule") is not None else Start()
+            self._replaces = replaces(given)
+            self._alike = {
+                "state": str(JobState.SCHEDULED if start.at or start.delay else JobState.READY),
+                "run_at": start.at,
+                "delay": start.delay,
+                **job_options(task, given),
+            }
+        except InvalidCall as fault:
+            raise InvalidCall(f"{where}: {fault}") from fault
+
+    def enqueue(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
+        """Raises TypeError for arguments that do not fit the task's function, or are not JSON."""
+        self._parameters.require(args, kwargs)
+        alias = options().DATABASE
+        job = self._job(encode(args, kwargs))
+        with replacing(job.task, job.arguments, alias) if self._replaces else _REPLACING_NOTHING:
+            return _enqueued(job, queue.enqueue(job, alias), alias)
+
+    def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
+        """One job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
+        task, _, *alike = self._job(arguments="")
+        arguments = encode_each([self._required(call) for call in calls])
+        jobs = [NewJob._make((task, text, *alike)) for text in arguments]
+        return queue.enqueue_many(jobs, options().DATABASE)
+
+    def _job(self, arguments: str) -> NewJob:
+        return NewJob(self._task.name, arguments, max_attempts=self._task.attempts_allowed, **self._alike)
+
+    def _required(self, call: object) -> Call:
+        if isinstance(call, (tuple, list)) and len(call) == 2:
+            args, kwargs = call
+            plain = as_json(args, kwargs)
+            self._parameters.require(args, kwargs)
+            return plain
+        raise TypeError(f"{self._task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")
+
+
+@contextmanager
+def replacing(task: str, arguments: str, using: str) -> Iterator[None]:
+    """One transaction, in which the jobs of equal calls that nobody has started are cancelled first."""
+    with transaction.atomic(using=using):
+        queue.cancel_equal(task, arguments, "replaced by a later call", using)
+        yield
+
+
+# What the options say. Each raises InvalidCall.
+
+
+def job_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `JOB` as they are stored, with the task's own as defaults."""
+    queue_name, priority = given.get("queue"), given.get("priority")
+    queue_name = task.queue if queue_name is None else queue_name
+    priority = task.priority if priority is None else priority
+    for fault in (queue_problem(queue_name), priority_problem(priority)):
+        if fault:
+            raise InvalidCall(fault)
+    return {
+        "queue": queue_name,
+        "priority": priority,
+        "verbose_name": _text("verbose_name", given.get("verbose_name")),
+        "creator": _creator(given.get("creator")),
+    }
+
+
+def start_of(schedule: object) -> Start:
+    """The option `schedule`: seconds from now (not negative), a timedelta, or an aware datetime."""
+    if is_instant(schedule):
+        return Start(at=schedule)
+    seconds = schedule.total_seconds() if isinstance(schedule, timedelta) else schedule
+    if is_number(seconds, 0, LONGEST_DELAY):
+        return Start(delay=float(seconds))
+    raise InvalidCall(
+        must_be("schedule", schedule, f"seconds from now (0 to {LONGEST_DELAY}), a timedelta, or {AN_INSTANT}")
+    )
+
+
+def replaces(given: Mapping[str, Any]) -> bool:
+    """The option `remove_existing_tasks`."""
+    value = given.get("remove_existing_tasks", False)
+    if isinstance(value, bool):
+        return value
+    raise InvalidCall(must_be("remove_existing_tasks", value, A_FLAG))
+
+
+def _text(option: str, value: object) -> str:
+    value = "" if value is None else value
+    if is_short_text(value):
+        return value
+    raise InvalidCall(must_be(option, value, A_SHORT_TEXT))
+
+
+def _creator(value: object) -> str:
+    if isinstance(value, models.Model):
+        if value.pk is None:
+            raise InvalidCall(f"creator is an unsaved {value._meta.label}: save it first.")
+        value = f"{value._meta.label}:{value.pk}"
+    return _text("creator", value)
+
+
+def _enqueued(job: NewJob, id: int, alias: str) -> Job:
+    """The job as a model instance, without reading it; what the database decided is fetched when it is asked for."""
+    return Job.from_db(alias, _FIELDS, (id, *_known(job)))
+
+
+_KNOWN = [
+    field.attname
+    for field in Job._meta.concrete_fields
+    if field.attname in NewJob._fields and field.attname != "run_at"  # which the database decides, where it was a delay
+]
+_known = attrgetter(*_KNOWN)
+_FIELDS = frozenset(("id", *_KNOWN))
+_REPLACING_NOTHING: AbstractContextManager[None] = nullcontext()
