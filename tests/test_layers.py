@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-APPS = ("schedules", "worker")
+from tests.sources import APPS, ROOT, bound_in, full_name, modules, names, tree_of
 
 # A room may import the rooms that its line names, first those of its own app and behind the bar those of the queue, and
 # any room further up that has a plus: these hold values and words that all of the house shares. It may import nothing
@@ -308,7 +307,7 @@ def test_directions_of_imports(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "names"),
+    ("source", "found"),
     [
         ("import time\ntime.time()", {"time", "time.time"}),
         ("import time as t\nt.time()", {"time", "time.time"}),
@@ -319,13 +318,13 @@ def test_directions_of_imports(rule: Rule) -> None:
         ("import worker.queue\nworker.tasks.find", {"worker.queue", "worker.tasks.find"}),
     ],
 )
-def test_no_way_of_naming_a_module_escapes_the_rules(source: str, names: set[str]) -> None:
-    assert names <= {name for _, name in _names(ast.parse(source))}
+def test_no_way_of_naming_a_module_escapes_the_rules(source: str, found: set[str]) -> None:
+    assert found <= {name for _, name in names(ast.parse(source))}
 
 
 def _offences(rule: Rule, bound: dict[str, Path]) -> Iterator[str]:
     for path in bound.values():
-        for line, name in _names(ast.parse(path.read_text())):
+        for line, name in names(tree_of(path)):
             if rule.forbids(name):
                 yield f"{path.relative_to(ROOT)}:{line} names {name}: {rule.promise}"
 
@@ -344,20 +343,20 @@ def _imports_of(room: Room) -> tuple[tuple[str, str], ...]:
         (f"{path.relative_to(ROOT)}:{line}", found)
         for module, path in _modules().items()
         if _room_of(module) == room.name
-        for line, found in _modules_named(ast.parse(path.read_text()))
+        for line, found in _modules_named(tree_of(path))
     )
 
 
 def _modules_named(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    bound = {local: full for node in ast.walk(tree) for local, full in _bound(node)}
+    known = dict(bound_in(tree))
     for node in ast.walk(tree):
         match node:
-            case ast.Import(names=names):
-                yield from ((node.lineno, each.name) for each in names if each.name in _modules())
-            case ast.ImportFrom(module=str(module), names=names) if module in _modules():
-                named = (f"{module}.{each.name}" for each in names)
+            case ast.Import(names=imported):
+                yield from ((node.lineno, each.name) for each in imported if each.name in _modules())
+            case ast.ImportFrom(module=str(module), names=imported) if module in _modules():
+                named = (f"{module}.{each.name}" for each in imported)
                 yield from ((node.lineno, name if _is_module(name) else module) for name in named)
-            case ast.Attribute() if found := _module_behind(_full_name(node, bound) or ""):
+            case ast.Attribute() if found := _module_behind(full_name(node, known) or ""):
                 yield node.lineno, found
 
 
@@ -378,56 +377,14 @@ def _names_bound_in(package: str) -> frozenset[str]:
     """What a package's own file defines or imports, but for the modules below it."""
     if package not in _modules():
         return frozenset()
-    body = ast.parse(_modules()[package].read_text()).body
-    defined = {node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    imported = {local for node in body for local, full in _bound(node) if full != f"{package}.{local}"}
+    file = tree_of(_modules()[package])
+    defined = {node.name for node in file.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    imported = {local for local, full in bound_in(file) if full != f"{package}.{local}"}
     return frozenset(defined | imported)
 
 
-@cache
 def _modules() -> dict[str, Path]:
-    paths = [path for app in APPS for path in sorted((ROOT / app).rglob("*.py"))]
-    return {_module_name(path): path for path in paths}
-
-
-def _module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def _names(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The full name of everything that is imported, and of every attribute reached through an import."""
-    bound = {local: full for node in ast.walk(tree) for local, full in _bound(node)}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                yield from ((node.lineno, each.name) for each in names)
-            case ast.ImportFrom(module=str(module), names=names):
-                yield node.lineno, module
-                yield from ((node.lineno, f"{module}.{each.name}") for each in names)
-            case ast.Attribute() if name := _full_name(node, bound):
-                yield node.lineno, name
-
-
-def _bound(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """The local names that an import makes, and what they stand for. `import a.b` makes the name a."""
-    match node:
-        case ast.Import(names=names):
-            for each in names:
-                top = each.name.partition(".")[0]
-                yield (each.asname, each.name) if each.asname else (top, top)
-        case ast.ImportFrom(module=str(module), names=names):
-            yield from ((each.asname or each.name, f"{module}.{each.name}") for each in names)
-
-
-def _full_name(node: ast.expr, bound: dict[str, str]) -> str | None:
-    match node:
-        case ast.Name(id=name):
-            return bound.get(name)
-        case ast.Attribute(value=value, attr=attribute):
-            owner = _full_name(value, bound)
-            return owner and f"{owner}.{attribute}"
-        case _:
-            return None
+    return modules(*APPS)
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

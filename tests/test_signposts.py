@@ -25,9 +25,9 @@ from pathlib import Path
 import pytest
 
 from tests.documents import DOCS, ROOT, Page, code_in, pages
+from tests.sources import APPS, modules, tree_of
 
 TOPS = ("schedules", "worker", "tests", "manage_example")
-APPS = ("schedules", "worker")
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?:\(\))?")
 FILE = re.compile(r"(?:[\w.-]+/)*[\w.-]*(?:/|\.(?:py|md|css|html))")
 OF_USERS = {"tasks.py", "settings.py", "manage.py"}
@@ -35,14 +35,8 @@ OF_OTHERS = {"read_timeout", "save()", "Now()", "__repr__"}
 """Names that Python, Django or a driver has."""
 
 
-@cache
 def _modules() -> dict[str, Path]:
-    paths = (path for top in TOPS for path in sorted((ROOT / top).rglob("*.py")))
-    return {_module_name(path): path for path in paths}
-
-
-def _module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return modules(*TOPS)
 
 
 @pytest.mark.parametrize("module", _modules())
@@ -122,7 +116,7 @@ def _prose_of(module: str) -> tuple[tuple[int, str], ...]:
     source = _modules()[module].read_text(encoding="utf-8")
     docstrings = (
         (node.lineno, node.value.value)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree_of(_modules()[module]))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     )
     tokens = tokenize.generate_tokens(StringIO(source).readline)
@@ -135,7 +129,7 @@ def _named_in(module: str) -> frozenset[str]:
     """Every name in the code of a module, and every word of its short texts: options, columns, states."""
     return frozenset(
         word
-        for node in ast.walk(ast.parse(_modules()[module].read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(_modules()[module]))
         for text in _texts(node)
         for word in re.findall(r"\w+", text)
     )
