@@ -85,7 +85,7 @@ Leaves: they put the house together, and no other room imports them
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
   schedules.testing
-  schedules.management      commandline describe doctor leader overview | clock process signals tasks wakeup
+  schedules.management      commandline describe doctor leader overview | clock masking process signals tasks wakeup
 """
 
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.

@@ -103,7 +103,10 @@ def _masked(name: str, value: Any, levels: int) -> Any:
 
 
 def _without_secrets(given: str) -> str:
-    """Without what stands behind a name (`name=value`, `name: value`, `'name': value`), and in `user:value@host`."""
+    """Without what stands behind a name (`name=value`, `name: value`, `'name': value`), and in `user:value@host`.
+
+    Nor with the values that PostgreSQL quotes when it refuses a row: they stand behind their names, or have none.
+    """
     parts, end = [], 0
     for head in _HEAD.finditer(given):
         if head.start() < end or not _hides(head["name"]) or _is_class(head):
@@ -112,7 +115,13 @@ def _without_secrets(given: str) -> str:
         if value is not None and value[0]:
             parts += [given[end : head.end()], MASK]
             end = value.end()
-    return _IN_URL.sub(rf"\1{MASK}", "".join([*parts, given[end:]]))
+    hidden = _IN_URL.sub(rf"\1{MASK}", "".join([*parts, given[end:]]))
+    return _ROW.sub(rf"\1{MASK}", _KEY.sub(_without_key, hidden)) if options().HIDE else hidden
+
+
+def _without_key(quoted: re.Match[str]) -> str:
+    names = quoted["names"]
+    return f"Key ({names})=({MASK})" if any(map(_hides, names.split(", "))) else quoted[0]
 
 
 def _is_class(head: re.Match[str]) -> bool:
@@ -133,4 +142,6 @@ _VALUE = re.compile(
       | [^\s,;&)\]}'"]*+ )""",
     re.VERBOSE | re.IGNORECASE,
 )
+_KEY = re.compile(r"\bKey \((?P<names>.{1,300}?)\)=\(.*\)")
+_ROW = re.compile(r"(Failing row contains \()(?:(?!\)\.?(?:\n|\Z))[\s\S])*+")
 _IN_URL = re.compile(r"(://[^\s/:@'\"]*+:)[^\s/@'\"]++(?=@)")

@@ -189,7 +189,7 @@ def _why(row: Schedule, status: Status) -> str:
 
 
 def _why_paused(row: Schedule) -> str:
-    parts = [row.pause_reason, row.paused_by]
+    parts = [masking.text(row.pause_reason), row.paused_by]
     if row.paused_until is not None:
         there = outlook.in_zone(row.paused_until, row.timezone)
         parts.append(_("until %(time)s") % {"time": labels.wall(there, read_at(row))})

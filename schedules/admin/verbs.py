@@ -20,6 +20,7 @@ from schedules import changes
 from schedules.admin.forms import PauseForm
 from schedules.models import Schedule
 from schedules.spec import InvalidSchedule
+from worker import masking
 from worker.admin.tables import TablesAdmin, read_at
 from worker.clock import database_now
 from worker.options import options
@@ -110,7 +111,7 @@ class ScheduleVerbs(TablesAdmin):
             try:
                 said = do(row)
             except (ValueError, Schedule.DoesNotExist) as fault:  # it is broken, or was deleted meanwhile
-                self.message_user(request, f"{row.name}: {fault}", messages.ERROR)
+                self.message_user(request, f"{row.name}: {masking.text(str(fault))}", messages.ERROR)
                 continue
             self.log(request, [row], said)
             done += 1

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections
 
 from schedules.doctor import installation, leadership, mysql, postgresql, sessions, sqlite, work
 from schedules.doctor.findings import Case, Finding, Report, Severity, one
+from worker import masking
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _look(case: Case, examination: Examination) -> Iterator[Finding]:
 
 def _unseen(examination: Examination, error: DatabaseError) -> Finding:
     """Whoever may work here need not see into the server, but must read our tables."""
-    sentence = f"Could not look at {examination.subject}: {error}"
+    sentence = f"Could not look at {examination.subject}: {masking.text(str(error))}"
     if examination.vendor is None:
         return Finding(
             "unreadable",

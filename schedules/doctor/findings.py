@@ -5,6 +5,7 @@ What is examined is decided elsewhere, and so is how it looks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from django.db import connections, models
 from schedules.models import Leadership, Occurrence, Schedule
 from schedules.overview import has_tables, health
 from schedules.overview.values import Health
+from worker import masking
 from worker.models import FinishedJob, Job, WorkerProcess
 
 MODELS: tuple[type[models.Model], ...] = (Job, FinishedJob, WorkerProcess, Schedule, Occurrence, Leadership)
@@ -94,6 +96,17 @@ def rows(case: Case, sql: str, *params: Any) -> list[tuple[Any, ...]]:
     with connections[case.using].cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
+
+
+def statement(sql: str | None, text: re.Pattern[str]) -> str | None:
+    """Of SQL that others run, what stands before its first text: texts are values, and may be secrets.
+
+    text: how one begins on that server.
+    """
+    if not sql:
+        return sql
+    begin = text.search(sql)
+    return masking.text(sql if begin is None else f"{sql[: begin.start()]}…")
 
 
 def one(case: Case, sql: str, *params: Any) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from schedules.doctor.findings import MODELS, Bytes, Case, Finding, Severity, rows
-from worker import masking
+from schedules.doctor.findings import MODELS, Bytes, Case, Finding, Severity, rows, statement
 
 LONG = timedelta(minutes=5)
 """A transaction that is open for longer keeps what others deleted for too long."""
 LONG_HISTORY = 100_000
 """Changes that wait to be purged: more slow every look at the queue."""
+TEXT = re.compile(r"['\"]")
+"""How one begins in SQL."""
 
 # InnoDB tells the time in the system's zone, whatever that of the session.
 TRANSACTIONS = """
@@ -45,7 +47,7 @@ def transactions(case: Case) -> Iterator[Finding]:
                     "database": database,
                     "command": command,
                     "open for": age,
-                    "query": query and masking.text(query),
+                    "query": statement(query, TEXT),
                 },
                 f"KILL {session} ends it. Have the program commit sooner, or give its sessions a shorter wait_timeout.",
             )

@@ -6,11 +6,11 @@ whoever looks everywhere reads over them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from schedules.doctor.findings import MODELS, Bytes, Case, Facts, Finding, Severity, one, rows
-from worker import masking
+from schedules.doctor.findings import MODELS, Bytes, Case, Facts, Finding, Severity, one, rows, statement
 
 LONG = timedelta(minutes=5)
 """A transaction that is open for longer holds back vacuum for too long."""
@@ -19,6 +19,8 @@ FAR_BEHIND = 1_000_000
 MANY_DEAD = 50_000
 """Dead rows of a table that are no matter of a busy minute."""
 UNVACUUMED = timedelta(minutes=10)
+TEXT = re.compile(r"'|\$(?!\d)")
+"""How one begins in SQL; a number behind the dollar is a parameter."""
 
 TRANSACTIONS = """
     SELECT pid, usename, application_name, state, statement_timestamp() - xact_start,
@@ -64,7 +66,7 @@ def transactions(case: Case) -> Iterator[Finding]:
                     "state": state,
                     "open for": age,
                     "transactions behind": behind,
-                    "query": query and masking.text(query),
+                    "query": statement(query, TEXT),
                 },
                 f"SELECT pg_terminate_backend({pid}) ends it. {_prevention(user, state)}",
             )

@@ -97,7 +97,7 @@ def _counted_from(row: Schedule) -> datetime | None:
 def _pause_of(row: Schedule) -> Pause | None:
     if row.paused_at is None:
         return None
-    return Pause(row.paused_at, row.paused_until, row.pause_reason, row.paused_by)
+    return Pause(row.paused_at, row.paused_until, masking.text(row.pause_reason), row.paused_by)
 
 
 def _urgency(schedule: Upcoming) -> tuple[bool, datetime | None, int, str]:

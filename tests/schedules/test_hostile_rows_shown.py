@@ -35,6 +35,11 @@ SECRET = "hunter2"
 SAID = f"{CONTROLS} {BREAKER} password={SECRET}"
 """What a task was given, and what it said when it failed."""
 OUR_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+SHOWN_IN_FULL = {
+    *("name", "task", "queue", "queues", "verbose_name", "creator", "declared_in", "paused_by", "worker", "leader"),
+    *("lock", "cron", "repeat", "timezone", "exclude", "zone_version"),
+}
+"""Columns whose texts no one masks, so nothing secret has a place there."""
 MODELS: list[type[Model]] = [Schedule, Occurrence, Leadership, Job, FinishedJob, WorkerProcess]
 
 
@@ -67,7 +72,10 @@ def hostile_rows(database: None) -> None:
     _fill(admin_rows.job(), arguments=f'["{SECRET}"')
     _fill(schedule, name="hostile", broken="", cron="", repeat="60", timezone="UTC", exclude="")
     _fill(admin_rows.schedule("unreadable", repeat=60), name="unreadable", arguments=f"[{SAID}", exclude=BREAKER)
-    _fill(admin_rows.schedule("named", repeat=60))
+    _fill(admin_rows.schedule("paused", repeat=60), name="paused", broken="", paused_at=now)
+    named = admin_rows.schedule("named", repeat=60)
+    Occurrence.objects.create(schedule=named, scheduled_for=now, outcome="missed", recorded_at=now, reason=SAID)
+    _fill(named, paused_at=now)
 
 
 @pytest.mark.usefixtures("hostile_rows")
@@ -100,8 +108,8 @@ def test_a_page_shows_controls_in_arguments_and_errors_as_escapes(admin_client: 
         "list_schedule --next 2 --force-color",
         "list_schedule --check",
         "list_schedule --json",
-        "list_schedule hostile unreadable --force-color",
-        "list_schedule hostile --json",
+        "list_schedule hostile unreadable paused --force-color",
+        "list_schedule hostile paused --json",
         "list_schedule CONTROLS",
         "list_schedule --cron CONTROLS",
         "list_schedule --queue CONTROLS",
@@ -156,10 +164,10 @@ def _fill(row: Any, **columns: Any) -> None:
     said = {
         "arguments": encode([SAID], {f"{CONTROLS}{BREAKER}": {BREAKER: [SAID]}, "api_key": SECRET}),
         "errors": f"{error.as_line()}\n",
-        **dict.fromkeys(("reason", "trouble", "broken"), SAID),
+        **dict.fromkeys(SHOWN_IN_FULL, f"{CONTROLS}{BREAKER}"),
     }
     values = {
-        field.name: said.get(field.name, f"{CONTROLS}{BREAKER}")[: field.max_length]
+        field.name: said.get(field.name, SAID)[: field.max_length]
         for field in texts
         if not field.choices and field.name != "identity"
     }

@@ -43,6 +43,14 @@ LOG_IN = tasks.register(Task(log_in, "shop.tasks.log_in"))
         ("dsn='host=h password=hunter2 user=u'", "dsn='host=h password=* user=u'"),
         ("x=password=hunter2", "x=password=*"),
         ("https://u:hunter2@h/p?token=hunter2&x=1", "https://u:*@h/p?token=*&x=1"),
+        (
+            "DETAIL:  Key (api_token, lower(user))=(hunter2, ann) already exists.",
+            "DETAIL:  Key (api_token, lower(user))=(*) already exists.",
+        ),
+        (
+            'null value in column "x"\nDETAIL:  Failing row contains (7, [["ann", "hunter2"]], {"a)": 1}\n{}).\nline 3',
+            'null value in column "x"\nDETAIL:  Failing row contains (*).\nline 3',
+        ),
     ],
 )
 def test_a_value_is_hidden_where_its_name_stands_before_it(text: str, shown: str) -> None:
@@ -53,6 +61,8 @@ def test_a_value_is_hidden_where_its_name_stands_before_it(text: str, shown: str
     "text",
     [
         "KeyError: 'user'",
+        "if check(api_key): pass",
+        "DETAIL:  Key (name)=(ann) already exists.",
         "shop.errors.AuthenticationError: no answer",
         "if key == other: pass",
         "monkey::patch",
@@ -136,6 +146,7 @@ def test_settings_say_which_names_are_hidden(settings: Settings) -> None:
 
     settings.SCHEDULER = {"HIDE": []}
     assert masking.text("password=a pin=1") == "password=a pin=1"
+    assert masking.text("Failing row contains (1).") == "Failing row contains (1)."
     assert masking.arguments("gone.tasks.old", ["eu"], {}) == (["eu"], {})
 
 
@@ -172,6 +183,12 @@ def test_a_mask_in_a_new_place_is_refused(entered: Any) -> None:
     [
         *("a" * 10**6, "a." * 10**6, "key" * 10**6, "a " * 10**6, "'" * 10**6, f"key{' ' * 10**6}"),
         *("key=" * 10**5, "key='" * 10**5, "key=(" * 10**5, "://a:" * 10**5, f"://a:{'x' * 10**6}"),
+        *(
+            "Failing row contains (" * 10**5,
+            f"Failing row contains ({').' * 10**5}",
+            "Key (" * 10**5,
+            "Key (a)=(" * 10**5,
+        ),
         *("\\" * 10**6, "key='" + "\\" * 10**6, 'key=\\"' + "\\" * 10**5),
     ],
     ids=lambda text: text[:8],

@@ -29,6 +29,7 @@ from schedules.overview.past_runs import history
 from schedules.overview.values import Health, HistoryLine, NextRun, Overview
 from schedules.recurrence import Cron, InvalidRecurrence, note
 from schedules.recurrence.zones import check_timezone, day_start
+from worker import masking
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.options import options as project_options
@@ -81,7 +82,7 @@ class Command(BaseCommand):
             raise CommandError(str(fault)) from fault
         except OperationalError as error:
             alias = project_options().DATABASE
-            raise CommandError(f'The database "{alias}" does not answer: {str(error).strip()}') from error
+            raise CommandError(f'The database "{alias}" does not answer: {masking.text(str(error).strip())}') from error
 
     def _list(self, selection: Selection, options: Mapping[str, Any]) -> None:
         if options["after"] is not None:

@@ -22,6 +22,7 @@ from schedules.commandline.terminal import screen_of, write
 from schedules.doctor import examine
 from schedules.doctor.findings import Case, Severity
 from schedules.doctor.report import as_json, lines
+from worker import masking
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.options import options as project_options
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         except ImproperlyConfigured as fault:
             raise CommandError(str(fault)) from fault
         except (OperationalError, InterfaceError) as error:
-            raise CommandError(f"The database does not answer: {str(error).strip()}") from error
+            raise CommandError(f"The database does not answer: {masking.text(str(error).strip())}") from error
         write(self.stdout, [as_json(report)] if options["json"] else lines(report, screen_of(self.stdout, options)))
         if any(report.count(severity) for severity in FAILS_AT[options["fail_level"]]):
             sys.exit(1)

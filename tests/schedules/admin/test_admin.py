@@ -148,6 +148,20 @@ def test_a_verb_on_a_row_that_cannot_be_decided_says_why(operator: Client) -> No
     assert _again(row).status == "broken"
 
 
+def test_a_secret_in_what_an_operator_says_or_is_told_is_not_shown(operator: Client) -> None:
+    row = admin_rows.schedule("nightly")
+    broken = admin_rows.schedule("broken", columns={"timezone": "password=hunter2", "broken": "why"})
+
+    operator.post(f"{PAGE}{row.pk}/do/pause/", {"reason": "the vendor's password=hunter2"})
+    told = operator.post(f"{PAGE}{broken.pk}/do/repair/", follow=True)
+
+    assert _logged(row) == ["Paused: the vendor's password=********"]
+    assert "password=********" in _messages(told)[-1]
+    for page in (PAGE, f"{PAGE}{row.pk}/change/", f"{PAGE}{row.pk}/history/", "/admin/"):
+        text = operator.get(page).content.decode()
+        assert "the vendor&#x27;s password=hunter2" not in text, page
+
+
 @pytest.mark.parametrize(
     ("codename", "verbs"),
     [("run_schedule", {"run_now"}), ("pause_schedule", {"pause"}), ("change_schedule", {"detach"})],

@@ -16,8 +16,8 @@ from django.db import OperationalError
 
 from schedules import doctor
 from schedules.commandline.terminal import Screen
-from schedules.doctor import Examination, leadership, report, work
-from schedules.doctor.findings import Bytes, Case, Facts, Finding, Report, Severity
+from schedules.doctor import Examination, leadership, mysql, postgresql, report, work
+from schedules.doctor.findings import Bytes, Case, Facts, Finding, Report, Severity, statement
 from schedules.management.commands import scheduler_doctor
 from tests.app.tasks import nothing
 from tests.documents import page
@@ -92,6 +92,22 @@ def test_what_a_terminal_would_obey_is_not_written() -> None:
 
     assert "\x1b" not in "".join(report.lines(of(hostile), PIPE))
     assert "          query SELECT '?[2J' -- more" in report.lines(of(hostile), PIPE)
+
+
+@pytest.mark.parametrize(
+    ("server", "sql", "shown"),
+    [
+        (postgresql, """INSERT INTO "job" VALUES (1, '[["hunter2"],{}]')""", """INSERT INTO "job" VALUES (1, …"""),
+        (postgresql, "SELECT $tag$hunter2$tag$", "SELECT …"),
+        (postgresql, "SELECT $1, U&'hunter2", "SELECT $1, U&…"),
+        (mysql, 'INSERT INTO `job` VALUES (1, "hunter2")', "INSERT INTO `job` VALUES (1, …"),
+        (mysql, "SELECT a FROM b WHERE c = N'hunter2'", "SELECT a FROM b WHERE c = N…"),
+        (mysql, "SELECT 1", "SELECT 1"),
+        (mysql, None, None),
+    ],
+)
+def test_of_a_statement_that_others_run_no_text_is_shown(server: Any, sql: str | None, shown: str | None) -> None:
+    assert statement(sql, server.TEXT) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(-14, "-14s"), (-0.3, "-0.3s"), (-0.001, "0.0s"), (0, "0.0s")])
@@ -179,11 +195,11 @@ def test_an_alias_that_is_none_is_refused() -> None:
 
 def test_a_database_that_does_not_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(using: str) -> datetime:
-        raise OperationalError("connection refused\n")
+        raise OperationalError("connection refused: user=u password=hunter2\n")
 
     monkeypatch.setattr(scheduler_doctor, "database_now", refuse)
 
-    with pytest.raises(CommandError, match=r"does not answer: connection refused$"):
+    with pytest.raises(CommandError, match=r"does not answer: connection refused: user=u password=\*{8}$"):
         examined()
 
 

@@ -75,6 +75,27 @@ def test_a_transaction_that_holds_back_vacuum_is_named_with_its_pid(
 
 
 @on_postgresql
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("SELECT 'hunter2', 1", "SELECT …"),
+        ('SELECT 1 AS "a", $$hunter2$$', 'SELECT 1 AS "a", …'),
+        ("SELECT E'\\'hunter2'", "SELECT E…"),
+        ("SELECT 7 AS user_api_key", "SELECT 7 AS user_api_key"),
+    ],
+)
+def test_of_the_statement_of_a_transaction_no_text_is_shown(
+    monkeypatch: pytest.MonkeyPatch, statement: str, shown: str
+) -> None:
+    monkeypatch.setattr(postgresql, "LONG", timedelta(0))
+
+    with open_transaction(*SNAPSHOT, statement):
+        (finding,) = found(postgresql.transactions).values()
+
+    assert finding.facts["query"] == shown
+
+
+@on_postgresql
 def test_a_transaction_that_holds_nothing_back_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "LONG", timedelta(0))
 
