@@ -5,9 +5,13 @@ The registry is the only way from a name in the database to code: a row can call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from asgiref.sync import AsyncToSync, iscoroutinefunction
 
 from worker import backoff
 from worker.messages.echo import echo, quoted
@@ -17,6 +21,8 @@ from worker.options import MOST, options
 from worker.registry import Registry
 
 DEFAULT_QUEUE = "default"
+MOST_LAYERS = 100
+"""Of decorators around a function. One that wraps itself has no end of them."""
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 
 
@@ -122,6 +128,8 @@ def priority_problem(priority: object) -> str | None:
 
 
 def _faults(task: Task) -> Iterable[str]:
+    for kind, remedy in _deferred(task.function):
+        yield f"it is {kind}, so a call would not run it: {remedy} inside a plain function."
     if not isinstance(task.name, str) or not task.name.strip() or not task.name.isprintable():
         yield "its name must be of printable characters."
     elif len(task.name) > TASK_NAME_LENGTH:
@@ -137,8 +145,32 @@ def _faults(task: Task) -> Iterable[str]:
         yield must_be("atomic", task.atomic, A_FLAG)
 
 
+def _deferred(function: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+    """How the function, or one that it wraps, puts its work off, and what to do about it."""
+    for layer in _layers(function):
+        if isinstance(layer, AsyncToSync):
+            return
+        for puts_off, kind, remedy in _DEFERRING:
+            if puts_off(layer) or puts_off(type(layer).__call__):
+                yield kind, remedy
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    """It, what it is a decorated or partial form of, what that is one of, and so on."""
+    for _ in range(MOST_LAYERS):
+        yield function
+        function = function.func if isinstance(function, partial) else getattr(function, "__wrapped__", None)
+        if function is None:
+            return
+
+
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__module__, function.__qualname__
 
 
+_DEFERRING = (
+    (iscoroutinefunction, "an async function", "call it with asgiref.sync.async_to_sync"),
+    (inspect.isasyncgenfunction, "an async generator function", "go through it with asgiref.sync.async_to_sync"),
+    (inspect.isgeneratorfunction, "a generator function", "go through it"),
+)
 _REGISTRY: Registry[Task] = Registry()

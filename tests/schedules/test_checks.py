@@ -18,6 +18,9 @@ from schedules import background, scheduled
 pytestmark = pytest.mark.usefixtures("nothing_declared")
 
 
+async def sent_later() -> None: ...
+
+
 def sent(queue: str = "mail", **options: Any) -> None:
     """A task that is never run."""
 
@@ -36,6 +39,7 @@ def test_a_faulty_entry_of_the_settings_is_an_error_in_a_sentence(settings: Sett
         "lost": {"task": "tests.schedules.test_checks.snt", "repeat": 60},
         "never": {"task": "manage:check", "cron": "0 0 31 2 *"},
         "odd": {"task": "manage:check", "repaet": 60},
+        "async": {"task": "tests.schedules.test_checks.sent_later", "repeat": 60},
     }
 
     messages = [message.msg for message in found("schedules.E001")]
@@ -44,6 +48,7 @@ def test_a_faulty_entry_of_the_settings_is_an_error_in_a_sentence(settings: Sett
     assert 'Did you mean "tests.schedules.test_checks.sent"?' in messages[1]
     assert messages[2].endswith('"0 0 31 2 *" never occurs.')
     assert 'Did you mean "repeat"?' in messages[3]
+    assert "it is an async function, so a call would not run it" in messages[4]
 
 
 @pytest.mark.parametrize("schedules", [[], "x", {"x": None}, {"x": {"task": 3}}, {3: {"task": "manage:check"}}])

@@ -76,6 +76,10 @@ def loop() -> list[Any]:
     return inside
 
 
+async def nothing_yet() -> None:
+    """Somebody would have to await it."""
+
+
 HOSTILE: dict[str, Any] = {
     "nothing": None,
     "empty text": "",
@@ -136,6 +140,7 @@ HOSTILE: dict[str, Any] = {
     "the talkative": Talkative(),
     "a class": int,
     "a function": print,
+    "an async function": nothing_yet,
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, markcoroutinefunction, sync_to_async
 from pytest_django import Settings
 
 from worker import tasks
@@ -112,6 +114,74 @@ def test_a_task_that_could_not_work_is_refused(given: dict[str, Any], fault: str
         Task(**{"function": report, "name": "report", **given})
 
     assert fault in str(refused.value)
+
+
+# What a call would not run
+
+
+async def later() -> None: ...
+def numbers() -> Iterator[int]:
+    yield 1
+
+
+async def numbers_later() -> AsyncIterator[int]:
+    yield 1
+
+
+class Callee:
+    async def __call__(self) -> None: ...
+    async def method(self) -> None: ...
+
+
+@functools.wraps(later)
+def decorated(*args: Any) -> Any:
+    return later(*args)
+
+
+@markcoroutinefunction
+def marked() -> Any:
+    return later()
+
+
+OF_A_CALL_AND_NO_MORE = {
+    "async function": (later, "an async function"),
+    "generator function": (numbers, "a generator function"),
+    "async generator function": (numbers_later, "an async generator function"),
+    "callable object": (Callee(), "an async function"),
+    "method": (Callee().method, "an async function"),
+    "partial": (functools.partial(later), "an async function"),
+    "partial of a callable object": (functools.partial(Callee()), "an async function"),
+    "decorated": (decorated, "an async function"),
+    "cached": (functools.cache(later), "an async function"),
+    "partial of decorated": (functools.partial(functools.cache(numbers)), "a generator function"),
+    "marked": (marked, "an async function"),
+    "from a plain one": (sync_to_async(report), "an async function"),
+}
+
+
+@pytest.mark.parametrize(("function", "kind"), OF_A_CALL_AND_NO_MORE.values(), ids=OF_A_CALL_AND_NO_MORE)
+def test_what_puts_its_work_off_is_no_task(function: Any, kind: str) -> None:
+    with pytest.raises(InvalidTask) as refused:
+        Task(function, "report")
+
+    assert str(refused.value).startswith(f'Task "report": it is {kind}, so a call would not run it: ')
+    assert str(refused.value).endswith(" inside a plain function.")
+
+
+def test_an_async_function_is_a_task_once_it_is_made_a_plain_one() -> None:
+    def waits() -> None:
+        async_to_sync(later)()
+
+    for plain in (async_to_sync(later), functools.partial(async_to_sync(later)), waits, Holder, Holder().method):
+        assert Task(plain, "report").function is plain
+
+
+def test_a_function_that_wraps_itself_has_an_end() -> None:
+    def wraps_itself() -> None: ...
+
+    wraps_itself.__wrapped__ = wraps_itself  # type: ignore[attr-defined]
+
+    assert Task(wraps_itself, "report").name == "report"
 
 
 @pytest.mark.parametrize("queue", ["default", "q" * 100, "mail & more", "Почта", "🔔", "Mail"])

@@ -17,6 +17,9 @@ from tests.schedules.recurrence.moments import at
 from worker.models import FinishedJob, Job
 
 
+async def later() -> None: ...
+
+
 @pytest.fixture
 def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     return VirtualClock(monkeypatch)
@@ -153,6 +156,7 @@ def test_a_name_that_code_declares_is_taken(clock: VirtualClock) -> None:
         ({}, r"give exactly one of cron, repeat and run_at; found none of them"),
         ({"run_at": at("10:00").replace(tzinfo=None)}, r"run_at is .*, but must be an aware datetime"),
         ({"repeat": timedelta(milliseconds=500)}, r"is not an interval"),
+        ({"task": f"{__name__}.later", "repeat": 60}, r": it is an async function, so a call would not run it"),
     ],
 )
 def test_what_could_not_work_is_refused_and_leaves_no_trace(

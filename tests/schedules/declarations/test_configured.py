@@ -23,6 +23,9 @@ def report(*args: Any, **kwargs: Any) -> None:
     calls.append((args, kwargs))
 
 
+async def later() -> None: ...
+
+
 class Report:
     """Not a function, but importable."""
 
@@ -178,6 +181,10 @@ def test_two_entries_may_name_one_task() -> None:
         ({"task": f"{__name__}.not_callable", "repeat": 60}, 'has no function "not_callable".'),
         ({"task": "no_such_module.report", "repeat": 60}, "cannot be imported (No module named 'no_such_module')."),
         ({"task": ".report", "repeat": 60}, 'task ".report" cannot be imported (it is no dotted path).'),
+        (
+            {"task": f"{__name__}.later", "repeat": 60},
+            f'SCHEDULES["s"]: Task "{__name__}.later": it is an async function, so a call would not run it: ',
+        ),
         (
             {"task": "manage:clearsession", "repeat": 60},
             'SCHEDULES["s"]: there is no management command "clearsession". Did you mean "manage:clearsessions"?',

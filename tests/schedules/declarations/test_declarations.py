@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from django.test import override_settings
 from django.utils.module_loading import autodiscover_modules
 
 from schedules import DAILY, background, scheduled
-from schedules.declarations import in_code
+from schedules.declarations import Background, in_code
 from schedules.models import Source
 from schedules.spec import InvalidSchedule
 from worker import tasks
@@ -49,6 +50,36 @@ def test_a_task_looks_like_its_function() -> None:
     task = background(function)
 
     assert (task.__name__, task.__doc__, task.__wrapped__) == ("function", "What it is for.", function)  # type: ignore[attr-defined]
+
+
+def with_attributes(function: Callable[..., Any], **attributes: Any) -> Callable[..., Any]:
+    vars(function).update(attributes)
+    return function
+
+
+def test_a_function_may_have_attributes_of_its_own_but_they_are_not_the_tasks() -> None:
+    names = [name for name in (*vars(background(function)), *vars(Background)) if not name.startswith("__")]
+
+    task = background(with_attributes(another, owner="shop", **dict.fromkeys(names, "mine")))
+
+    assert task.owner == "shop"  # type: ignore[attr-defined]
+    assert {"task", "options", "parameters", "shadowed", "now", "enqueue", "using"} <= set(names)
+    for name in names:
+        assert getattr(task, name) != "mine"
+    assert task.now() is None
+    assert isinstance(task.using(schedule=5), Background)
+
+
+def test_a_task_wraps_the_function_that_it_was_made_of_whatever_that_wraps() -> None:
+    @functools.wraps(function)
+    def inner(number: int = 0) -> int:
+        return function(number)
+
+    task = background(name="report")(inner)
+
+    assert task.__wrapped__ is inner  # type: ignore[attr-defined]
+    assert vars(task)["__name__"] == "function"
+    assert vars(task)["__annotations__"] == function.__annotations__
 
 
 def test_scheduled_makes_a_task_and_a_schedule() -> None:
@@ -101,6 +132,24 @@ def test_a_function_inside_a_function_is_no_task() -> None:
 
     with pytest.raises(InvalidTask, match=r"nested.* cannot be a task"):
         background(nested)
+
+
+async def later() -> None: ...
+
+
+def numbers() -> Iterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [later, numbers])
+@pytest.mark.parametrize("decorator", [background, background(name="report"), scheduled(repeat=60)])
+def test_a_function_that_a_call_would_not_run_is_no_task(decorator: Callable[..., Any], function: Any) -> None:
+    with pytest.raises(
+        InvalidTask, match=r"^Task \".+\": it is .+, so a call would not run it: .+ a plain function\.$"
+    ):
+        decorator(function)
+
+    assert list(tasks.registered()) == []
 
 
 def test_two_functions_cannot_bear_one_name() -> None:

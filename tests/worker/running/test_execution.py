@@ -112,7 +112,7 @@ class Promised:
 def test_a_task_that_returns_its_work_undone_has_failed_and_is_not_tried_again(
     run: Run, returned: Callable[[], Any], what: str
 ) -> None:
-    outcome = run(returned, job())
+    outcome = run(lambda: returned(), job())
     gc.collect()  # what is never awaited is told when it goes
 
     assert isinstance(outcome, Failed)
