@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Any
 
-from django.apps.config import AppConfig
+from django.apps import AppConfig
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Tags
 from django.db import DatabaseError, connections

@@ -51,7 +51,8 @@ DECISIONS = [page for page in pages() if page.path.is_relative_to(DOCS / "adr")]
 
 @pytest.mark.parametrize("page", [*EXPLANATIONS, *DECISIONS], ids=str)
 def test_an_explanation_names_a_module_by_its_path(page: Page) -> None:
-    of_users = {span for each in pages() if each not in (*EXPLANATIONS, *DECISIONS) for span in code_in(each.prose)}
+    others = [each for each in pages() if each not in (*EXPLANATIONS, *DECISIONS)]
+    of_users = {span.removeprefix("@") for each in others for span in code_in(each.prose)}
     names = {path.name for module, path in _modules().items() if module.startswith(APPS)} | _last_names(*APPS)
 
     assert [span for span in code_in(page.prose) if span in names - of_users] == []
