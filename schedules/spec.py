@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from schedules.models import NAME_LENGTH, Source
+from schedules.models import NAME_LENGTH, Source, identity_of
 from schedules.planning.columns import KINDS, RECURRENCE
 from schedules.planning.policies import InvalidPolicy, Policies
 from schedules.recurrence import InvalidRecurrence, parse_repeat, recurrence_of
@@ -57,6 +57,13 @@ class Spec:
     """From when a repeat counts. None: it starts one period after it is first seen."""
     enabled: bool = True
     """Whether it begins unpaused; after that, this is the operator's."""
+    call: str = ""
+    """The call that made it, with all that its name hides."""
+
+    @property
+    def identity(self) -> str:
+        """What makes it the same, however it is called."""
+        return identity_of(self.call or self.name)
 
     def columns(self) -> dict[str, Any]:
         """The columns of `Schedule` that this decides."""
@@ -77,11 +84,13 @@ def spec_of(
     kwargs: Mapping[str, Any] | None = None,
     schedule: object = None,
     enabled: bool = True,
+    call: str = "",
     options: Mapping[str, Any],
 ) -> Spec:
     """Check everything that is given. `where` opens the message: the place a user would look at.
 
     schedule: as the option of a call; None: a repeat starts one period after it is first seen.
+    call: what makes it the same, if not its name.
     Raises InvalidSchedule.
     """
     for fault in unknown_options(options, OPTIONS, where):
@@ -97,6 +106,7 @@ def spec_of(
             policies=_policies(options),
             start=None if schedule is None else start_of(schedule),
             enabled=_enabled(enabled),
+            call=call,
             **job_options(task, options),
             **_recurrence(name, options),
         )

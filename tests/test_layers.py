@@ -67,7 +67,7 @@ The clock: it decides what is due
   schedules.signals         | masking
   schedules.occurrences     signals | dialects queue signals
   schedules.changes         occurrences signals spec | clock queue wakeup
-  schedules.declarations    changes occurrences spec | arguments backoff calls parameters tasks
+  schedules.declarations    changes occurrences spec | arguments backoff calls masking parameters tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader          declarations occurrences scheduler signals | chores clock dialects roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks

@@ -6,6 +6,7 @@ Whether a schedule could work, `spec_of` decides, as it does for everybody else;
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +105,8 @@ class ScheduleForm(ScheduleModelForm):
         self._keep_hidden_arguments(given)
         if len(given.get("exclude", "")) > LONGEST_EXCLUDE:
             self.add_error("exclude", _("These are too many dates."))
-        if self.instance.pk is None and self._is_taken(given.get("name", "")):
-            self.add_error("name", _("There is a schedule of this name already."))
+        if self.instance.pk is None:
+            self._require_own_name(given.get("name", ""))
         if not self.errors:
             self._check(given)
         return given
@@ -139,6 +140,15 @@ class ScheduleForm(ScheduleModelForm):
             except ValueError as fault:
                 was_for = _("What is hidden was given for %(task)s. For another task, enter it again.")
                 self.add_error(name, str(fault) if keeps else was_for % {"task": self.instance.task})
+
+    def _require_own_name(self, name: str) -> None:
+        """Not that of a call, taken or free: whether it is taken would tell if somebody guessed what the call hides."""
+        if _CALL.search(name):
+            self.add_error(
+                "name", _("Put a blank before the bracket. Names such as task(…) are for schedules that calls make.")
+            )
+        elif self._is_taken(name):
+            self.add_error("name", _("There is a schedule of this name already."))
 
     def _check(self, given: dict[str, Any]) -> None:
         try:
@@ -241,6 +251,7 @@ def _pretty(value: Any) -> str:
     return pretty(value) if value else ""
 
 
+_CALL = re.compile(r"\S\(")
 _BEGINNINGS = {
     "schedule is ": "anchor",
     "the name of the queue": "queue",

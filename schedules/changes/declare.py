@@ -15,7 +15,7 @@ from django.db import transaction
 from schedules import signals
 from schedules.changes.pauses import settle
 from schedules.changes.row import locked, plan_next, put, settle_held_back, tell
-from schedules.models import DECLARED, Kind, Occurrence, Schedule, identity_of
+from schedules.models import DECLARED, Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.planning.columns import RECURRENCE, TIMING
 from schedules.planning.due import Ledgered, NotRun
@@ -30,14 +30,13 @@ def declare(spec: Spec, using: str, *, synced_by: datetime | None = None) -> Sch
     Any number of processes may do it at once: there will be one schedule. `synced_by`: when the declaring
     process started, for what is declared in code or settings.
     """
-    identity = identity_of(spec.name)
-    known = Schedule.objects.using(using).filter(identity=identity).first()
+    known = Schedule.objects.using(using).filter(identity=spec.identity).first()
     if known is not None and is_as(known, spec):
         return known
     with transaction.atomic(using=using):
         now = database_now(using)
-        Schedule.objects.using(using).bulk_create([_blank(spec, identity, now)], ignore_conflicts=True)
-        with locked(Schedule.objects.using(using).only("pk").get(identity=identity).pk, using) as row:
+        Schedule.objects.using(using).bulk_create([_blank(spec, now)], ignore_conflicts=True)
+        with locked(Schedule.objects.using(using).only("pk").get(identity=spec.identity).pk, using) as row:
             is_new = row.revision == 1
             _create(row, spec, using, now) if is_new else _bring_in_line(row, spec, using, now)
             put(row, using, synced_by=synced_by, undeclared_at=None)
@@ -135,8 +134,9 @@ def _change(row: Schedule, columns: dict[str, Any], using: str, now: datetime) -
     plan_next(row, using)
 
 
-def _blank(spec: Spec, identity: str, now: datetime) -> Schedule:
-    return Schedule(identity=identity, revision=0, created_at=now, changed_at=now, settled_until=now, **spec.columns())
+def _blank(spec: Spec, now: datetime) -> Schedule:
+    times = {"created_at": now, "changed_at": now, "settled_until": now}
+    return Schedule(identity=spec.identity, revision=0, **times, **spec.columns())
 
 
 def _recurrence_differs(row: Schedule, spec: Spec) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from django.db import transaction
 
 from schedules import changes
-from schedules.declarations.call_names import call_name
+from schedules.declarations.call_names import call_name, shown_name
 from schedules.models import Schedule, Source
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
@@ -133,10 +133,12 @@ class Background(Generic[P, R]):
             replaces(self.options)
         except InvalidCall as fault:
             raise InvalidSchedule(f"{where}: {fault}") from fault
+        called = self.task.name, encode(args, kwargs), self.options.get("key")
         return spec_of(
             self.task,
             where=where,
-            name=call_name(self.task.name, encode(args, kwargs), self.options.get("key")),
+            name=shown_name(*called),
+            call=call_name(*called),
             source=Source.CALL,
             args=args,
             kwargs=kwargs,

@@ -1,12 +1,20 @@
-"""The name, and so the identity, of a schedule that a call makes. Equal calls have one name, and others another."""
+"""The names of a schedule that a call makes: the one that makes it the same, and the one that is shown.
+
+Equal calls have one name, and others another. The one that is shown has no secrets of the arguments.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Any
+
+from django.utils.crypto import salted_hmac
 
 from schedules.models import NAME_LENGTH
 from schedules.spec import InvalidSchedule
+from worker import masking
 from worker.messages.echo import printable
 from worker.messages.expected import must_be
 
@@ -18,15 +26,30 @@ def call_name(task: str, arguments: str, key: object) -> str:
     """
     if key is not None and not isinstance(key, str):
         raise InvalidSchedule(must_be(f"{task}(…): key", key, "a text"))
-    name = printable(f"{task}{_written(arguments)}" if key is None else f"{task}#{key}")
+    name = printable(f"{task}{_written(*json.loads(arguments))}" if key is None else f"{task}#{key}")
     if len(name) <= NAME_LENGTH:
         return name
     return f"{name[: NAME_LENGTH - 18]}… {sha256(name.encode()).hexdigest()[:16]}"
 
 
-def _written(arguments: str) -> str:
-    """`[["eu"],{"deep":true}]` → `("eu", deep=true)`, as it would be written."""
-    args, kwargs = json.loads(arguments)
+def shown_name(task: str, arguments: str, key: object) -> str:
+    """The same, without the values that are hidden wherever arguments are shown.
+
+    An ending tells the calls apart that differ in what is hidden. It is made with the project's SECRET_KEY, so nobody
+    learns from it whether a guess is right. What makes the schedule the same is none of it, so both may change.
+    """
+    call = call_name(task, arguments, key)
+    given: tuple[list[Any], dict[str, Any]] = tuple(json.loads(arguments))
+    shown = masking.arguments(task, *given)
+    if key is not None or shown == given:
+        return call
+    told_apart = salted_hmac("schedules.shown_name", f"{task}{arguments}", algorithm="sha256").hexdigest()
+    ending = f" ~{told_apart[:16]}"
+    return f"{printable(f'{task}{_written(*shown)}')[: NAME_LENGTH - len(ending)]}{ending}"
+
+
+def _written(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """As it would be written: `("eu", deep=true)`."""
     shown = [json.dumps(value, ensure_ascii=False) for value in args]
     shown += [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in kwargs.items()]
     return f"({', '.join(shown)})"

@@ -15,7 +15,7 @@ from django.db.models import Q
 from schedules import changes
 from schedules.declarations.configured import in_settings
 from schedules.declarations.scheduled import in_code
-from schedules.models import DECLARED, Schedule, identity_of
+from schedules.models import DECLARED, Schedule
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.spec import Spec
 
@@ -34,7 +34,7 @@ def sync(using: str, started_at: datetime, specs: Sequence[Spec], authority: Aut
     known = {row.identity: row for row in _rows(using, specs)}
     in_line = []
     for spec in specs:
-        row = known.get(identity_of(spec.name))
+        row = known.get(spec.identity)
         if row is not None and not _may_change(row, started_at):
             continue
         if row is not None and changes.is_as(row, spec):
@@ -64,14 +64,14 @@ def _may_change(row: Schedule, started_at: datetime) -> bool:
 
 
 def _rows(using: str, specs: Sequence[Spec]) -> Iterator[Schedule]:
-    identities = [identity_of(spec.name) for spec in specs]
+    identities = [spec.identity for spec in specs]
     for start in range(0, len(identities), BATCH):
         yield from Schedule.objects.using(using).filter(identity__in=identities[start : start + BATCH])
 
 
 def _undeclared(using: str, started_at: datetime, specs: Sequence[Spec]) -> list[int]:
     """The schedules that were declared once and are no more."""
-    identities = {identity_of(spec.name) for spec in specs}
+    identities = {spec.identity for spec in specs}
     ours = Q(synced_by=None) | Q(synced_by__lte=started_at)
     rows = Schedule.objects.using(using).declared().filter(ours, undeclared_at=None, retired_at=None)
     return [pk for pk, identity in rows.values_list("pk", "identity") if identity not in identities]

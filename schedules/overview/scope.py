@@ -13,7 +13,7 @@ from django.db import connections
 
 from schedules.declarations.sync import declared
 from schedules.leader import is_alive, newest_term
-from schedules.models import Leadership, Schedule, ScheduleQuerySet, identity_of
+from schedules.models import Leadership, Schedule, ScheduleQuerySet
 from schedules.overview.selection import EVERYTHING, Selection
 from schedules.overview.values import Lead
 from schedules.spec import Spec
@@ -54,7 +54,7 @@ class Scope:
         """What is declared, and not in the database."""
         if not self.has_tables:
             return self.specs
-        identities = [identity_of(spec.name) for spec in self.specs]
+        identities = [spec.identity for spec in self.specs]
         known = {
             identity
             for some in portions(identities, MOST_NAMES)
