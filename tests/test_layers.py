@@ -69,7 +69,7 @@ The clock: it decides what is due
   schedules.changes         occurrences signals spec | clock queue wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls masking parameters tasks
   schedules.scheduler       changes occurrences | chores
-  schedules.leader          declarations occurrences scheduler signals | chores clock dialects roster sessions wakeup
+  schedules.leader          declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
   schedules.api             changes declarations spec | tasks
   schedules                 declarations
@@ -81,7 +81,7 @@ Leaves: they put the house together, and no other room imports them
   worker.admin              arguments clock masking queue signs
   schedules.checks          declarations leader overview spec | sessions wakeup
   schedules.apps            checks declarations occurrences
-  schedules.admin           changes declarations describe leader spec | admin arguments clock masking tasks
+  schedules.admin           changes declarations describe leader occurrences spec | admin arguments clock masking tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
   schedules.testing

@@ -46,6 +46,7 @@ class GivenIndex(Index):
     """Serves queries by the value of its first column, which most rows do not have.
 
     Each change of a job's state writes a line into every index that holds its row; this one does not hold it.
+    `opclasses` are PostgreSQL's: texts that are asked for, and never sorted, need not be compared by its locale.
     """
 
     def create_sql(
@@ -53,7 +54,7 @@ class GivenIndex(Index):
     ) -> Statement:
         partial = schema_editor.connection.features.supports_partial_indexes
         given = Q(**{f"{self.fields[0]}__isnull": False}) if partial else None
-        plain = Index(fields=self.fields, name=self.name, condition=given)
+        plain = Index(fields=self.fields, name=self.name, condition=given, opclasses=self.opclasses)
         return plain.create_sql(model, schema_editor, using, **kwargs)
 
 

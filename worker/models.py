@@ -15,13 +15,14 @@ from worker.indexes import GivenIndex, StateIndex
 
 QUEUE_NAME_LENGTH = 100
 TASK_NAME_LENGTH = 255
+LANE_LENGTH = 64
 
 
 class JobState(models.TextChoices):
     SCHEDULED = "scheduled", _("scheduled")
     """Its time has not come: delayed, or waiting for a retry."""
     WAITING = "waiting", _("waiting")
-    """Its time has come, but the job before it of the same schedule is not finished."""
+    """Its turn has not come: a job before it in its lane is not finished."""
     READY = "ready", _("ready")
     RUNNING = "running", _("running")
     """Held by a worker, under a claim."""
@@ -94,6 +95,13 @@ class Job(JobRecord):
     """A job from enqueue until it is finished. It keeps its id when it moves to `FinishedJob`."""
 
     state = models.CharField(_("state"), max_length=10, choices=JobState.choices)
+    lane = models.CharField(  # noqa: DJ001  NULL: the many jobs without one are in none of its indexes
+        _("lane"),
+        max_length=LANE_LENGTH,
+        null=True,
+        blank=True,
+        help_text=_("The key under which jobs take turns. In ASCII."),
+    )
     start_by = models.DateTimeField(null=True, help_text=_("Not started by then, it is missed."))
     retry_before = models.DateTimeField(null=True, help_text=_("No retry starts at or after this."))
     claim = models.BigIntegerField(null=True, help_text=_("The token of the claim that holds it: the fence."))
@@ -109,9 +117,9 @@ class Job(JobRecord):
             StateIndex(state="ready", fields=["-priority", "id"], name="worker_job_ready"),
             StateIndex(state="ready", fields=["queue", "-priority", "id"], name="worker_job_ready_queue"),
             StateIndex(state="scheduled", fields=["run_at"], name="worker_job_scheduled"),
-            StateIndex(state="waiting", fields=["schedule_id"], name="worker_job_waiting"),
+            StateIndex(state="waiting", fields=["lane"], name="worker_job_waiting"),
             StateIndex(state="running", fields=["worker_id"], name="worker_job_running"),
-            GivenIndex(fields=["schedule_id"], name="worker_job_schedule"),
+            GivenIndex(fields=["lane"], name="worker_job_lane", opclasses=["varchar_pattern_ops"]),
         ]
 
 

@@ -5,7 +5,7 @@
        ├────────────┼──────────────────┘ │ └────release────┘ │ │   given back unstarted
        │            │                    └──────rescue───────┘ │   its worker died
        │            └───────────────retry, snooze──────────────┘
-       └──▶ waiting ──promote──▶ ready           behind the job before it of the same schedule
+       └──▶ waiting ──promote──▶ ready           behind those before it in its lane
 
 A claim has a token of its own, the fence: whatever is done to a running job names it, so a worker that was
 taken for dead changes nothing. Everything here is one guarded statement or one short transaction; `using` is
@@ -184,6 +184,21 @@ def next_run_at(using: str) -> datetime | None:
     return scheduled.values_list("run_at", flat=True).first()
 
 
+def next_due(using: str) -> str:
+    """SQL for the instant of the next promotion, for a statement that asks for more: now, while any job waits."""
+    connection = connections[using]
+    return dialect_of(connection).next_due(connection)
+
+
+def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[str]]:
+    """The states of the unfinished jobs of those lanes, by lane. One that a dead worker held does not count."""
+    connection = connections[using]
+    states: dict[str, set[str]] = {}
+    for lane, state in dialect_of(connection).unfinished(connection, lanes):
+        states.setdefault(lane, set()).add(state)
+    return states
+
+
 # The operator's verbs
 
 
@@ -201,9 +216,9 @@ def cancel_equal(task: str, arguments: str, reason: str, using: str) -> list[int
     return cancel(equal, reason, using)
 
 
-def cancel_of_schedule(schedule_id: int, reason: str, using: str) -> list[int]:
-    """Cancel the unstarted jobs of a schedule. Returns their ids."""
-    unstarted = Job.objects.using(using).filter(schedule_id=schedule_id, state__in=UNSTARTED)
+def cancel_lane(lane: str, reason: str, using: str) -> list[int]:
+    """Cancel the unstarted jobs of a lane. Returns their ids."""
+    unstarted = Job.objects.using(using).filter(lane=lane, state__in=UNSTARTED)
     return cancel(unstarted.values_list("pk", flat=True), reason, using)
 
 
@@ -283,9 +298,9 @@ def _orphans(using: str, since: datetime | DatabaseNow) -> QuerySet[Job]:
 
 
 def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
-    before = Job.objects.filter(schedule_id=OuterRef("schedule_id"), pk__lt=OuterRef("pk"))
+    before = Job.objects.filter(lane=OuterRef("lane"), pk__lt=OuterRef("pk"))
     waiting = Job.objects.using(using).filter(state=JobState.WAITING, run_at__lte=now)
-    return waiting.filter(~Exists(before)).order_by("schedule_id")  # one each; by the index over those that wait
+    return waiting.filter(~Exists(before)).order_by("lane")  # one each; by the index over those that wait
 
 
 def _some(rows: QuerySet[Any]) -> list[int]:

@@ -20,6 +20,7 @@ class NewJob(NamedTuple):
     state: str = JobState.READY
     verbose_name: str = ""
     creator: str = ""
+    lane: str | None = None
     schedule_id: int | None = None
     scheduled_for: datetime | None = None
     start_by: datetime | None = None

@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.models import Schedule, Status
+from schedules.occurrences.jobs import lane_of
 from worker.admin.filters import InUse
 from worker.clock import DatabaseNow
+from worker.models import Job
 from worker.options import options
 
 
@@ -41,7 +43,11 @@ class ScheduleInUse(InUse):
         chosen = self.value() or ""
         if not chosen:
             return queryset
-        return queryset.filter(schedule_id=int(chosen)) if _is_key(chosen) else queryset.none()
+        if not _is_key(chosen):
+            return queryset.none()
+        # The live jobs of a schedule are found by the index of their lane.
+        of_it = {"lane": lane_of(int(chosen))} if queryset.model is Job else {"schedule_id": int(chosen)}
+        return queryset.filter(**of_it)
 
     def choice(self, row: dict[str, Any]) -> tuple[str, str]:
         return str(row["schedule_id"]), row["schedule_name"] or _gone(row["schedule_id"])

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from schedules.admin.ledger import instants_of, job_of, outcome_of
 from schedules.models import Occurrence, Schedule
+from schedules.occurrences.jobs import lane_of
 from worker import masking
 from worker.admin import labels
 from worker.models import FinishedJob, Job
@@ -43,7 +44,7 @@ class ToldLine(NamedTuple):
 def last_jobs(row: Schedule, site: str, now: datetime) -> list[ToldJob]:
     """The unfinished first, then what finished last."""
     alias = options().DATABASE
-    live = Job.objects.using(alias).filter(schedule_id=row.pk).order_by("-pk")[:LAST_JOBS]
+    live = Job.objects.using(alias).filter(lane=lane_of(row.pk)).order_by("-pk")[:LAST_JOBS]
     finished = FinishedJob.objects.using(alias).filter(schedule_id=row.pk).order_by("-finished_at")[:LAST_JOBS]
     return [*(_unfinished(job, site, now) for job in live), *(_finished(job, site, now) for job in finished)]
 

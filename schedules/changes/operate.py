@@ -8,7 +8,7 @@ from django.db.models import Max
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
-from schedules.occurrences.jobs import by_hand, job_of
+from schedules.occurrences.jobs import by_hand, job_of, lane_of
 from schedules.recurrence.instants import TICK
 from worker import queue
 from worker.clock import database_now
@@ -36,6 +36,6 @@ def detach(schedule: Schedule, using: str) -> None:
 def delete(schedule: Schedule, using: str) -> None:
     """Remove the schedule, its ledger and its jobs that nobody has started."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        queue.cancel_of_schedule(row.pk, "its schedule was deleted", using)
+        queue.cancel_lane(lane_of(row.pk), "its schedule was deleted", using)
         Schedule.objects.using(using).filter(pk=row.pk).delete()
     tell(schedule, "deleted", using)

@@ -10,6 +10,7 @@ from django.db import transaction
 from schedules.changes.row import locked, plan_next, put, settle_due, tell
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.occurrences.jobs import lane_of
 from schedules.recurrence.instants import TICK
 from worker import queue
 from worker.clock import database_now
@@ -43,5 +44,5 @@ def _forget_after(row: Schedule, using: str, now: datetime) -> None:
             count = row.recurrence.count(*span)
             until = row.recurrence.latest(*span) if count > 1 else None
             lines.filter(pk=line.pk).update(scheduled_until=until, count=max(count, 1))
-    jobs = Job.objects.using(using).filter(schedule_id=row.pk, scheduled_for__gt=now)
+    jobs = Job.objects.using(using).filter(lane=lane_of(row.pk), scheduled_for__gt=now)
     queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)

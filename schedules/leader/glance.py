@@ -10,24 +10,21 @@ from datetime import datetime
 from django.db import connections
 
 from schedules.models import Schedule
+from worker import queue
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
-from worker.models import Job, JobState
 
 
 def glance(using: str) -> tuple[datetime, datetime | None]:
-    """Now, by the database's clock, and when the next tick is due: at once, while jobs wait in line."""
+    """Now, by the database's clock, and when the next tick is due: for a run, the end of a pause, or the queue."""
     connection = connections[using]
-    dialect = dialect_of(connection)
-    schedules, jobs = table(connection, Schedule), table(connection, Job)
+    dialect, schedules = dialect_of(connection), table(connection, Schedule)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {dialect.now}, (SELECT MIN(next_run_at) FROM {schedules}), "
-            f"(SELECT MIN(paused_until) FROM {schedules}), "
-            f"(SELECT MIN(run_at) FROM {jobs} WHERE state = '{JobState.SCHEDULED}'), "
-            f"EXISTS (SELECT 1 FROM {jobs} WHERE state = '{JobState.WAITING}')",
+            f"(SELECT MIN(paused_until) FROM {schedules}), {queue.next_due(using)}",
             [],
         )
-        now, *upcoming, in_line = cursor.fetchone()
-    now = dialect.instant(now)
-    return now, min([now] * bool(in_line) + [dialect.instant(each) for each in upcoming if each], default=None)
+        now, *upcoming = (None if each is None else dialect.instant(each) for each in cursor.fetchone())
+    assert now is not None
+    return now, min(filter(None, upcoming), default=None)

@@ -27,11 +27,17 @@ def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
         run_at=run.run_at,
         verbose_name=schedule.verbose_name,
         creator=schedule.creator,
+        lane=lane_of(schedule.id),
         schedule_id=schedule.id,
         scheduled_for=run.scheduled_for,
         start_by=run.start_by,
         retry_before=run.retry_before,
     )
+
+
+def lane_of(schedule_id: int) -> str:
+    """All jobs of a schedule are in one lane, and no others."""
+    return f"schedule:{schedule_id}"
 
 
 def by_hand(row: Schedule, now: datetime) -> Run:

@@ -17,14 +17,14 @@ from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import Readable
-from schedules.occurrences.jobs import job_of
+from schedules.occurrences.jobs import job_of, lane_of
 from schedules.planning import Decisions, Plan, Standing
 from schedules.planning.policies import Overlap
 from schedules.recurrence.zones import zone_version
 from worker import queue
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
-from worker.models import Job, JobState
+from worker.models import JobState
 
 LONGEST_REASON = 1000
 
@@ -48,7 +48,7 @@ def materialize(using: str, now: datetime, schedules: Sequence[Readable], author
     """
     if not schedules:
         return 0
-    busy = _unfinished(using, schedules)
+    busy = queue.unfinished_of([lane_of(each.id) for each in schedules if each.overlap != Overlap.ALLOW], using)
     decisions = Decisions(now)
     plans: list[tuple[Readable, Plan]] = []
     settled = 0
@@ -84,30 +84,12 @@ def why_broken(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:LONGEST_REASON]
 
 
-def _decide(schedule: Readable, busy: Mapping[int, Collection[str]], decisions: Decisions) -> Plan:
-    states = busy.get(schedule.id, ())
+def _decide(schedule: Readable, busy: Mapping[str, Collection[str]], decisions: Decisions) -> Plan:
+    states = busy.get(lane_of(schedule.id), ())
     standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
     return decisions.on(
         schedule.recurrence, schedule.policies, standing, seed=schedule.name, timezone=schedule.timezone
     )
-
-
-def _unfinished(using: str, schedules: Iterable[Readable]) -> dict[int, set[str]]:
-    """The states of the unfinished jobs of those schedules that ask for it. A job that was rescued does not count."""
-    asking = [schedule.id for schedule in schedules if schedule.overlap != Overlap.ALLOW]
-    states: dict[int, set[str]] = {}
-    if asking:
-        connection = connections[using]
-        theirs, params = dialect_of(connection).many.among("schedule_id", asking)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT DISTINCT schedule_id, state FROM {table(connection, Job)} "
-                f"WHERE {theirs} AND interruptions = 0",
-                params,
-            )
-            for schedule_id, state in cursor.fetchall():
-                states.setdefault(schedule_id, set()).add(state)
-    return states
 
 
 def _write(using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], authority: Authority) -> int:
@@ -138,12 +120,14 @@ def _unchanged(using: str, schedules: Iterable[Readable]) -> set[int]:
     revisions = {schedule.id: schedule.revision for schedule in schedules}
     connection = connections[using]
     dialect = dialect_of(connection)
-    those, params = dialect.many.among("id", revisions)
+    locked: list[tuple[int, int]] = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.skip_locked}", params
-        )
-        return {id for id, revision in cursor.fetchall() if revisions[id] == revision}
+        for those, params in dialect.many.among("id", list(revisions)):
+            cursor.execute(
+                f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.skip_locked}", params
+            )
+            locked += cursor.fetchall()
+    return {id for id, revision in locked if revisions[id] == revision}
 
 
 def _move(using: str, plans: Iterable[tuple[Readable, Plan]]) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
 from schedules.models import Instant, Kind, Occurrence, ScheduleQuerySet
+from schedules.occurrences.jobs import lane_of
 from schedules.overview.values import HistoryLine, PastRun
 from worker import masking
 from worker.dialects.portions import portions
@@ -26,17 +27,15 @@ RETRYING = "retrying"
 
 
 def with_newest(rows: ScheduleQuerySet, now: Instant) -> ScheduleQuerySet:
-    """The rows, each with the keys of its newest finished job, its newest job that was started, and its newest line.
+    """The rows, each with the keys of its newest finished job and its newest line.
 
-    Each of the three is looked up by an index, however long the history is.
+    Both are looked up by an index, however long the history is.
     """
     of_it = Q(schedule_id=OuterRef("pk"))
     finished = FinishedJob.objects.filter(of_it).order_by("-finished_at")
-    started = Job.objects.filter(of_it, Q(state=JobState.RUNNING) | Q(attempts__gt=0)).order_by("-pk")
     lines = Occurrence.objects.filter(of_it, kind=Kind.NOMINAL, scheduled_for__lte=now).order_by("-scheduled_for")
     return rows.annotate(
         newest_finished=Subquery(finished.values("pk")[:1]),
-        newest_started=Subquery(started.values("pk")[:1]),
         newest_line=Subquery(lines.values("pk")[:1]),
     )
 
@@ -47,8 +46,8 @@ def last_runs(using: str, rows: Sequence[Any], now: datetime) -> Mapping[int, Pa
     `rows`: as `with_newest` reads them.
     """
     finished = _by_key(FinishedJob.objects.using(using).defer("arguments", "errors"), rows, "newest_finished")
-    started = _by_key(Job.objects.using(using).defer("arguments"), rows, "newest_started")
-    idle = [row for row in rows if row.newest_finished is None and row.newest_started is None]
+    started = _newest_started(using, rows)
+    idle = [row for row in rows if row.newest_finished is None and row.pk not in started]
     lines = _by_key(Occurrence.objects.using(using), idle, "newest_line")
     found = {row.pk: _newest_run(row, finished, started, lines, now) for row in rows}
     return {key: run for key, run in found.items() if run is not None}
@@ -70,15 +69,26 @@ def _by_key(found: QuerySet[Any], rows: Iterable[Any], name: str) -> dict[int, A
     return {key: each for some in portions(keys, MOST_KEYS) for key, each in found.in_bulk(some).items()}
 
 
+def _newest_started(using: str, rows: Iterable[Any]) -> dict[int | None, Job]:
+    """By the key of a row: its newest job that was started and is not finished."""
+    live = Job.objects.using(using)
+    started = live.filter(Q(state=JobState.RUNNING) | Q(attempts__gt=0)).order_by()
+    found: list[Job] = []
+    for some in portions([lane_of(row.pk) for row in rows], MOST_KEYS):
+        newest = [id for _, id in started.filter(lane__in=some).values_list("lane", Max("pk"))]
+        found += live.defer("arguments").in_bulk(newest).values()
+    return {job.schedule_id: job for job in found}
+
+
 def _newest_run(
     row: Any,
     finished: Mapping[int, FinishedJob],
-    started: Mapping[int, Job],
+    started: Mapping[int | None, Job],
     lines: Mapping[int, Occurrence],
     now: datetime,
 ) -> PastRun | None:
     """A job that has moved on since its key was read is not among those found."""
-    ended, live = finished.get(row.newest_finished), started.get(row.newest_started)
+    ended, live = finished.get(row.newest_finished), started.get(row.pk)
     if live is not None and (ended is None or live.pk > ended.pk):
         return _run_of_live(live, now)
     if ended is not None:

@@ -5,7 +5,7 @@ It knows columns and values, and nothing of what they mean; what it is given is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -47,9 +47,13 @@ class ManyRows:
                 [(*row[1:], row[0]) for row in _values(connection, model, columns, rows)],
             )
 
-    def among(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
-        """A condition and its parameters: the column has one of these values, of which there is at least one."""
-        return f"{column} IN ({', '.join(['%s'] * len(values))})", [*values]
+    def among(self, column: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+        """Conditions and their parameters, each for a statement of its own: the column has one of these values.
+
+        MariaDB makes a join of a list of a thousand, and may then read the whole table.
+        """
+        for some in portions(values, ROWS):
+            yield f"{column} IN ({', '.join(['%s'] * len(some))})", [*some]
 
 
 class ManyRowsByArrays(ManyRows):
@@ -80,8 +84,9 @@ class ManyRowsByArrays(ManyRows):
                     params,
                 )
 
-    def among(self, column: str, values: Collection[Any]) -> tuple[str, list[Any]]:
-        return f"{column} = ANY(%s)", [[*values]]
+    def among(self, column: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+        if values:
+            yield f"{column} = ANY(%s)", [[*values]]
 
 
 def as_table(kinds: Mapping[str, str], rows: Sequence[Row], compared: Collection[str] = ()) -> tuple[str, list[Any]]:

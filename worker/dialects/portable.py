@@ -5,7 +5,7 @@ Instants go in through `to_database` and come out through `instant`; the clock i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -108,6 +108,27 @@ class Dialect:
                     f"UPDATE {jobs} {self.along('PRIMARY')} SET state = 'ready' WHERE id IN {in_list(ids)}", ids
                 )
         return len(ids)
+
+    def next_due(self, connection: BaseDatabaseWrapper) -> str:
+        """SQL for the instant of the next promotion: now, while any job waits for its turn."""
+        jobs = table(connection, Job)
+        return (
+            f"CASE WHEN EXISTS (SELECT 1 FROM {jobs} WHERE state = 'waiting') THEN {self.now} "
+            f"ELSE (SELECT MIN(run_at) FROM {jobs} WHERE state = 'scheduled') END"
+        )
+
+    # lanes
+
+    def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Lanes and states of their jobs, each pair once, but for jobs that a dead worker held."""
+        with connection.cursor() as cursor:
+            for theirs, params in self.many.among("lane", lanes):
+                cursor.execute(
+                    f"SELECT DISTINCT lane, state FROM {table(connection, Job)} {self.along('worker_job_lane')} "
+                    f"WHERE {theirs} AND interruptions = 0",
+                    params,
+                )
+                yield from cursor.fetchall()
 
     # claim
 

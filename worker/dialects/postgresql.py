@@ -215,6 +215,7 @@ _INSERTED = {
     "state": "text",
     "verbose_name": "text",
     "creator": "text",
+    "lane": "text",
     "schedule_id": "bigint",
     "scheduled_for": "timestamptz",
     "start_by": "timestamptz",

@@ -217,6 +217,16 @@ class Migration(migrations.Migration):
                         verbose_name="state",
                     ),
                 ),
+                (
+                    "lane",
+                    models.CharField(
+                        blank=True,
+                        help_text="The key under which jobs take turns. In ASCII.",
+                        max_length=64,
+                        null=True,
+                        verbose_name="lane",
+                    ),
+                ),
                 ("start_by", models.DateTimeField(help_text="Not started by then, it is missed.", null=True)),
                 (
                     "retry_before",
@@ -240,9 +250,11 @@ class Migration(migrations.Migration):
                         fields=["queue", "-priority", "id"], name="worker_job_ready_queue", state="ready"
                     ),
                     worker.indexes.StateIndex(fields=["run_at"], name="worker_job_scheduled", state="scheduled"),
-                    worker.indexes.StateIndex(fields=["schedule_id"], name="worker_job_waiting", state="waiting"),
+                    worker.indexes.StateIndex(fields=["lane"], name="worker_job_waiting", state="waiting"),
                     worker.indexes.StateIndex(fields=["worker_id"], name="worker_job_running", state="running"),
-                    worker.indexes.GivenIndex(fields=["schedule_id"], name="worker_job_schedule"),
+                    worker.indexes.GivenIndex(
+                        fields=["lane"], name="worker_job_lane", opclasses=["varchar_pattern_ops"]
+                    ),
                 ],
             },
         ),

@@ -81,9 +81,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     # Policies and clocks
     "who waits does not wait its turn": (Fault(queue, "_next_in_line", ".filter(~Exists(before))"),),
     "who is let in may run already": (Fault(queue, "promote", ", state=JobState.WAITING)", ")"),),
-    "an unfinished run is overlooked": (
-        Fault(materialize, "_unfinished", "schedule.overlap != ", "schedule.overlap == "),
-    ),
+    "an unfinished run is overlooked": (Fault(materialize, "materialize", "each.overlap != ", "each.overlap == "),),
     "what a pause held back is forgotten": (Fault(row, "_settle", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (
         Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from schedules import changes
 from schedules.models import LEDGERED, Leadership, Occurrence, Schedule, Source
+from schedules.occurrences.jobs import lane_of
 from schedules.spec import spec_of
 from worker import tasks
 from worker.clock import database_now
@@ -48,7 +49,8 @@ def schedule(
 
 def job(state: JobState = JobState.READY, **columns: Any) -> Job:
     now = database_now(ALIAS)
-    return Job.objects.create(**(_record(now) | {"state": state, "run_at": now} | columns))
+    lane = lane_of(columns["schedule_id"]) if "schedule_id" in columns else None
+    return Job.objects.create(**(_record(now) | {"state": state, "run_at": now, "lane": lane} | columns))
 
 
 def finished(id: int, state: FinishedState = FinishedState.SUCCEEDED, **columns: Any) -> FinishedJob:

@@ -33,6 +33,7 @@ NOW = at("10:00")
 MANY = 3000
 """Rows of each kind that a statement has to pass by."""
 
+LANES = [f"schedule:{n}" for n in range(1000)]
 MARKS = {0: 2 * MANY, -5: 10}
 ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "claim from any queue": ("worker_job_ready", lambda using: queue.claim(using, SOMEBODY, 10)),
@@ -45,7 +46,11 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
         lambda using: queue.claim(using, SOMEBODY, 10, ["mail"], beyond=MARKS),
     ),
     "promote": ("worker_job_scheduled", lambda using: queue.promote(using, NOW)),
-    "cancel": ("worker_job_schedule", lambda using: queue.cancel_of_schedule(7, "why", using)),
+    "let in": ("worker_job_waiting", lambda using: queue.promote(using, NOW)),
+    "look who is before": ("worker_job_lane", lambda using: queue.promote(using, NOW)),
+    "look who is unfinished": ("worker_job_lane", lambda using: queue.unfinished_of(LANES[:10], using)),
+    "look who is unfinished, for a whole tick": ("worker_job_lane", lambda using: queue.unfinished_of(LANES, using)),
+    "cancel": ("worker_job_lane", lambda using: queue.cancel_lane(LANES[0], "why", using)),
     "rescue": ("worker_job_running", lambda using: queue.rescue(using, 20.0)),
     "prune": ("worker_finished_at", lambda using: queue.prune(using, NOW - timedelta(seconds=MANY - 10))),
     "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
@@ -112,7 +117,9 @@ def crowd() -> None:
     others = [new(n, queue="other") for n in range(MANY)]
     due = [new(n, state=JobState.SCHEDULED, run_at=NOW) for n in range(20)]
     mail = [new(n, queue="mail", priority=-5) for n in range(30)]
-    queue.enqueue_many([*tomorrow, *others, *due, *mail], ALIAS)
+    in_lanes = [new(lane=lane, state=JobState.SCHEDULED, run_at=NOW + timedelta(days=1)) for lane in LANES]
+    in_line = [new(lane=lane, state=JobState.WAITING, run_at=NOW) for lane in LANES[-30:]]
+    queue.enqueue_many([*tomorrow, *others, *due, *mail, *in_lanes, *in_line], ALIAS)
     queue.claim(ALIAS, SOMEBODY, 10)
     _finish_many()
     _schedule_many()

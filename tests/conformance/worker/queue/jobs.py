@@ -48,7 +48,7 @@ def enqueue_in(state: JobState, *args: Any, **given: Any) -> int:
     """A job that waits in that state: for its time, in line, or for a worker."""
     needed: dict[JobState, dict[str, Any]] = {
         JobState.SCHEDULED: {"delay": 3600.0},
-        JobState.WAITING: {"schedule_id": 1},
+        JobState.WAITING: {"lane": "a"},
     }
     return enqueue(*args, state=state, **{**needed.get(state, {}), **given})
 

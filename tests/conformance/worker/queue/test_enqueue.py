@@ -117,7 +117,7 @@ def test_jobs_that_differ_in_everything_are_enqueued_together() -> None:
         new(2, task="shop.b", queue="mail", priority=-3, max_attempts=1, verbose_name="Б", creator="shop.User:7"),
         new(3, state=JobState.SCHEDULED, delay=60.5),
         new(4, state=JobState.SCHEDULED, run_at=at("2900-01-01 10:00:00.000001"), retry_of=5),
-        new(5, state=JobState.WAITING, schedule_id=9, scheduled_for=at("10:00"), run_at=at("10:00")),
+        new(5, state=JobState.WAITING, lane="schedule:9", schedule_id=9, scheduled_for=at("10:00"), run_at=at("10:00")),
         new(6, start_by=at("11:00"), retry_before=at("12:00")),
     ]
 
@@ -127,7 +127,7 @@ def test_jobs_that_differ_in_everything_are_enqueued_together() -> None:
     for job, row in zip(jobs, Job.objects.filter(pk__in=numbers).order_by("pk"), strict=True):
         for name in ("task", "arguments", "queue", "priority", "max_attempts", "state", "verbose_name", "creator"):
             assert getattr(row, name) == getattr(job, name)
-        for name in ("schedule_id", "scheduled_for", "start_by", "retry_before", "retry_of"):
+        for name in ("lane", "schedule_id", "scheduled_for", "start_by", "retry_before", "retry_of"):
             assert getattr(row, name) == getattr(job, name)
         due = job.run_at or now + timedelta(seconds=job.delay)
         assert abs(row.run_at - due) < (timedelta(seconds=5) if job.run_at is None else timedelta(microseconds=1))

@@ -183,7 +183,7 @@ def test_the_filters_of_a_claim_hold_together() -> None:
 
 def test_a_claim_takes_only_what_is_ready() -> None:
     enqueue(state="scheduled", delay=3600)
-    enqueue(state="waiting", schedule_id=1)
+    enqueue(state="waiting", lane="a")
     enqueue()
     claim()
 

@@ -154,16 +154,16 @@ def test_a_running_job_is_not_replaced() -> None:
     assert queue.cancel_equal("a.task", encode([7], {}), "replaced", ALIAS) == []
 
 
-# Cancel what a schedule has made
+# Cancel a lane
 
 
-def test_unstarted_jobs_of_a_schedule_are_cancelled_and_no_others() -> None:
-    enqueue(schedule_id=1, priority=100)
+def test_unstarted_jobs_of_a_lane_are_cancelled_and_no_others() -> None:
+    enqueue(lane="a", priority=100)
     running = claim_one()
-    unstarted = [enqueue_in(state, schedule_id=1) for state in UNSTARTED]
-    others = [enqueue(schedule_id=2), enqueue()]
+    unstarted = [enqueue_in(state, lane="a") for state in UNSTARTED]
+    others = [enqueue(lane="b"), enqueue()]
 
-    assert queue.cancel_of_schedule(1, "deleted", ALIAS) == sorted(unstarted)
+    assert queue.cancel_lane("a", "deleted", ALIAS) == sorted(unstarted)
     assert [state_of(id) for id in (running.id, *others)] == ["running", "ready", "ready"]
 
 

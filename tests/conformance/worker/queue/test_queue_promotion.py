@@ -35,8 +35,8 @@ def delayed_until(time: str, **given: object) -> int:
     return enqueue(state=JobState.SCHEDULED, run_at=at(time), **given)
 
 
-def in_line(time: str = "10:00", schedule_id: int = 1) -> int:
-    return enqueue(state=JobState.WAITING, schedule_id=schedule_id, run_at=at(time))
+def in_line(time: str = "10:00", lane: str = "a") -> int:
+    return enqueue(state=JobState.WAITING, lane=lane, run_at=at(time))
 
 
 # Their time has come
@@ -169,7 +169,7 @@ ENDS: list[Outcome] = [Succeeded(), Cancelled("why"), Missed("late")]
 
 @pytest.mark.parametrize("end", [*ENDS, "failure"], ids=lambda end: getattr(type(end), "__name__", ""))
 def test_who_waits_is_let_in_when_the_one_before_is_over_however_it_ended(end: Outcome | str) -> None:
-    enqueue(schedule_id=1)
+    enqueue(lane="a")
     waiting = in_line()
     running = claim_one()
     assert queue.promote(ALIAS, at("10:00")) == 0
@@ -194,7 +194,7 @@ def test_those_in_line_are_let_in_one_by_one_in_their_order() -> None:
 
 
 def test_a_job_that_will_be_retried_holds_its_place_in_line() -> None:
-    enqueue(schedule_id=1)
+    enqueue(lane="a")
     waiting = in_line()
     ack(claim_one(), Retry(error(), delay=3600))
 
@@ -203,7 +203,7 @@ def test_a_job_that_will_be_retried_holds_its_place_in_line() -> None:
 
 
 def test_a_job_that_was_given_back_holds_its_place_in_line() -> None:
-    enqueue(schedule_id=1)
+    enqueue(lane="a")
     waiting = in_line()
     queue.release(ALIAS, claim())
 
@@ -211,10 +211,11 @@ def test_a_job_that_was_given_back_holds_its_place_in_line() -> None:
     assert state_of(waiting) == "waiting"
 
 
-def test_lines_of_different_schedules_do_not_wait_for_each_other() -> None:
-    enqueue(schedule_id=1)
-    held_back = in_line(schedule_id=1)
-    free = [in_line(schedule_id=schedule) for schedule in (2, 3)]
+def test_lanes_do_not_wait_for_each_other_nor_for_jobs_without_one() -> None:
+    enqueue()
+    enqueue(lane="a")
+    held_back = in_line(lane="a")
+    free = [in_line(lane=lane) for lane in ("b", "c")]
 
     assert queue.promote(ALIAS, at("10:00")) == 2
     assert [state_of(id) for id in (held_back, *free)] == ["waiting", "ready", "ready"]

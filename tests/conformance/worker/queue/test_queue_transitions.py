@@ -44,7 +44,7 @@ VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "rescue": lambda job: queue.rescue(ALIAS, silence=20),
     "cancel": lambda job: queue.cancel([job.id], "by hand", ALIAS),
     "cancel equal": lambda job: queue.cancel_equal("a.task", encode([], {}), "by hand", ALIAS),
-    "cancel of schedule": lambda job: queue.cancel_of_schedule(1, "by hand", ALIAS),
+    "cancel lane": lambda job: queue.cancel_lane("a", "by hand", ALIAS),
     "retry by hand": lambda job: queue.retry([job.id], ALIAS),
     "prune": lambda job: queue.prune(ALIAS, FAR_FUTURE),
 }
@@ -65,7 +65,7 @@ PICTURE: dict[str, dict[str, str | None]] = {
     "rescue": {"running": "ready"},
     "cancel": {**UNSTARTED},
     "cancel equal": {**UNSTARTED},
-    "cancel of schedule": {**UNSTARTED},
+    "cancel lane": {**UNSTARTED},
     "retry by hand": {},
     "prune": dict.fromkeys(FinishedState.values),
 }
@@ -80,9 +80,9 @@ ENDS: dict[str, Callable[[], Outcome]] = {
 def job_in(state: str) -> ClaimedJob:
     """A job in that state, as somebody sees it who holds it, or believes to."""
     if state != JobState.RUNNING and state not in ENDS:
-        id = enqueue_in(JobState(state), schedule_id=1)
+        id = enqueue_in(JobState(state), lane="a")
         return ClaimedJob(id, 1, "a.task", "[[],{}]", 0, 5, "", FAR_FUTURE, None, None, 1, 0, 0)
-    enqueue(schedule_id=1)
+    enqueue(lane="a")
     job = claim_one()
     if state in ENDS:
         ack(job, ENDS[state]())
