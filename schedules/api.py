@@ -11,12 +11,24 @@ from schedules import changes
 from schedules.declarations import Background
 from schedules.declarations.configured import task_of
 from schedules.models import Schedule, Source, identity_of
+from schedules.planning.policies import InvalidPolicy
+from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
 from worker.messages.echo import quoted
 from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
 from worker.models import Job
 from worker.options import options as project_options
 from worker.tasks import Task
+
+__all__ = [
+    "Handle",
+    "InvalidPolicy",
+    "InvalidRecurrence",
+    "InvalidSchedule",
+    "NoSuchSchedule",
+    "get",
+    "schedule",
+]
 
 
 class NoSuchSchedule(LookupError):

@@ -10,6 +10,19 @@ from django.dispatch import Signal
 
 from worker.masking import line
 
+__all__ = [
+    "clock_leapt",
+    "leader_disconnected",
+    "leader_elected",
+    "leader_lost",
+    "leader_resigned",
+    "leader_standby",
+    "leader_synced",
+    "run_at_past",
+    "schedule_broken",
+    "schedule_changed",
+]
+
 leader_elected = Signal()
 """leader, term, lock."""
 leader_synced = Signal()

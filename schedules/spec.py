@@ -31,6 +31,8 @@ OPTIONS = (*RECURRENCE, *POLICIES, *JOB)
 class InvalidSchedule(ValueError):
     """A schedule is declared in a way that could not work; the message says where and what is expected."""
 
+    __module__ = "schedules.api"
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from worker import registry
 
+__all__ = ["ManualClock", "isolated_registry"]
+
 
 def isolated_registry(*, empty: bool = False) -> AbstractContextManager[None]:
     """Forget afterwards the tasks and schedules that are declared within. It holds for all threads of the process.

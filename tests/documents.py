@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
+CHECK_ID = re.compile(r"\b(?:schedules|worker)\.[EWI]\d{3}\b")
+
+_NAME = re.compile(r"(?<![\w./-])(?:schedules|worker)(?:\.\w+)+")
 _CODE_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
@@ -84,6 +87,11 @@ def pages() -> list[Page]:
 def code_in(text: str) -> list[str]:
     """What stands in backticks."""
     return _CODE.findall(text)
+
+
+def names_in(text: str) -> list[str]:
+    """The dotted names of ours, be it in prose or in code, but for the ids of checks."""
+    return [name for name in _NAME.findall(text) if not CHECK_ID.fullmatch(name)]
 
 
 def literal(cell: str) -> object:

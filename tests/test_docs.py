@@ -24,7 +24,7 @@ from django.dispatch import Signal
 import schedules
 import schedules.signals
 import worker.signals
-from schedules import api, background, recurrence, scheduled
+from schedules import api, background, recurrence, scheduled, testing
 from schedules.declarations import Background
 from schedules.declarations.background import CALL_OPTIONS
 from schedules.declarations.configured import KEYS
@@ -32,14 +32,12 @@ from schedules.models import Schedule
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap, Policies
 from schedules.recurrence.clock_changes import GapRule, OverlapRule
-from tests.documents import DOCS, ROOT, Page, Table, code_in, literal, page, pages
+from tests.documents import CHECK_ID, DOCS, ROOT, Page, Table, code_in, literal, names_in, page, pages
 from worker import outcomes
 from worker.models import FinishedState, JobState
 from worker.options import Options
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-CHECK_ID = re.compile(r"\b(?:schedules|worker)\.[EWI]\d{3}\b")
-DOTTED = re.compile(r"(?:schedules|worker)(?:\.\w+)+")
 FILE = re.compile(r"(?:schedules|worker|tests|docs|manage_example)/[\w./-]*")
 TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./\.\./(tests/[\w/]+\.py)\)")
 
@@ -51,6 +49,7 @@ DOORS: dict[str, Any] = {
     # As every exception, it takes its message.
     "Cancel": lambda reason: outcomes.Cancel(reason),
     "Snooze": outcomes.Snooze,
+    **{name: getattr(testing, name) for name in testing.__all__},
     **{name: getattr(recurrence, name) for name in recurrence.__all__},
 }
 """Where the signatures in headings begin."""
@@ -80,9 +79,9 @@ def test_every_relative_link_leads_somewhere(each: Page) -> None:
 
 @pytest.mark.parametrize("each", pages(), ids=str)
 def test_every_name_and_file_of_ours_that_is_named_exists(each: Page) -> None:
+    for name in set(names_in(each.text)) - _loggers():
+        resolve_name(name)
     for code in code_in(each.prose):
-        if DOTTED.fullmatch(code) and not CHECK_ID.fullmatch(code) and code not in _loggers():
-            resolve_name(code)
         if FILE.fullmatch(code):
             assert (ROOT / code).exists(), code
 
@@ -165,7 +164,7 @@ def test_a_documented_signature_is_that_of_the_code(heading: str) -> None:
 
 def test_every_public_function_class_and_method_is_documented() -> None:
     headings = {heading.partition("(")[0] for heading in SIGNATURES}
-    for kind in (api.Handle, Background, recurrence.Recurrence):
+    for kind in (api.Handle, Background, recurrence.Recurrence, testing.ManualClock):
         assert {f"{kind.__name__}.{name}" for name in _public(kind)} <= headings
     prose = "".join(page(path).prose for path in ("reference/api.md", "reference/decorators.md"))
     for name in (*DOORS, *schedules.__all__):

@@ -69,13 +69,14 @@ The clock: it decides what is due
   schedules.changes         occurrences signals spec | clock queue wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls masking parameters tasks
   schedules.scheduler       changes occurrences | chores
-  schedules.leader          declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
+  schedules.leader       declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
   schedules.api             changes declarations spec | tasks
   schedules                 declarations
 
 Leaves: they put the house together, and no other room imports them
 
+  worker.api                arguments calls tasks
   worker.checks             tasks
   worker.apps               checks
   worker.admin              arguments clock masking queue signs

@@ -23,6 +23,8 @@ Path = tuple[str | int, ...]
 class InvalidArguments(TypeError):
     """An argument is not JSON: it could not be stored, or would come back as something else."""
 
+    __module__ = "worker.api"
+
 
 def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list. It is one line, of ASCII.

@@ -32,6 +32,8 @@ LONGEST_DELAY = 100 * 366 * 86_400
 class InvalidCall(ValueError):
     """An option of a call could not work; the message says which, and what is expected."""
 
+    __module__ = "worker.api"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

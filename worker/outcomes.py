@@ -18,12 +18,16 @@ LONGEST_ERRORS = 250_000
 class Cancel(Exception):
     """Raise it in a task to end the job as cancelled, with the message as the reason. It is not retried."""
 
+    __module__ = "worker"
+
 
 class Snooze(Exception):
     """Raise it in a task to run the same job again later. It does not count as an attempt.
 
     `delay`: seconds, or a timedelta; not negative, and at most ten years.
     """
+
+    __module__ = "worker"
 
     def __init__(self, delay: float | timedelta) -> None:
         seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)

@@ -15,11 +15,39 @@ from typing import TYPE_CHECKING, Any
 from django.dispatch import Signal
 
 from worker.masking import line, text
-from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
 from worker.values import ClaimedJob
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+__all__ = [
+    "Cancelled",
+    "ClaimedJob",
+    "Error",
+    "Failed",
+    "Missed",
+    "Outcome",
+    "Retry",
+    "Snoozed",
+    "Succeeded",
+    "callback_failed",
+    "database_lost",
+    "job_ended",
+    "job_lost",
+    "job_started",
+    "jobs_missed",
+    "jobs_rescued",
+    "leader_missing",
+    "news_unheard",
+    "outcome_refused",
+    "task_unknown",
+    "tasks_outstayed",
+    "worker_declared_dead",
+    "worker_started",
+    "worker_stopped",
+    "worker_stopping",
+]
 
 job_started = Signal()
 """job, late: seconds after its time. In the thread that runs the job."""

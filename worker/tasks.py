@@ -29,9 +29,13 @@ LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 class InvalidTask(ValueError):
     """A task is declared in a way that could not work."""
 
+    __module__ = "worker.api"
+
 
 class UnknownTask(LookupError):
     """No task of that name is declared in this process."""
+
+    __module__ = "worker.api"
 
 
 @dataclass(frozen=True, slots=True)

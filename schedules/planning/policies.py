@@ -34,6 +34,8 @@ class Overlap(StrEnum):
 class InvalidPolicy(ValueError):
     """A policy is given a value that it cannot have; the message says which are possible."""
 
+    __module__ = "schedules.api"
+
 
 @dataclass(frozen=True, slots=True)
 class Policies:

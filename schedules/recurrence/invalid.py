@@ -11,6 +11,8 @@ class InvalidRecurrence(ValueError):
     The message says what was given, where it is wrong and what is expected.
     """
 
+    __module__ = "schedules.recurrence"
+
 
 def shown(given: object) -> str:
     """A text in quotes, and of anything else its type: what stands where a text is expected opens the sentence."""
