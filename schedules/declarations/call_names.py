@@ -5,12 +5,14 @@ Equal calls have one name, and others another. The one that is shown has no secr
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from django.utils.crypto import salted_hmac
+from django.conf import settings
+from django.utils.encoding import force_bytes
 
 from schedules.models import NAME_LENGTH
 from schedules.spec import InvalidSchedule
@@ -43,8 +45,8 @@ def shown_name(task: str, arguments: str, key: object) -> str:
     shown = masking.arguments(task, *given)
     if key is not None or shown == given:
         return call
-    told_apart = salted_hmac("schedules.shown_name", f"{task}{arguments}", algorithm="sha256").hexdigest()
-    ending = f" ~{told_apart[:16]}"
+    keyed = hmac.new(force_bytes(settings.SECRET_KEY), f"schedules.shown_name {task} {arguments}".encode(), sha256)
+    ending = f" ~{keyed.hexdigest()[:16]}"
     return f"{printable(f'{task}{_written(*shown)}')[: NAME_LENGTH - len(ending)]}{ending}"
 
 
