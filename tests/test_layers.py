@@ -287,6 +287,26 @@ def test_a_room_is_entered_by_its_doors(package: str) -> None:
     assert not offences, "\n".join(offences)
 
 
+def test_the_drawing_for_newcomers_shows_every_room_on_a_floor_that_holds() -> None:
+    floors = list(_drawn())
+
+    assert {room for floor in floors for room in floor} == ROOMS.keys()
+    for room in ROOMS.values():
+        (number,) = (number for number, floor in enumerate(floors) if room.name in floor)
+        assert {name for floor in floors[number:] for name in floor}.issuperset(room.may_import), room.name
+
+
+def _drawn() -> Iterator[set[str]]:
+    """The rooms of each floor, from the top down."""
+    drawing = re.search(r"```text\n(.+?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    assert drawing
+    _, *floors = re.split(r"^─.*$", drawing[1], flags=re.MULTILINE)
+    for floor in floors:
+        columns = [line.split("│")[1:] for line in floor.strip("\n").splitlines()]
+        named = ((app, name) for row in columns for app, cell in zip(APPS, row, strict=True) for name in cell.split())
+        yield {name if name in APPS else f"{app}.{name}" for app, name in named}
+
+
 def _open_above(room: Room) -> Iterator[str]:
     for each in ROOMS.values():
         if each is room:
