@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.dialects.portions import portions
 from worker.messages.echo import echo, one_line, quoted
+from worker.messages.expected import must_be
 
 MOST_LEVELS = 100
 """Lists and dictionaries within each other: more would be refused by Python's own reader sooner or later."""
@@ -111,10 +112,10 @@ def _are_names(given: Iterable[Any]) -> bool:
 
 def _arguments(args: object, kwargs: object) -> tuple[Sequence[Any], dict[str, Any]]:
     if not issubclass(type(args), (list, tuple)):
-        raise InvalidArguments(f"args is {echo(args)}, but must be a list or tuple.")
+        raise InvalidArguments(must_be("args", args, "a list or tuple"))
     named = _with_plain_names(kwargs) if issubclass(type(kwargs), dict) else None
     if named is None:
-        raise InvalidArguments(f"kwargs is {echo(kwargs)}, but must be a dictionary with string keys.")
+        raise InvalidArguments(must_be("kwargs", kwargs, "a dictionary with string keys"))
     return _plain_of(args), named
 
 

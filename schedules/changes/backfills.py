@@ -24,7 +24,7 @@ from schedules.spec import InvalidSchedule
 from worker import queue
 from worker.clock import database_now
 from worker.messages.echo import echo
-from worker.messages.expected import is_instant
+from worker.messages.expected import is_instant, must_be
 from worker.options import options
 
 MOST = 10_000
@@ -47,7 +47,7 @@ def backfill(
     Raises InvalidSchedule, naming what is wrong with the range.
     """
     if overlap not in OVERLAPS:
-        raise InvalidSchedule(f"{schedule.name}: overlap is {echo(overlap)}, but must be one of {', '.join(OVERLAPS)}.")
+        raise InvalidSchedule(must_be(f"{schedule.name}: overlap", overlap, f"one of {', '.join(OVERLAPS)}"))
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         now = database_now(using)
         _check_range(row.name, start, end, now, force)

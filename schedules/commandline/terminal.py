@@ -63,7 +63,11 @@ def bold(text: str, screen: Screen) -> str:
 
 
 def clean(text: str) -> str:
-    """On one line, and without what a terminal would obey instead of show."""
+    """On one line, and without what a terminal would obey instead of show.
+
+    One sign stands for each such letter, and not its escape as in messages: a cell has little room, and nobody types
+    what it shows.
+    """
     line = " ".join(text.split())
     return line if line.isprintable() else "".join(map(_shown, line))
 
