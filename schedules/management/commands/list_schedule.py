@@ -33,6 +33,7 @@ from worker import masking
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.options import options as project_options
+from worker.tasks import queue_problem
 
 RUNS = 6
 MOST_RUNS = 1000
@@ -143,6 +144,8 @@ class Command(BaseCommand):
 
 
 def _selection(options: Mapping[str, Any]) -> Selection:
+    if options["queue"] is not None and (fault := queue_problem(options["queue"])):
+        raise CommandError(f"--queue: {fault}")
     return Selection(
         names=tuple(options["names"]),
         queue=options["queue"],
