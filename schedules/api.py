@@ -10,10 +10,11 @@ from typing import Any
 from schedules import changes
 from schedules.declarations import Background
 from schedules.declarations.configured import task_of
-from schedules.models import Schedule, Source, identity_of
+from schedules.models import Schedule, Source
 from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
+from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
 from worker.models import Job
@@ -51,16 +52,16 @@ class Handle:
         if until is not None and not is_instant(until):
             raise InvalidSchedule(must_be(f"{self.name}: until", until, AN_INSTANT))
         why, who = self._text("reason", reason), self._text("by", by)
-        changes.pause(self.row, project_options().DATABASE, reason=why, by=who, until=until)
+        changes.pause(*self._at_once(), reason=why, by=who, until=until)
 
     def resume(self, *, catch_up: bool = False) -> None:
         """End the pause. What came due meanwhile is recorded as paused; with `catch_up` the policy decides."""
-        changes.resume(self.row, project_options().DATABASE, catch_up=catch_up)
+        changes.resume(*self._at_once(), catch_up=catch_up)
 
     def run_now(self, *, by: str = "") -> Job:
         """Enqueue a job at once. The next run stays where it is."""
-        alias = project_options().DATABASE
-        return Job.objects.using(alias).get(pk=changes.run_now(self.row, alias, by=self._text("by", by)))
+        id = changes.run_now(*self._at_once(), by=self._text("by", by))
+        return Job.objects.using(project_options().DATABASE).get(pk=id)
 
     def backfill(
         self,
@@ -76,16 +77,23 @@ class Handle:
         overlap: "queue_all" (one after the other) or "allow" (side by side). Raises InvalidSchedule for a range
         that reaches into the future, or beyond the ledger's retention unless `force`.
         """
-        alias = project_options().DATABASE
-        return changes.backfill(self.row, start, end, alias, overlap=overlap, force=force, dry_run=dry_run)
+        return changes.backfill(*self._at_once(), start, end, overlap=overlap, force=force, dry_run=dry_run)
 
     def repair(self) -> None:
-        """Count again from now: after the database's clock was set back, or when a broken schedule has been mended."""
-        changes.repair(self.row, project_options().DATABASE)
+        """Count again from now: after the database's clock was set back, or when a broken schedule has been mended.
+
+        Raises InvalidSchedule if the schedule is changed at this moment: then look at it again.
+        """
+        changes.repair(*self._at_once())
 
     def delete(self) -> None:
         """Remove it with its ledger; jobs that nobody has started are cancelled."""
         changes.delete(self.row, project_options().DATABASE)
+
+    def _at_once(self) -> tuple[Schedule, str, datetime]:
+        """What a verb is given: the schedule as it stands, its database, and what time it is there."""
+        alias = project_options().DATABASE
+        return self.row, alias, database_now(alias)
 
     def _text(self, what: str, value: object) -> str:
         value = "" if value is None else value
@@ -120,10 +128,11 @@ def schedule(
         options=options,
     )
     alias = project_options().DATABASE
-    known = Schedule.objects.using(alias).filter(identity=identity_of(name)).first()
+    known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
     if known is not None and known.is_declared:
         raise InvalidSchedule(f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another.")
-    changes.declare(spec, alias)
+    if known is None or not changes.is_as(known, spec):
+        changes.bring_in_line(spec, alias, database_now(alias))
     return Handle(name)
 
 

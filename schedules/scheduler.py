@@ -34,7 +34,7 @@ def tick(using: str, now: datetime, chores: Chores, authority: Authority = ANYON
     return min(filter(None, [promoted_next, next_run_at]), default=None)
 
 
-def replan_stale_zones(using: str, authority: Authority) -> None:
+def replan_stale_zones(using: str, now: datetime, authority: Authority) -> None:
     """Rule D9: recompute the next runs that were computed under another edition of the zone data."""
     stale = Schedule.objects.using(using).planned_elsewhere(zone_version()).order_by("pk")
     last = 0
@@ -42,7 +42,7 @@ def replan_stale_zones(using: str, authority: Authority) -> None:
         for schedule in batch:
             with transaction.atomic(using=using):
                 authority.prove()
-                changes.replan(schedule, using)
+                changes.replan(schedule, using, now)
         last = batch[-1].pk
 
 

@@ -29,6 +29,7 @@ from pytest_django import DjangoDbBlocker
 
 from schedules.testing import isolated_registry
 from tests import browser
+from tests.conformance.model.virtual import VirtualClock
 from tests.databases import POOLED, is_pooled
 from tests.processes import Process, StartProcess
 from worker import wakeup
@@ -120,6 +121,12 @@ def _folder_of_sqlite() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def clock(database: None) -> VirtualClock:
+    """It is 10:00 until the test moves it."""
+    return VirtualClock()
 
 
 @pytest.fixture

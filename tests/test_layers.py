@@ -66,12 +66,12 @@ The clock: it decides what is due
   schedules.spec            | arguments calls tasks
   schedules.signals         | masking
   schedules.occurrences     signals | dialects queue signals
-  schedules.changes         occurrences signals spec | clock queue wakeup
-  schedules.declarations    changes occurrences spec | arguments backoff calls masking parameters tasks
+  schedules.changes         occurrences signals spec | queue wakeup
+  schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader       declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
-  schedules.api             changes declarations spec | tasks
+  schedules.api             changes declarations spec | clock tasks
   schedules                 declarations
 
 Leaves: they put the house together, and no other room imports them

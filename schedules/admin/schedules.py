@@ -31,6 +31,7 @@ from worker import masking
 from worker.admin import arguments, labels
 from worker.admin.filters import QueueInUse, TaskInUse
 from worker.admin.tables import read_at
+from worker.clock import database_now
 from worker.models import FinishedJob
 from worker.options import options
 
@@ -88,10 +89,12 @@ class ScheduleAdmin(ScheduleVerbs):
         return TO_EDIT if editable else TO_READ
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        alias = options().DATABASE
+        now = database_now(alias)
         if change:
-            changes.edit(obj, options().DATABASE, **form.columns())
+            changes.edit(obj, alias, now, **form.columns())
         else:
-            obj.pk = changes.declare(form.spec, options().DATABASE).pk
+            obj.pk = changes.bring_in_line(form.spec, alias, now).pk
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         changes.delete(obj, options().DATABASE)

@@ -7,6 +7,7 @@ What it does, `schedules.changes` decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -40,8 +41,8 @@ class ScheduleVerbs(TablesAdmin):
 
     @admin.action(description=gettext_lazy("Run selected schedules now"), permissions=["run"])
     def run_now(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
-        def run(row: Schedule) -> str:
-            job_id = changes.run_now(row, options().DATABASE, by=request.user.get_username())
+        def run(row: Schedule, now: datetime) -> str:
+            job_id = changes.run_now(row, options().DATABASE, now, by=request.user.get_username())
             return _("Run now: job #%(id)d.") % {"id": job_id}
 
         count = self._to_each(request, schedules, "run_now", run)
@@ -56,9 +57,9 @@ class ScheduleVerbs(TablesAdmin):
             return self._ask_for_reason(request, schedules, form)
         reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
 
-        def pause(row: Schedule) -> str:
+        def pause(row: Schedule, now: datetime) -> str:
             by = request.user.get_username()
-            changes.pause(row, options().DATABASE, reason=reason, by=by, until=until)
+            changes.pause(row, options().DATABASE, now, reason=reason, by=by, until=until)
             return _("Paused: %(reason)s") % {"reason": reason}
 
         count = self._to_each(request, schedules, "pause", pause)
@@ -67,8 +68,8 @@ class ScheduleVerbs(TablesAdmin):
 
     @admin.action(description=gettext_lazy("Resume selected schedules"), permissions=["pause"])
     def resume(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
-        def resume(row: Schedule) -> str:
-            changes.resume(row, options().DATABASE)
+        def resume(row: Schedule, now: datetime) -> str:
+            changes.resume(row, options().DATABASE, now)
             return _("Resumed.")
 
         count = self._to_each(request, schedules, "resume", resume)
@@ -76,8 +77,8 @@ class ScheduleVerbs(TablesAdmin):
 
     @admin.action(description=gettext_lazy("Detach selected schedules from their code"), permissions=["change"])
     def detach(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
-        def detach(row: Schedule) -> str:
-            changes.detach(row, options().DATABASE)
+        def detach(row: Schedule, now: datetime) -> str:
+            changes.detach(row, options().DATABASE, now)
             return _("Detached from %(place)s.") % {"place": row.declared_in}
 
         count = self._to_each(request, schedules, "detach", detach)
@@ -85,8 +86,8 @@ class ScheduleVerbs(TablesAdmin):
 
     @admin.action(description=gettext_lazy("Repair selected schedules"), permissions=["change"])
     def repair(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
-        def repair(row: Schedule) -> str:
-            changes.repair(row, options().DATABASE)
+        def repair(row: Schedule, now: datetime) -> str:
+            changes.repair(row, options().DATABASE, now)
             still = Schedule.objects.using(options().DATABASE).get(pk=row.pk).broken
             if still:
                 raise InvalidSchedule(still)
@@ -100,16 +101,18 @@ class ScheduleVerbs(TablesAdmin):
         request: HttpRequest,
         schedules: Iterable[Schedule],
         verb: str,
-        do: Callable[[Schedule], str],
+        do: Callable[[Schedule, datetime], str],
     ) -> int:
         """Do it to those to which it applies, and note what `do` says it did. The others are counted aloud."""
         done = skipped = 0
-        for row in schedules:
+        rows = list(schedules)
+        now = database_now(options().DATABASE)
+        for row in rows:
             if verb not in self.verbs(row):
                 skipped += 1
                 continue
             try:
-                said = do(row)
+                said = do(row, now)
             except (ValueError, Schedule.DoesNotExist) as fault:  # it is broken, or was deleted meanwhile
                 self.message_user(request, f"{row.name}: {masking.text(str(fault))}", messages.ERROR)
                 continue

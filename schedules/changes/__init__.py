@@ -1,22 +1,24 @@
 """The life of a schedule's row: every change of it that is not the tick's. The door: the verbs.
 
 Each is one transaction under the row's lock that bumps its revision, so a tick which read the row before does
-nothing with it.
+nothing with it. `now` is the database's, read before. While a verb waits for the row a tick may go on, to a later
+`now`: so the cursor is never taken from `now` where it stands beyond it.
 """
 
 from schedules.changes.backfills import backfill
-from schedules.changes.declare import declare, edit, is_as, mark_declared, mark_undeclared, retire
+from schedules.changes.declare import bring_in_line, edit, in_line, is_as, mark_declared, mark_undeclared, retire
 from schedules.changes.operate import delete, detach, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.repairs import repair, replan
 
 __all__ = [
     "backfill",
-    "declare",
+    "bring_in_line",
     "delete",
     "detach",
     "edit",
     "end_pauses",
+    "in_line",
     "is_as",
     "mark_declared",
     "mark_undeclared",

@@ -22,7 +22,6 @@ from schedules.planning.due import Ledgered, NotRun, first_bound
 from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
 from worker import queue
-from worker.clock import database_now
 from worker.messages.echo import echo
 from worker.messages.expected import is_instant, must_be
 from worker.options import options
@@ -34,9 +33,10 @@ OVERLAPS = ("queue_all", "allow")
 
 def backfill(
     schedule: Schedule,
+    using: str,
+    now: datetime,
     start: datetime,
     end: datetime,
-    using: str,
     *,
     overlap: str = "queue_all",
     force: bool = False,
@@ -49,7 +49,6 @@ def backfill(
     if overlap not in OVERLAPS:
         raise InvalidSchedule(must_be(f"{schedule.name}: overlap", overlap, f"one of {', '.join(OVERLAPS)}"))
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        now = database_now(using)
         _check_range(row.name, start, end, now, force)
         lines = _lines(row, start, end, using)
         instants = _without_job(row, start, min(end, row.settled_until), lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.db.models import Max
 
@@ -11,25 +13,24 @@ from schedules.occurrences import ledger
 from schedules.occurrences.jobs import by_hand, job_of, lane_of
 from schedules.recurrence.instants import TICK
 from worker import queue
-from worker.clock import database_now
 
 
-def run_now(schedule: Schedule, using: str, *, by: str = "") -> int:
+def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> int:
     """Enqueue a job at once, without moving the next run. Returns its id."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
         last = manual.aggregate(last=Max("scheduled_for"))["last"]
-        now = database_now(using) if last is None else max(database_now(using), last + TICK)
-        job_id = queue.enqueue(job_of(row, by_hand(row, now), now), using)
-        ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=now)], using)
+        at = now if last is None else max(now, last + TICK)
+        job_id = queue.enqueue(job_of(row, by_hand(row, at), at), using)
+        ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=at)], using)
     return job_id
 
 
-def detach(schedule: Schedule, using: str) -> None:
+def detach(schedule: Schedule, using: str, now: datetime) -> None:
     """Make a declared schedule the operator's own: sync leaves it alone from now on."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)
-        plan_next(row, using)
+        plan_next(row, using, now)
     tell(row, "detached", using)
 
 

@@ -9,33 +9,32 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import locked, plan_next, put, set_aside_if_unreadable, settle_due, settle_paused, tell
+from schedules.changes.row import broken_if_unreadable, explain_paused, locked, materialize_due, plan_next, put, tell
 from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority
 from schedules.recurrence.instants import TICK
-from worker.clock import database_now
 
 
-def pause(schedule: Schedule, using: str, *, reason: str, by: str = "", until: datetime | None = None) -> None:
+def pause(
+    schedule: Schedule, using: str, now: datetime, *, reason: str, by: str = "", until: datetime | None = None
+) -> None:
     """Let nothing run until it is resumed, or until that instant. Pausing again changes the reason and the end."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        now = database_now(using)
-        settle(row, using, now)
+        let_due_run(row, using, now)
         since = row.paused_at or now
         put(row, using, paused_at=since, paused_until=until, paused_by=by[:255], pause_reason=reason[:255])
-        plan_next(row, using)
+        plan_next(row, using, now)
     tell(row, "paused", using)
 
 
-def resume(schedule: Schedule, using: str, *, catch_up: bool = False) -> None:
+def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = False) -> None:
     """End a pause. What it held back is recorded as paused; with `catch_up` it is overdue, and the policy decides."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         if row.paused_at is None:
             return
-        now = database_now(using)
         _end_pause_that_is_over(row, using, now)
         if row.paused_at is not None:
-            _end_pause(row, using, now, catch_up=catch_up)
+            _end_pause(row, using, now, held_back_until=None if catch_up else now)
     tell(row, "resumed", using)
 
 
@@ -50,23 +49,24 @@ def end_pauses(using: str, now: datetime, authority: Authority) -> None:
         tell(row, "resumed", using)
 
 
-def settle(row: Schedule, using: str, now: datetime) -> None:
+def let_due_run(row: Schedule, using: str, now: datetime) -> None:
     """Let run what was due before the change, after a pause that is over too."""
     _end_pause_that_is_over(row, using, now)
-    settle_due(row, using, now)
+    materialize_due(row, using, now)
 
 
 def _end_pause_that_is_over(row: Schedule, using: str, now: datetime) -> bool:
     """It ended when it was to, whoever notices and when."""
     if row.paused_until is None or row.paused_until > now:
         return False
-    _end_pause(row, using, row.paused_until - TICK, catch_up=False)
+    _end_pause(row, using, now, held_back_until=row.paused_until - TICK)
     return True
 
 
-def _end_pause(row: Schedule, using: str, now: datetime, *, catch_up: bool) -> None:
-    if not catch_up:
-        with set_aside_if_unreadable(row, using):
-            settle_paused(row, using, now)
+def _end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: datetime | None) -> None:
+    """None: what it held back is not explained, but overdue."""
+    if held_back_until is not None:
+        with broken_if_unreadable(row, using):
+            explain_paused(row, using, held_back_until, now)
     put(row, using, paused_at=None, paused_until=None, paused_by="", pause_reason="")
-    plan_next(row, using)
+    plan_next(row, using, now)

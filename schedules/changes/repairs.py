@@ -7,31 +7,36 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import locked, plan_next, put, settle_due, tell
+from schedules.changes.row import locked, materialize_due, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences.due_schedules import UNREADABLE
 from schedules.occurrences.jobs import lane_of
 from schedules.recurrence.instants import TICK
+from schedules.spec import InvalidSchedule
 from worker import queue
-from worker.clock import database_now
 from worker.models import Job
 
 
-def repair(schedule: Schedule, using: str) -> None:
-    """Count again from now, where a leap of the clock left the cursor in the future; what was done there is undone."""
+def repair(schedule: Schedule, using: str, now: datetime) -> None:
+    """Count again from now, where a leap of the clock left the cursor in the future; what was done there is undone.
+
+    `schedule` was read before `now`. Raises InvalidSchedule if it was changed since: what was done after `now` would
+    then not be of a leap.
+    """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        now = database_now(using)
+        if row.revision != schedule.revision + 1:
+            raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
         _forget_after(row, using, now)
         put(row, using, settled_until=min(now, row.settled_until), broken="")
-        plan_next(row, using)
+        plan_next(row, using, now)
     tell(row, "repaired", using)
 
 
-def replan(schedule: Schedule, using: str) -> None:
-    """Compute the next run anew, where the zone data changed. What was due before is settled first."""
+def replan(schedule: Schedule, using: str, now: datetime) -> None:
+    """Compute the next run anew, where the zone data changed. What was due before runs first."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        settle_due(row, using, database_now(using))
-        plan_next(row, using)
+        materialize_due(row, using, now)
+        plan_next(row, using, now)
 
 
 def _forget_after(row: Schedule, using: str, now: datetime) -> None:

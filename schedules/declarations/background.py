@@ -21,6 +21,7 @@ from worker import tasks
 from worker.arguments import encode
 from worker.backoff import Backoff
 from worker.calls import CALL, Calls, InvalidCall, replaces, replacing
+from worker.clock import database_now
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
 from worker.models import Job
@@ -123,7 +124,7 @@ class Background(Generic[P, R]):
         spec = self._spec(args, kwargs, f"{self.task.name}(…)")
         alias = project_options().DATABASE
         with replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION:
-            return changes.declare(spec, alias)
+            return changes.in_line(spec, alias) or changes.bring_in_line(spec, alias, database_now(alias))
 
     def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:
         begins = self.options.get("schedule")

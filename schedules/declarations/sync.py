@@ -18,6 +18,7 @@ from schedules.declarations.scheduled import in_code
 from schedules.models import DECLARED, Schedule
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.spec import Spec
+from worker.clock import Clock
 
 GRACE = timedelta(minutes=10)
 BATCH = 500
@@ -29,8 +30,11 @@ def declared() -> list[Spec]:
     return list(by_name.values())
 
 
-def sync(using: str, started_at: datetime, specs: Sequence[Spec], authority: Authority = ANYONE) -> None:
-    """Bring the rows in line with what the process that started at `started_at` declares."""
+def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], authority: Authority = ANYONE) -> None:
+    """Bring the rows in line with what the process that started at `started_at` declares.
+
+    `clock` tells the database's time: where much is to be changed, the last row is not as old as the first.
+    """
     known = {row.identity: row for row in _rows(using, specs)}
     in_line = []
     for spec in specs:
@@ -42,11 +46,11 @@ def sync(using: str, started_at: datetime, specs: Sequence[Spec], authority: Aut
             continue
         with transaction.atomic(using=using):
             authority.prove()
-            changes.declare(spec, using, synced_by=started_at)
+            changes.bring_in_line(spec, using, clock.now(), synced_by=started_at)
     with transaction.atomic(using=using):
         authority.prove()
         changes.mark_declared(in_line, using, started_at)
-        changes.mark_undeclared(_undeclared(using, started_at, specs), using)
+        changes.mark_undeclared(_undeclared(using, started_at, specs), using, clock.now())
 
 
 def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) -> None:
@@ -55,7 +59,7 @@ def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) 
     for row in gone:
         with transaction.atomic(using=using):
             authority.prove()
-            changes.retire(row, using)
+            changes.retire(row, using, now)
 
 
 def _may_change(row: Schedule, started_at: datetime) -> bool:

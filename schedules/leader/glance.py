@@ -9,10 +9,30 @@ from datetime import datetime
 
 from django.db import connections
 
-from schedules.models import Schedule
+from schedules.models import Instant, Schedule
 from worker import queue
+from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
+
+
+class Watch:
+    """The time as the leader has it from its database. A test hands in another one."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+
+    def now(self) -> datetime:
+        """The database's time, read now."""
+        return database_now(self.using)
+
+    def when_written(self) -> Instant:
+        """The same for a statement: the time at which it writes."""
+        return DatabaseNow()
+
+    def glance(self) -> tuple[datetime, datetime | None]:
+        """Now, and when the next tick is due."""
+        return glance(self.using)
 
 
 def glance(using: str) -> tuple[datetime, datetime | None]:

@@ -123,7 +123,7 @@ def decide(
     return Plan(tuple(runs), due.explained(), cursor, next_run_at)
 
 
-def settle(
+def explain(
     recurrence: Recurrence,
     policies: Policies,
     standing: Standing,

@@ -221,7 +221,7 @@ def undone() -> Iterator[None]:
 
 
 def answer(call: Callable[[], object], place: str = "") -> str | None:
-    """How the call was refused. None: it was accepted, written, and is ticked without being set aside as broken."""
+    """How the call was refused. None: it was accepted, written, and is ticked without being marked as broken."""
     with undone():
         began = thread_time()
         try:
@@ -254,7 +254,7 @@ def _rows_of_jobs_and_schedules() -> int:
 
 def _live_with(made: object) -> None:
     if isinstance(made, Spec):
-        changes.declare(made, ALIAS)
+        changes.bring_in_line(made, ALIAS, database_now(ALIAS))
     tick(ALIAS, database_now(ALIAS) + timedelta(days=2), Chores())
     assert not Schedule.objects.exclude(broken="").exists()
     assert all(len(str(row)) < LONGEST_MESSAGE for row in (*Schedule.objects.all(), *Occurrence.objects.all()))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from schedules import api, changes
+from schedules import changes
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import materialize
 from schedules.occurrences.due_schedules import due_schedules
@@ -20,7 +20,7 @@ from tests.conformance.model.drawn_terms import BEGINNINGS, CRONS, POLICIES, REC
 from tests.conformance.model.model import ModelJob
 from tests.conformance.model.model_schedule import ModelRun, ModelSchedule, Span, Terms
 from tests.conformance.model.story import SECONDS, Story
-from tests.conformance.model.virtual import ALIAS, REPORT, spec
+from tests.conformance.model.virtual import ALIAS, spec
 from tests.conformance.worker.dialects.statements import dying_before
 from worker.models import Job
 
@@ -33,7 +33,7 @@ class ClockMachine(Story):
     @initialize(beginning=BEGINNINGS, cron=CRONS, policies=POLICIES)
     def begin(self, beginning: Beginning, cron: Options, policies: Options) -> None:
         self.beginning = beginning
-        self.clock.now = beginning.at
+        self.clock.set(beginning.at)
         self.schedules: dict[str, ModelSchedule] = {}
         self.recurrences: dict[str, Options] = {}
         self._declare("a", {"repeat": 60}, {"catch_up": "all", "overlap": "queue_all"})
@@ -44,14 +44,14 @@ class ClockMachine(Story):
     @rule(seconds=SECONDS, leaders=st.integers(1, 2), dies_before=st.none() | st.integers(0, 20))
     def tick(self, seconds: int, leaders: int, dies_before: int | None) -> None:
         """By one leader or two; one before them may have died."""
-        now = self.clock.advance(seconds)
+        self.clock.advance(seconds)
         if dies_before is not None:
             with dying_before(dies_before):
                 self.clock.tick()
         for _ in range(leaders):
             self.clock.tick()
         self._settle(self.schedules.values())
-        self.queue.promote(now)
+        self.queue.promote(self.clock.now())
 
     @rule(hours=st.sampled_from([1, 5, 30]))
     def nobody_leads_for_hours(self, hours: int) -> None:
@@ -65,7 +65,8 @@ class ClockMachine(Story):
     )
     def a_leader_stands_still(self, before: int, meanwhile: str, name: str, after: int) -> None:
         """It reads what is due, others go on, and it writes."""
-        rows = due_schedules(ALIAS, self.clock.advance(before), 100)
+        self.clock.advance(before)
+        rows = due_schedules(ALIAS, self.clock.now(), 100)
         match meanwhile:
             case "tick":
                 self.tick(0, 1, None)
@@ -73,11 +74,11 @@ class ClockMachine(Story):
                 self.run_now(name)
             case "pause":
                 self.pause(name, None)
-        now = self.clock.advance(after)
+        self.clock.advance(after)
         revisions = dict(Schedule.objects.values_list("pk", "revision"))
         unchanged = {row.id for row in rows if revisions.get(row.id) == row.revision}
 
-        assert materialize.materialize(ALIAS, now, rows) == len(unchanged)
+        assert materialize.materialize(ALIAS, self.clock.now(), rows) == len(unchanged)
 
         self._settle(schedule for schedule in self.schedules.values() if schedule.pk in unchanged)
 
@@ -95,7 +96,7 @@ class ClockMachine(Story):
     def delete(self, name: str, policies: Options) -> None:
         """And declare one of that name again."""
         schedule = self.schedules.pop(name)
-        api.get(name).delete()
+        changes.delete(self._row(name), ALIAS)
         for id in self.queue.unstarted(self.queue.of(schedule.pk)):
             self.queue.end(id, "cancelled")
         self._declare(name, self.recurrences[name], policies)
@@ -105,18 +106,18 @@ class ClockMachine(Story):
     @rule(name=NAMES, seconds=st.none() | SECONDS.filter(bool))
     def pause(self, name: str, seconds: int | None) -> None:
         schedule = self.schedules[name]
-        until = None if seconds is None else self.clock.now + timedelta(seconds=seconds)
-        api.get(name).pause("a look at it", until)
+        until = None if seconds is None else self.clock.now() + timedelta(seconds=seconds)
+        changes.pause(self._row(name), ALIAS, self.clock.now(), reason="a look at it", until=until)
         self._settle([schedule])
         schedule.paused, schedule.paused_until = True, until
 
     @rule(name=NAMES, catch_up=st.booleans())
     def resume(self, name: str, catch_up: bool) -> None:
         schedule = self.schedules[name]
-        api.get(name).resume(catch_up=catch_up)
-        schedule.end_pause_that_is_over(self.clock.now)
+        changes.resume(self._row(name), ALIAS, self.clock.now(), catch_up=catch_up)
+        schedule.end_pause_that_is_over(self.clock.now())
         if not catch_up:
-            schedule.explain_paused(self.clock.now)
+            schedule.explain_paused(self.clock.now())
         schedule.end_pause()
 
     @rule(name=NAMES, seconds=SECONDS, catch_up=st.booleans())
@@ -127,7 +128,8 @@ class ClockMachine(Story):
 
     @rule(name=NAMES)
     def run_now(self, name: str) -> None:
-        schedule, job = self.schedules[name], api.get(name).run_now()
+        schedule, job_id = self.schedules[name], changes.run_now(self._row(name), ALIAS, self.clock.now())
+        job = Job.objects.get(pk=job_id)
         deadline = schedule.terms.start_deadline
         self.queue.add(
             ModelJob(
@@ -154,14 +156,15 @@ class ClockMachine(Story):
         self.tick(60 * outage, 1, None)
         self.clock.advance(late)
         schedule = self.schedules[name]
-        first = self.clock.now - timedelta(minutes=ago)
-        last = min(first + timedelta(minutes=minutes), self.clock.now)
-        expected = schedule.backfill(first, last, self.clock.now, self._shared_lines(schedule))
+        first = self.clock.now() - timedelta(minutes=ago)
+        last = min(first + timedelta(minutes=minutes), self.clock.now())
+        expected = schedule.backfill(first, last, self.clock.now(), self._shared_lines(schedule))
 
-        assert api.get(name).backfill(first, last, overlap=overlap) == len(expected)
+        row, now = self._row(name), self.clock.now()
+        assert changes.backfill(row, ALIAS, now, first, last, overlap=overlap) == len(expected)
 
         waits = overlap == "queue_all"
-        self._enqueued(schedule, [run._replace(waits=waits) for run in expected], self.clock.now)
+        self._enqueued(schedule, [run._replace(waits=waits) for run in expected], self.clock.now())
 
     # What must hold after each step
 
@@ -197,32 +200,35 @@ class ClockMachine(Story):
 
     def _declare(self, name: str, recurrence: Options, policies: Options) -> None:
         options = self.beginning.options(recurrence, policies)
-        api.schedule(REPORT, name=name, **options)
+        self.clock.declared(name, **options)
         known, terms = self.schedules.get(name), Terms(**options)
         if known is None:
             pk = Schedule.objects.named(name).get().pk
-            self.schedules[name] = known = ModelSchedule(pk, terms, self.clock.now, self.clock.now)
-            known.begin(terms, self.clock.now)
+            self.schedules[name] = known = ModelSchedule(pk, terms, self.clock.now(), self.clock.now())
+            known.begin(terms, self.clock.now())
         elif known.terms != terms:
             self._settle([known])
             if known.terms.recurrence == terms.recurrence:
                 known.terms = terms
             else:
-                known.explain_paused(self.clock.now)
-                known.begin(terms, self.clock.now, self._shared_lines(known))
+                known.explain_paused(self.clock.now())
+                known.begin(terms, self.clock.now(), self._shared_lines(known))
         self.recurrences[name] = recurrence
 
     def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
         """A repeat counts from where it did."""
-        options, row = self.beginning.options(recurrence, policies), api.get(name).row
+        options, row = self.beginning.options(recurrence, policies), self._row(name)
         changes.edit(row, ALIAS, **{**spec(name, **options).columns(), "anchor": row.anchor})
         schedule, terms = self.schedules[name], Terms(**options)
         self._settle([schedule])
         if schedule.terms.recurrence != terms.recurrence:
-            schedule.explain_paused(self.clock.now)
-            schedule.cursor = max(schedule.cursor, self.clock.now)
+            schedule.explain_paused(self.clock.now())
+            schedule.cursor = max(schedule.cursor, self.clock.now())
         schedule.terms = terms
         self.recurrences[name] = recurrence
+
+    def _row(self, name: str) -> Schedule:
+        return Schedule.objects.named(name).get()
 
     def _shared_lines(self, schedule: ModelSchedule) -> list[Span]:
         """The lines that stand for several instants, from when to when."""
@@ -236,8 +242,8 @@ class ClockMachine(Story):
 
     def _settle(self, schedules: Iterable[ModelSchedule]) -> None:
         for schedule in schedules:
-            schedule.end_pause_that_is_over(self.clock.now)
-            self._enqueued(schedule, schedule.settle(self.clock.now, *self.queue.standing(schedule.pk)), None)
+            schedule.end_pause_that_is_over(self.clock.now())
+            self._enqueued(schedule, schedule.settle(self.clock.now(), *self.queue.standing(schedule.pk)), None)
 
     def _enqueued(self, schedule: ModelSchedule, runs: list[ModelRun], at_once: datetime | None) -> None:
         """Each run has its job. Its id only the database knows, and the start that jitter draws for it."""
@@ -253,7 +259,7 @@ class ClockMachine(Story):
             self.queue.add(
                 ModelJob(
                     job.pk,
-                    "waiting" if run.waits else "scheduled" if start > self.clock.now else "ready",
+                    "waiting" if run.waits else "scheduled" if start > self.clock.now() else "ready",
                     start,
                     schedule=schedule.pk,
                     scheduled_for=run.scheduled_for,

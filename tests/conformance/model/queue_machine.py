@@ -25,7 +25,7 @@ class QueueMachine(Story):
 
     @rule(task=TASKS, queue_name=QUEUES, priority=st.integers(-1, 1), delay=SECONDS, count=st.integers(1, 3))
     def enqueue(self, task: str, queue_name: str, priority: int, delay: int, count: int) -> None:
-        run_at = self.clock.now + timedelta(seconds=delay)
+        run_at = self.clock.now() + timedelta(seconds=delay)
         state = "scheduled" if delay else "ready"
         jobs = [new(task=task, queue=queue_name, priority=priority, run_at=run_at, state=state) for _ in range(count)]
         for id in queue.enqueue_many(jobs, ALIAS):
@@ -101,7 +101,7 @@ class QueueMachine(Story):
     def retry(self, pick: int) -> None:
         (finished,) = FinishedJob.objects.filter(pk=list(self.queue.history)[pick % len(self.queue.history)])
         (id,) = queue.retry([finished.pk], ALIAS)
-        self.queue.add(ModelJob(id, "ready", self.clock.now, finished.task, finished.queue, finished.priority))
+        self.queue.add(ModelJob(id, "ready", self.clock.now(), finished.task, finished.queue, finished.priority))
 
     @precondition(lambda self: self.queue.history)
     @rule(pick=PICK)

@@ -39,7 +39,7 @@ class Story(RuleBasedStateMachine):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self.clock = clock
-        clock.now = at("10:00")
+        clock.set(at("10:00"))
         clock.chores._rescue_at = clock.chores._prune_at = math.inf  # these are steps of their own here
         with transaction.atomic():
             for model in (Job, FinishedJob, WorkerProcess, Occurrence, Schedule):
@@ -68,13 +68,13 @@ class Story(RuleBasedStateMachine):
         self.work(worker, "succeeded")
 
         def meanwhile() -> None:
-            queue.promote(ALIAS, self.clock.now)
-            self.queue.promote(self.clock.now)
+            queue.promote(ALIAS, self.clock.now())
+            self.queue.promote(self.clock.now())
             self._claim(worker, 9)
 
         with before_a_lone_update(meanwhile):
-            queue.promote(ALIAS, self.clock.now)
-        self.queue.promote(self.clock.now)
+            queue.promote(ALIAS, self.clock.now())
+        self.queue.promote(self.clock.now())
 
     # What must hold after each step
 
@@ -111,7 +111,7 @@ class Story(RuleBasedStateMachine):
 
     def _ack(self, picked: Sequence[tuple[ClaimedJob, str]]) -> None:
         chosen = {job.hold: (job, how) for job, how in picked}
-        ended = [Ended(job, self._outcome(how), self.clock.now, self.clock.now) for job, how in chosen.values()]
+        ended = [Ended(job, self._outcome(how), self.clock.now(), self.clock.now()) for job, how in chosen.values()]
 
         recorded = {each.job.hold for each in queue.ack(ALIAS, ended)}
 
@@ -120,7 +120,7 @@ class Story(RuleBasedStateMachine):
             self._end(*chosen[hold])
 
     def _outcome(self, how: str) -> Outcome:
-        error = Error(1, "ValueError", "no", "", self.clock.now)
+        error = Error(1, "ValueError", "no", "", self.clock.now())
         outcomes: dict[str, Outcome] = {
             "succeeded": Succeeded(),
             "retry": Retry(error, 60),

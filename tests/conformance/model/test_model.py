@@ -29,11 +29,6 @@ class Machine(QueueMachine, ClockMachine):
     """All that can happen."""
 
 
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
-
 def drive(
     machine: type[Story], clock: VirtualClock, examples: int, phases: Sequence[Phase], *, derandomize: bool = False
 ) -> None:

@@ -1,59 +1,63 @@
 """A clock that moves only when it is told to, and drives the real tick on the real tables.
 
-Decides what time it is for ticks and for changes of schedules; how long a process waits, and what the database
-itself dates, it leaves alone. Knows how to read what became of a schedule, and nothing of what is right.
+It is handed to ticks and to changes of schedules; how long a process waits, and what the database itself dates, it
+leaves alone. Knows how to read what became of a schedule, and nothing of what is right.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from importlib import import_module
+from datetime import datetime
 from typing import Any
 
-import pytest
 from django.db import DEFAULT_DB_ALIAS
 
 from schedules import changes
-from schedules.changes import backfills, operate, pauses, repairs, row
 from schedules.models import Kind, Occurrence, Schedule, Source, identity_of
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.scheduler import tick
 from schedules.spec import Spec, spec_of
+from schedules.testing import ManualClock
 from tests.schedules.recurrence.moments import at, moment, span
 from worker import queue, roster, tasks
 from worker.chores import Chores
+from worker.clock import database_now
 from worker.models import Job
 from worker.outcomes import Succeeded
 from worker.tasks import Task
 from worker.values import ClaimedJob, Ended
 
-declare = import_module("schedules.changes.declare")
-
 ALIAS = DEFAULT_DB_ALIAS
 
 
-class VirtualClock:
+class VirtualClock(ManualClock):
     """It is 10:00 until somebody moves it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = at("10:00")
+    def __init__(self) -> None:
+        super().__init__(at("10:00"))
         self.chores = Chores()
-        for module in (backfills, declare, operate, pauses, repairs, row):
-            monkeypatch.setattr(module, "database_now", lambda using: self.now)
 
-    def set(self, text: str) -> datetime:
-        self.now = at(text)
-        return self.now
-
-    def advance(self, seconds: float) -> datetime:
-        self.now += timedelta(seconds=seconds)
-        return self.now
+    def to(self, text: str) -> datetime:
+        self.set(at(text))
+        return self.now()
 
     def tick(self, text: str | None = None, authority: Authority = ANYONE) -> datetime | None:
         """Tick now, or at that time. Gives when the next tick is due."""
         if text is not None:
-            self.set(text)
-        return tick(ALIAS, self.now, self.chores, authority)
+            self.to(text)
+        return tick(ALIAS, self.now(), self.chores, authority)
+
+    def declared(self, name: str = "s", *, start: str | None = None, **given: Any) -> Schedule:
+        """The schedule of that name, made or brought in line now."""
+        return _in_line(spec(name, start=start, **given), self.now())
+
+    def declared_many(self, number: int, **given: Any) -> None:
+        """So many schedules alike, "s0", "s1" …: one is declared, and the rows of the others are like its own."""
+        row = again(self.declared("s0", **given))
+        columns = {field.attname: getattr(row, field.attname) for field in Schedule._meta.concrete_fields}
+        names = [f"s{n}" for n in range(1, number)]
+        Schedule.objects.bulk_create(
+            Schedule(**{**columns, "id": None, "name": name, "identity": identity_of(name)}) for name in names
+        )
 
 
 # What there is to schedule
@@ -82,18 +86,12 @@ def spec(name: str = "s", *, start: str | None = None, **given: Any) -> Spec:
 
 
 def declared(name: str = "s", *, start: str | None = None, **given: Any) -> Schedule:
-    """The schedule of that name, made or brought in line."""
-    return changes.declare(spec(name, start=start, **given), ALIAS)
+    """The schedule of that name, made or brought in line now, by the database's own clock."""
+    return _in_line(spec(name, start=start, **given), database_now(ALIAS))
 
 
-def declared_many(number: int, **given: Any) -> None:
-    """So many schedules alike, "s0", "s1" …: one is declared, and the rows of the others are like its own."""
-    row = again(declared("s0", **given))
-    columns = {field.attname: getattr(row, field.attname) for field in Schedule._meta.concrete_fields}
-    names = [f"s{n}" for n in range(1, number)]
-    Schedule.objects.bulk_create(
-        Schedule(**{**columns, "id": None, "name": name, "identity": identity_of(name)}) for name in names
-    )
+def _in_line(spec: Spec, now: datetime) -> Schedule:
+    return changes.in_line(spec, ALIAS) or changes.bring_in_line(spec, ALIAS, now)
 
 
 def again(schedule: Schedule) -> Schedule:
@@ -127,6 +125,6 @@ def start_jobs() -> list[ClaimedJob]:
     return queue.claim(ALIAS, roster.sign_in(ALIAS, "virtual worker", 1, []), limit=1000)
 
 
-def finish(jobs: list[ClaimedJob], clock: VirtualClock) -> None:
+def finish(jobs: list[ClaimedJob], now: datetime) -> None:
     """All of them succeed."""
-    queue.ack(ALIAS, [Ended(job, Succeeded(), clock.now, clock.now) for job in jobs])
+    queue.ack(ALIAS, [Ended(job, Succeeded(), now, now) for job in jobs])

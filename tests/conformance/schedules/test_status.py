@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schedules.models import Schedule, Status
-from tests.conformance.model.virtual import VirtualClock, declared
+from tests.conformance.model.virtual import VirtualClock
 from tests.schedules.recurrence.moments import at
 from worker.clock import DatabaseNow
 
@@ -41,14 +41,9 @@ ROWS: dict[str, tuple[Status, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
-
-@pytest.fixture
 def rows(clock: VirtualClock) -> list[Schedule]:
     for name, (_, columns) in ROWS.items():
-        Schedule.objects.filter(pk=declared(name=name, repeat=3600).pk).update(**columns)
+        Schedule.objects.filter(pk=clock.declared(name=name, repeat=3600).pk).update(**columns)
     return list(Schedule.objects.all())
 
 
@@ -69,7 +64,7 @@ def test_sql_finds_what_is_ahead_of_the_clock(rows: list[Schedule]) -> None:
 
 @pytest.mark.parametrize("settled_until", [at("2000-01-01 00:00"), at("9000-01-01 00:00")], ids=["behind", "ahead"])
 def test_the_database_s_own_clock_will_do(clock: VirtualClock, settled_until: datetime) -> None:
-    declared(name="x", repeat=3600)
+    clock.declared(name="x", repeat=3600)
     Schedule.objects.update(settled_until=settled_until, next_run_at=settled_until + HOUR, anchor=None)
 
     assert Schedule.objects.ahead(DatabaseNow()).exists() == (settled_until.year == 9000)

@@ -6,9 +6,9 @@ The real tick on real tables, at instants that these tests choose. What should h
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
@@ -18,15 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schedules import changes, leader
-from schedules.changes.backfills import backfill
-from schedules.leader import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
-from schedules.leader.glance import glance
+from schedules import changes
+from schedules.leader.glance import Watch
 from schedules.leader.lock import lock_on
+from schedules.leader.term import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
 from schedules.models import Kind, Leadership, Occurrence, Schedule
 from schedules.planning import jittered
 from schedules.planning.policies import CatchUp
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, declared, finish, ledger_of, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
 from tests.schedules.recurrence import oracle
 from tests.schedules.recurrence.moments import at, moment
 from worker import queue, tasks
@@ -38,11 +37,6 @@ from worker.values import ClaimedJob, Ended
 
 WEEK = timedelta(days=7)
 ALLOW: dict[str, Any] = {"catch_up": "all", "max_catch_up": 10_000, "overlap": "allow"}
-
-
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
 
 
 @cache
@@ -102,17 +96,17 @@ def test_in_a_week_with_a_clock_change_exactly_the_right_instants_run(
     clock: VirtualClock, zone: str, back: bool
 ) -> None:
     start, end = week_with_a_change(zone, back)
-    clock.now = start
+    clock.set(start)
     fixed = {
-        (gap, overlap): declared(
+        (gap, overlap): clock.declared(
             f"{gap} {overlap}", cron=FIXED, timezone=zone, dst_gap=gap, dst_overlap=overlap, **ALLOW
         )
         for gap, overlap in POLICIES
     }
-    wildcards = {cron: declared(cron, cron=cron, timezone=zone, **ALLOW) for cron in (WILDCARD, WILDCARD_HOURS)}
+    wildcards = {cron: clock.declared(cron, cron=cron, timezone=zone, **ALLOW) for cron in (WILDCARD, WILDCARD_HOURS)}
 
-    while clock.now < end:
-        clock.now = min(end, clock.now + timedelta(hours=7, minutes=13))
+    while clock.now() < end:
+        clock.set(min(end, clock.now() + timedelta(hours=7, minutes=13)))
         clock.tick()
 
     for cron, schedule in wildcards.items():
@@ -147,15 +141,15 @@ def assert_ran(schedule: Schedule, right: Sequence[datetime], skipped: Iterable[
 
 def test_the_leader_that_sleeps_until_what_is_due_misses_nothing_through_a_clock_change(clock: VirtualClock) -> None:
     start, end = at("10-24 22:00"), at("10-25 06:00")
-    clock.now = start
+    clock.set(start)
     schedules = {
-        cron: declared(cron, cron=cron, timezone="Europe/Paris", overlap="allow")
+        cron: clock.declared(cron, cron=cron, timezone="Europe/Paris", overlap="allow")
         for cron in (FIXED, WILDCARD, WILDCARD_HOURS)
     }
 
     while (due := clock.tick()) is not None and due <= end:
-        assert due > clock.now
-        clock.now = due
+        assert due > clock.now()
+        clock.set(due)
 
     for cron, schedule in schedules.items():
         assert_ran(schedule, expected(cron, "Europe/Paris", start, end))
@@ -176,18 +170,18 @@ DOWNTIMES = {
 def test_after_a_downtime_every_instant_is_accounted_for_once(
     clock: VirtualClock, downtime: timedelta, catch_up: str
 ) -> None:
-    start = clock.set("10:00:30")
-    schedule = declared(cron="*/5 * * * *", timezone="Europe/Paris", catch_up=catch_up, overlap="allow")
+    start = clock.to("10:00:30")
+    schedule = clock.declared(cron="*/5 * * * *", timezone="Europe/Paris", catch_up=catch_up, overlap="allow")
     clock.tick("10:05:30")
     clock.tick("10:09:30")
 
-    clock.now += downtime
+    clock.set(clock.now() + downtime)
     clock.tick()
     clock.tick()
 
-    became = account(schedule, expected("*/5 * * * *", "Europe/Paris", start, clock.now))
+    became = account(schedule, expected("*/5 * * * *", "Europe/Paris", start, clock.now()))
     overdue = sorted(became)[1:]
-    in_time = [instant for instant in overdue[-1:] if clock.now - instant <= timedelta(seconds=60)]
+    in_time = [instant for instant in overdue[-1:] if clock.now() - instant <= timedelta(seconds=60)]
     by_policy = {"latest": overdue[-1:], "earliest": overdue[:1], "all": overdue[-100:], "none": in_time}
     assert with_outcome(became, "enqueued") == [at("10:05"), *by_policy[catch_up]] == instants_of_jobs(schedule)
     others = Counter(became.values()) - Counter(enqueued=len(became))
@@ -195,12 +189,12 @@ def test_after_a_downtime_every_instant_is_accounted_for_once(
 
 
 def test_what_is_too_late_for_catch_up_none_is_missed_to_the_last_instant(clock: VirtualClock) -> None:
-    start = clock.set("10:00:30")
-    schedule = declared(cron="*/5 * * * *", catch_up="none", overlap="allow")
+    start = clock.to("10:00:30")
+    schedule = clock.declared(cron="*/5 * * * *", catch_up="none", overlap="allow")
 
     clock.tick("07-02 10:01:01")
 
-    became = account(schedule, expected("*/5 * * * *", "UTC", start, clock.now))
+    became = account(schedule, expected("*/5 * * * *", "UTC", start, clock.now()))
     assert set(became.values()) == {"missed"}
 
 
@@ -220,19 +214,19 @@ def test_jobs_that_take_longer_than_the_period_meet_the_overlap_policy(
     clock: VirtualClock, overlap: str, enqueued: list[int], skipped: list[int], most_at_once: int
 ) -> None:
     """A run a minute, each of which takes two minutes and a half."""
-    schedule = declared(repeat=60, overlap=overlap)
+    schedule = clock.declared(repeat=60, overlap=overlap)
     running: list[tuple[datetime, ClaimedJob]] = []
     started: list[datetime] = []
     at_once = 0
 
-    while clock.now < at("10:08:30"):
+    while clock.now() < at("10:08:30"):
         clock.advance(30)
-        finish([job for ends, job in running if ends <= clock.now], clock)
-        running = [(ends, job) for ends, job in running if ends > clock.now]
+        finish([job for ends, job in running if ends <= clock.now()], clock.now())
+        running = [(ends, job) for ends, job in running if ends > clock.now()]
         clock.tick()
         new = start_jobs()
         started += [job.run_at for job in new]
-        running += [(clock.now + timedelta(seconds=150), job) for job in new]
+        running += [(clock.now() + timedelta(seconds=150), job) for job in new]
         at_once = max(at_once, len(running))
 
     became = account(schedule, [at(f"10:0{minute}") for minute in range(1, 9)])
@@ -265,22 +259,22 @@ numbers = count()
 def test_through_any_edits_and_pauses_no_instant_is_lost_and_none_runs_twice(
     clock: VirtualClock, steps: list[tuple[int, str, str, str]]
 ) -> None:
-    clock.set("10-24 20:00")
-    name, cron, zone, since = f"edited {next(numbers)}", CRONS[0], EDIT_ZONES[1], clock.now
-    schedule = declared(name, cron=cron, timezone=zone, **ALLOW)
+    clock.to("10-24 20:00")
+    name, cron, zone, since = f"edited {next(numbers)}", CRONS[0], EDIT_ZONES[1], clock.now()
+    schedule = clock.declared(name, cron=cron, timezone=zone, **ALLOW)
     right: list[datetime] = []
 
     for minutes, step, new_cron, new_zone in steps:
         clock.advance(60 * minutes)
         if step == "edit" and (new_cron, new_zone) != (cron, zone):
-            right += expected(cron, zone, since, clock.now)
-            cron, zone, since = new_cron, new_zone, clock.now
-            declared(name, cron=cron, timezone=zone, **ALLOW)
+            right += expected(cron, zone, since, clock.now())
+            cron, zone, since = new_cron, new_zone, clock.now()
+            clock.declared(name, cron=cron, timezone=zone, **ALLOW)
         _take(clock, schedule, step)
-    changes.resume(schedule, ALIAS)
+    changes.resume(schedule, ALIAS, clock.now())
     clock.tick()
 
-    became = account(schedule, [*right, *expected(cron, zone, since, clock.now)])
+    became = account(schedule, [*right, *expected(cron, zone, since, clock.now())])
     assert with_outcome(became, "enqueued") == instants_of_jobs(schedule)
     assert set(became.values()) <= {"enqueued", "paused"}
 
@@ -290,46 +284,56 @@ def _take(clock: VirtualClock, schedule: Schedule, step: str) -> None:
         case "tick":
             clock.tick()
         case "pause":
-            changes.pause(schedule, ALIAS, reason="")
+            changes.pause(schedule, ALIAS, clock.now(), reason="")
         case "resume":
-            changes.resume(schedule, ALIAS)
+            changes.resume(schedule, ALIAS, clock.now())
         case "rename":
-            changes.edit(schedule, ALIAS, verbose_name=f"at {moment(clock.now)}")
+            changes.edit(schedule, ALIAS, clock.now(), verbose_name=f"at {moment(clock.now())}")
 
 
 # Clocks that leap
 
 
-class TermThroughTime:
-    """A term whose database and whose host have clocks of their own."""
+class WatchThroughTime(Watch):
+    """The database's time is what the clock says; what is to be done then, the database says."""
 
-    def __init__(self, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(ALIAS)
         self.clock = clock
-        self.host = time.monotonic()
-        monkeypatch.setattr(time, "monotonic", lambda: self.host)
-        monkeypatch.setattr(leader, "database_now", lambda using: clock.now)
-        monkeypatch.setattr(leader, "glance", lambda using: (clock.now, glance(using)[1]))
-        monkeypatch.setattr(leader, "DatabaseNow", lambda: clock.now)
-        self.term = Term(ALIAS, lock_on(ALIAS), "a leader", clock.now)
-        assert self.term.lock.acquire()
-        self.term.begin()
 
-    def lead(self, seconds: int) -> None:
-        """A turn each second."""
-        for _ in range(seconds):
-            self.pass_time(1)
-            self.term.turn()
+    def now(self) -> datetime:
+        return self.clock.now()
 
-    def pass_time(self, seconds: float) -> None:
-        self.host += seconds
-        self.clock.advance(seconds)
+    def when_written(self) -> datetime:
+        return self.clock.now()
+
+    def glance(self) -> tuple[datetime, datetime | None]:
+        return self.clock.now(), super().glance()[1]
+
+
+@contextmanager
+def term_through_time(clock: VirtualClock) -> Iterator[Term]:
+    """A term that has begun. Its database's clock and its host's go on together, until somebody sets the database's."""
+    term = Term(ALIAS, lock_on(ALIAS), "a leader", clock.now(), watch=WatchThroughTime(clock), host=clock)
+    assert term.lock.acquire()
+    try:
+        term.begin()
+        yield term
+    finally:
+        term.lock.release()
+
+
+def lead(term: Term, clock: VirtualClock, seconds: int) -> None:
+    """A turn each second."""
+    for _ in range(seconds):
+        clock.advance(1)
+        term.turn()
 
 
 @pytest.fixture
-def term(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[TermThroughTime]:
-    led = TermThroughTime(clock, monkeypatch)
-    yield led
-    led.term.lock.release()
+def term(clock: VirtualClock) -> Iterator[Term]:
+    with term_through_time(clock) as term:
+        yield term
 
 
 LEAPS = [timedelta(hours=1), timedelta(days=365), -timedelta(hours=1), -timedelta(days=365)]
@@ -337,34 +341,36 @@ leaps = pytest.mark.parametrize("leap", LEAPS, ids=str)
 
 
 @leaps
-def test_a_clock_that_leaps_and_is_set_right_again_leaves_no_trace(term: TermThroughTime, leap: timedelta) -> None:
-    start = term.clock.now
-    schedule = declared(repeat=60, overlap="allow")
-    term.lead(60)
+def test_a_clock_that_leaps_and_is_set_right_again_leaves_no_trace(
+    clock: VirtualClock, term: Term, leap: timedelta
+) -> None:
+    start = clock.now()
+    schedule = clock.declared(repeat=60, overlap="allow")
+    lead(term, clock, 60)
 
-    term.clock.now += leap
-    term.lead(20)
-    term.clock.now -= leap
-    term.lead(100)
+    clock.set(clock.now() + leap)
+    lead(term, clock, 20)
+    clock.set(clock.now() - leap)
+    lead(term, clock, 100)
 
     assert_ran(schedule, [start + timedelta(minutes=minute) for minute in (1, 2, 3)])
     assert Leadership.objects.get().trouble == ""
 
 
 @leaps
-def test_after_a_leap_ticks_are_held_and_then_go_on(term: TermThroughTime, leap: timedelta) -> None:
-    schedule = declared(repeat=60, overlap="allow")
-    term.lead(60)
+def test_after_a_leap_ticks_are_held_and_then_go_on(clock: VirtualClock, term: Term, leap: timedelta) -> None:
+    schedule = clock.declared(repeat=60, overlap="allow")
+    lead(term, clock, 60)
     ran = instants_of_jobs(schedule)
 
-    term.clock.now += leap
-    term.lead(1)
-    assert term.term.turn() == LONGEST_SILENCE
-    term.lead(int(HOLD_AFTER_LEAP) - 2)
+    clock.set(clock.now() + leap)
+    lead(term, clock, 1)
+    assert term.turn() == LONGEST_SILENCE
+    lead(term, clock, int(HOLD_AFTER_LEAP) - 2)
     assert instants_of_jobs(schedule) == ran
     assert "leapt by" in Leadership.objects.get().trouble
 
-    term.lead(60)
+    lead(term, clock, 60)
     assert Leadership.objects.get().trouble == ""
     assert len(instants_of_jobs(schedule)) == len(ran) + (2 if leap > timedelta(0) else 0)
 
@@ -373,39 +379,39 @@ def test_after_a_leap_ticks_are_held_and_then_go_on(term: TermThroughTime, leap:
 def test_a_leap_that_is_taken_back_late_is_seen_and_mended_and_nothing_runs_twice(
     clock: VirtualClock, leap: timedelta
 ) -> None:
-    start = clock.now
-    schedule = declared(repeat=60, overlap="allow")
+    start = clock.now()
+    schedule = clock.declared(repeat=60, overlap="allow")
     clock.tick("10:01")
-    clock.now += leap
+    clock.set(clock.now() + leap)
     clock.tick()
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
 
-    clock.now -= leap
+    clock.set(clock.now() - leap)
     clock.advance(200)
-    assert again(schedule).is_ahead(clock.now) == (leap > timedelta(0))
-    changes.repair(schedule, ALIAS)
+    assert again(schedule).is_ahead(clock.now()) == (leap > timedelta(0))
+    changes.repair(again(schedule), ALIAS, clock.now())
     clock.tick()
     clock.advance(60)
     clock.tick()
 
-    assert not again(schedule).is_ahead(clock.now)
+    assert not again(schedule).is_ahead(clock.now())
     became = account(schedule, [start + timedelta(minutes=minute) for minute in (1, 2, 3, 4, 5)])
     assert set(with_outcome(became, "enqueued")) == {
-        instant for instant in instants_of_jobs(schedule) if instant <= clock.now
+        instant for instant in instants_of_jobs(schedule) if instant <= clock.now()
     }
     assert max(Counter(instants_of_jobs(schedule)).values()) == 1
 
 
 def test_jobs_that_a_leap_made_too_early_are_taken_back_unless_they_have_started(clock: VirtualClock) -> None:
-    schedule = declared(repeat=3600, overlap="allow", jitter=60)
-    clock.set("2027-07-01 10:30")
+    schedule = clock.declared(repeat=3600, overlap="allow", jitter=60)
+    clock.to("2027-07-01 10:30")
     clock.tick()
     started = start_jobs()
-    clock.set("2027-07-01 11:00")
+    clock.to("2027-07-01 11:00")
     clock.tick()
 
-    clock.set("10:30")
-    changes.repair(schedule, ALIAS)
+    clock.to("10:30")
+    changes.repair(again(schedule), ALIAS, clock.now())
 
     assert [job.id for job in started] == list(Job.objects.values_list("pk", flat=True))
     assert FinishedJob.objects.get().reason == "the clock that made it was set back"
@@ -413,33 +419,32 @@ def test_jobs_that_a_leap_made_too_early_are_taken_back_unless_they_have_started
     assert again(schedule).next_run_at == at("11:00")
 
 
-def test_d9_a_term_begins_by_computing_anew_what_other_zone_data_made(
-    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    schedule = declared(cron="30 2 * * *", timezone="Europe/Paris")
+def test_d9_a_term_begins_by_computing_anew_what_other_zone_data_made(clock: VirtualClock) -> None:
+    schedule = clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
     Schedule.objects.update(next_run_at=at("07-02 17:17"), zone_version="1970a")
 
-    TermThroughTime(clock, monkeypatch).term.lock.release()
+    with term_through_time(clock):
+        pass
 
-    assert again(schedule).next_run_at == expected("30 2 * * *", "Europe/Paris", clock.now, clock.now + WEEK)[0]
+    assert again(schedule).next_run_at == expected("30 2 * * *", "Europe/Paris", clock.now(), clock.now() + WEEK)[0]
 
 
 # Why did it not run?
 
 
 def test_of_any_instant_one_look_up_tells_why_it_did_not_run(clock: VirtualClock) -> None:
-    start = clock.now
-    schedule = declared(cron="0 * * * *", exclude=[at("07-02 00:00").date()], start_deadline=1800)
+    start = clock.now()
+    schedule = clock.declared(cron="0 * * * *", exclude=[at("07-02 00:00").date()], start_deadline=1800)
     clock.tick("11:00")
     start_jobs()
     clock.tick("12:00")
-    changes.pause(schedule, ALIAS, reason="holiday", by="bob")
-    clock.set("15:30")
-    changes.resume(schedule, ALIAS)
+    changes.pause(schedule, ALIAS, clock.now(), reason="holiday", by="bob")
+    clock.to("15:30")
+    changes.resume(schedule, ALIAS, clock.now())
     clock.tick("20:45")
     clock.tick("07-03 01:10")
 
-    right = expected("0 * * * *", "UTC", start, clock.now)
+    right = expected("0 * * * *", "UTC", start, clock.now())
     told = {moment(instant): why(schedule, instant) for instant in right}
 
     assert told["11:00"] == "enqueued"
@@ -473,7 +478,7 @@ FAIL_FOR_LONG = tasks.register(Task(fail, "fail for long", backoff=[36_000.0], m
 
 def run_jobs(clock: VirtualClock) -> list[Outcome]:
     """Claim all that is ready, run it as a worker does, and record what came of it. Gives the outcomes."""
-    ended = [Ended(job, run(job, lambda: clock.now), clock.now, clock.now) for job in start_jobs()]
+    ended = [Ended(job, run(job, lambda: clock.now()), clock.now(), clock.now()) for job in start_jobs()]
     assert queue.ack(ALIAS, ended) == ended
     return [each.outcome for each in ended]
 
@@ -481,13 +486,13 @@ def run_jobs(clock: VirtualClock) -> list[Outcome]:
 def test_m6_a_job_that_no_worker_starts_in_time_is_missed_in_the_ledger_and_frees_its_schedule(
     clock: VirtualClock,
 ) -> None:
-    schedule = declared(repeat=60, start_deadline=20)
+    schedule = clock.declared(repeat=60, start_deadline=20)
     clock.tick("10:01")
 
-    clock.set("10:01:21")
+    clock.to("10:01:21")
     assert [type(outcome) for outcome in run_jobs(clock)] == [Missed]
     clock.tick("10:02")
-    clock.set("10:02:20")
+    clock.to("10:02:20")
     run_jobs(clock)
 
     assert ledger_of(schedule) == ["10:01 missed", "10:02 enqueued"]
@@ -505,35 +510,37 @@ def test_m6_a_job_that_no_worker_starts_in_time_is_missed_in_the_ledger_and_free
 def test_o2_a_retry_that_would_come_after_the_next_run_is_not_made(
     clock: VirtualClock, starts_at: str, outcome: type, ledger: list[str]
 ) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     Schedule.objects.update(task=FAIL.name, max_attempts=FAIL.attempts_allowed)
     clock.tick("10:01")
 
-    clock.set(starts_at)
+    clock.to(starts_at)
     assert [type(each) for each in run_jobs(clock)] == [outcome]
     clock.tick("10:02")
 
     assert ledger_of(schedule) == ledger
 
 
-ASKED_FOR: dict[str, Callable[[Schedule], object]] = {
-    "run now": lambda schedule: changes.run_now(schedule, ALIAS),
-    "backfill, one by one": lambda schedule: backfill(schedule, at("10:02"), at("10:04"), ALIAS),
-    "backfill, all at once": lambda schedule: backfill(schedule, at("10:02"), at("10:04"), ALIAS, overlap="allow"),
+ASKED_FOR: dict[str, Callable[[Schedule, datetime], object]] = {
+    "run now": lambda schedule, now: changes.run_now(schedule, ALIAS, now),
+    "backfill, one by one": lambda schedule, now: changes.backfill(schedule, ALIAS, now, at("10:02"), at("10:04")),
+    "backfill, all at once": lambda schedule, now: changes.backfill(
+        schedule, ALIAS, now, at("10:02"), at("10:04"), overlap="allow"
+    ),
 }
 
 
 @pytest.mark.parametrize("ask", ASKED_FOR.values(), ids=ASKED_FOR)
 def test_o2_a_failed_run_that_somebody_asked_for_does_not_silence_its_schedule(
-    clock: VirtualClock, ask: Callable[[Schedule], object]
+    clock: VirtualClock, ask: Callable[[Schedule, datetime], object]
 ) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:05")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     Schedule.objects.update(task=FAIL_FOR_LONG.name, max_attempts=FAIL_FOR_LONG.attempts_allowed)
 
-    ask(schedule)
-    clock.set("10:05:10")
+    ask(schedule, clock.now())
+    clock.to("10:05:10")
     outcomes = run_all(clock)
     clock.tick("10:06")
 
@@ -544,29 +551,29 @@ def test_o2_a_failed_run_that_somebody_asked_for_does_not_silence_its_schedule(
 
 @pytest.mark.parametrize("ask", ASKED_FOR.values(), ids=ASKED_FOR)
 def test_o2_a_run_that_somebody_asked_for_is_retried_before_the_next_and_past_it_where_the_schedule_says_so(
-    clock: VirtualClock, ask: Callable[[Schedule], object]
+    clock: VirtualClock, ask: Callable[[Schedule, datetime], object]
 ) -> None:
-    limited = declared("limited", repeat=60)
-    unlimited = declared("unlimited", repeat=60, retry_past_next=True)
+    limited = clock.declared("limited", repeat=60)
+    unlimited = clock.declared("unlimited", repeat=60, retry_past_next=True)
     clock.tick("10:05")
-    clock.set("10:05:10")
+    clock.to("10:05:10")
 
     for schedule in (limited, unlimited):
-        ask(schedule)
+        ask(schedule, clock.now())
 
     of_today = Job.objects.exclude(scheduled_for=at("10:05"))
     assert set(of_today.values_list("schedule_id", "retry_before")) == {(limited.pk, at("10:06")), (unlimited.pk, None)}
 
 
 def test_o2_a_failed_run_of_a_paused_schedule_does_not_silence_it_when_the_pause_is_over(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     Schedule.objects.update(task=FAIL_FOR_LONG.name, max_attempts=FAIL_FOR_LONG.attempts_allowed)
-    changes.pause(schedule, ALIAS, reason="a look at it")
-    clock.set("10:30:10")
+    changes.pause(schedule, ALIAS, clock.now(), reason="a look at it")
+    clock.to("10:30:10")
 
-    changes.run_now(schedule, ALIAS)
+    changes.run_now(schedule, ALIAS, clock.now())
     run_all(clock)
-    changes.resume(schedule, ALIAS)
+    changes.resume(schedule, ALIAS, clock.now())
     clock.tick("10:31")
 
     assert ledger_of(schedule)[-1] == "10:31 enqueued"
@@ -575,13 +582,13 @@ def test_o2_a_failed_run_of_a_paused_schedule_does_not_silence_it_when_the_pause
 def test_m6_a_run_by_hand_that_no_worker_starts_in_time_is_missed_and_one_of_the_past_never_is(
     clock: VirtualClock,
 ) -> None:
-    schedule = declared(repeat=60, start_deadline=20, overlap="allow")
+    schedule = clock.declared(repeat=60, start_deadline=20, overlap="allow")
     clock.tick("10:05")
-    finish(start_jobs(), clock)
-    changes.run_now(schedule, ALIAS)
-    backfill(schedule, at("10:03"), at("10:03"), ALIAS)
+    finish(start_jobs(), clock.now())
+    changes.run_now(schedule, ALIAS, clock.now())
+    changes.backfill(schedule, ALIAS, clock.now(), at("10:03"), at("10:03"))
 
-    clock.set("10:05:21")
+    clock.to("10:05:21")
     assert {type(each) for each in run_all(clock)} == {Missed, Succeeded}
 
     assert ledger_of(schedule, Kind.MANUAL) == ["10:05 missed"]
@@ -591,7 +598,7 @@ def test_m6_a_run_by_hand_that_no_worker_starts_in_time_is_missed_and_one_of_the
 def run_all(clock: VirtualClock) -> list[Outcome]:
     """As `run_jobs`, one after the other, as long as anybody's turn comes."""
     outcomes: list[Outcome] = []
-    while queue.promote(ALIAS, clock.now) or Job.objects.filter(state=JobState.READY).exists():
+    while queue.promote(ALIAS, clock.now()) or Job.objects.filter(state=JobState.READY).exists():
         outcomes += run_jobs(clock)
     return outcomes
 
@@ -599,7 +606,7 @@ def run_all(clock: VirtualClock) -> list[Outcome]:
 def test_j1_a_leader_that_comes_an_hour_late_draws_the_same_jitter(clock: VirtualClock) -> None:
     names = [f"jittered {number}" for number in range(20)]
     for name in names:
-        declared(name, cron="0 * * * *", jitter=1800, overlap="allow")
+        clock.declared(name, cron="0 * * * *", jitter=1800, overlap="allow")
 
     clock.tick("11:00")
     clock.tick("12:59")

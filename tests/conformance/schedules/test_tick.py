@@ -17,22 +17,18 @@ from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.planning import jittered
 from schedules.recurrence.zones import zone_version
 from schedules.scheduler import replan_stale_zones
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, declared, finish, jobs_of, ledger_of, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, jobs_of, ledger_of, start_jobs
 from tests.schedules.recurrence.moments import DAY, at, moment
 from worker import queue
 from worker.models import Job
-
-
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
 
 # What one tick does
 
 
 def test_a_due_occurrence_becomes_one_job_and_one_line(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, args=["eu"], queue="mail", priority=7, verbose_name="Report", creator="shop.User:7")
+    schedule = clock.declared(
+        repeat=60, args=["eu"], queue="mail", priority=7, verbose_name="Report", creator="shop.User:7"
+    )
 
     clock.tick("10:01")
 
@@ -50,27 +46,27 @@ def test_a_due_occurrence_becomes_one_job_and_one_line(clock: VirtualClock) -> N
 
 
 def test_a_tick_tells_when_the_next_one_is_due(clock: VirtualClock) -> None:
-    declared("hourly", repeat=3600)
-    declared("minutely", repeat=60)
+    clock.declared("hourly", repeat=3600)
+    clock.declared("minutely", repeat=60)
 
     assert clock.tick() == at("10:01")
     assert clock.tick("10:01:30") == at("10:02")
 
 
 def test_a_delayed_job_is_promoted_and_tells_when_the_next_tick_is_due(clock: VirtualClock) -> None:
-    schedule = declared(repeat=3600, jitter=1800, name="jittered")
+    schedule = clock.declared(repeat=3600, jitter=1800, name="jittered")
 
     due = clock.tick("11:00")
 
     assert due == Job.objects.get().run_at
     assert jobs_of(schedule) == ["11:00 scheduled"]
-    clock.now = due
+    clock.set(due)
     clock.tick()
     assert jobs_of(schedule) == ["11:00 ready"]
 
 
 def test_nothing_is_due_before_its_time(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
 
     clock.tick("10:00:59.999999")
 
@@ -78,7 +74,7 @@ def test_nothing_is_due_before_its_time(clock: VirtualClock) -> None:
 
 
 def test_to_tick_twice_at_one_instant_changes_nothing(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
 
     clock.tick("10:01")
     clock.tick()
@@ -91,7 +87,7 @@ def test_more_than_a_batch_is_settled_tick_after_tick_without_a_pause(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("schedules.scheduler.BATCH", 7)
-    schedules = [declared(f"s{number}", repeat=60) for number in range(20)]
+    schedules = [clock.declared(f"s{number}", repeat=60) for number in range(20)]
 
     tick_again_at = [clock.tick("10:01") for _ in range(3)]
 
@@ -103,7 +99,7 @@ def test_more_than_a_batch_is_settled_tick_after_tick_without_a_pause(
 def test_the_number_of_statements_does_not_grow_with_what_is_due(clock: VirtualClock) -> None:
     def statements(count: int) -> int:
         for number in range(count):
-            declared(f"{clock.now}-{number}", repeat=60)
+            clock.declared(f"{clock.now()}-{number}", repeat=60)
         with CaptureQueriesContext(connection) as captured:
             clock.advance(60)
             clock.tick()
@@ -135,7 +131,7 @@ def test_the_number_of_statements_does_not_grow_with_what_is_due(clock: VirtualC
 def test_m3_after_a_downtime_catch_up_decides(
     clock: VirtualClock, catch_up: str, jobs: list[str], ledger: list[str]
 ) -> None:
-    schedule = declared(repeat=60, catch_up=catch_up, overlap="allow")
+    schedule = clock.declared(repeat=60, catch_up=catch_up, overlap="allow")
 
     clock.tick("10:05")
 
@@ -144,7 +140,7 @@ def test_m3_after_a_downtime_catch_up_decides(
 
 
 def test_m2_what_is_older_than_the_window_is_missed(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, catch_up_window=60, catch_up="all", overlap="allow")
+    schedule = clock.declared(repeat=60, catch_up_window=60, catch_up="all", overlap="allow")
 
     clock.tick("10:05")
 
@@ -152,7 +148,7 @@ def test_m2_what_is_older_than_the_window_is_missed(clock: VirtualClock) -> None
 
 
 def test_m4_a_new_schedule_never_fires_for_the_time_before_it_existed(clock: VirtualClock) -> None:
-    schedule = declared(cron="* * * * *", catch_up="all", overlap="allow")
+    schedule = clock.declared(cron="* * * * *", catch_up="all", overlap="allow")
 
     clock.tick()
     assert ledger_of(schedule) == []
@@ -161,7 +157,7 @@ def test_m4_a_new_schedule_never_fires_for_the_time_before_it_existed(clock: Vir
 
 
 def test_m4_a_clock_that_goes_back_fires_nothing_twice(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="allow")
+    schedule = clock.declared(repeat=60, overlap="allow")
     clock.tick("10:05")
 
     clock.tick("10:02")
@@ -175,7 +171,7 @@ def test_m4_a_clock_that_goes_back_fires_nothing_twice(clock: VirtualClock) -> N
 
 
 def test_m5_a_million_overdue_ticks_cost_no_more_than_a_few(clock: VirtualClock) -> None:
-    schedule = declared(repeat=1)
+    schedule = clock.declared(repeat=1)
     clock.advance(1_000_000)
     began = thread_time()
 
@@ -185,13 +181,13 @@ def test_m5_a_million_overdue_ticks_cost_no_more_than_a_few(clock: VirtualClock)
     assert Job.objects.count() == 1
     coalesced, enqueued = Occurrence.objects.order_by("scheduled_for")
     assert (coalesced.outcome, coalesced.count) == ("coalesced", 999_999)
-    assert (coalesced.scheduled_for, coalesced.scheduled_until) == (at("10:00:01"), clock.now - timedelta(seconds=1))
-    assert (enqueued.outcome, enqueued.scheduled_for) == ("enqueued", clock.now)
-    assert again(schedule).settled_until == clock.now
+    assert (coalesced.scheduled_for, coalesced.scheduled_until) == (at("10:00:01"), clock.now() - timedelta(seconds=1))
+    assert (enqueued.outcome, enqueued.scheduled_for) == ("enqueued", clock.now())
+    assert again(schedule).settled_until == clock.now()
 
 
 def test_m6_a_run_too_late_for_its_deadline_gets_no_job(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, start_deadline=10)
+    schedule = clock.declared(repeat=60, start_deadline=10)
 
     clock.tick("10:01:11")
 
@@ -203,20 +199,20 @@ def test_m6_a_run_too_late_for_its_deadline_gets_no_job(clock: VirtualClock) -> 
 
 
 def test_o1_skip_records_the_run_and_the_next_one_runs_when_the_job_is_done(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:01")
     running = start_jobs()
 
     clock.tick("10:02")
     assert ledger_of(schedule) == ["10:01 enqueued", "10:02 skipped_overlap"]
 
-    finish(running, clock)
+    finish(running, clock.now())
     clock.tick("10:03")
     assert ledger_of(schedule) == ["10:01 enqueued", "10:02 skipped_overlap", "10:03 enqueued"]
 
 
 def test_o1_allow_lets_runs_overlap(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="allow")
+    schedule = clock.declared(repeat=60, overlap="allow")
     clock.tick("10:01")
 
     clock.tick("10:02")
@@ -225,7 +221,7 @@ def test_o1_allow_lets_runs_overlap(clock: VirtualClock) -> None:
 
 
 def test_o1_queue_one_lets_one_wait(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="queue_one")
+    schedule = clock.declared(repeat=60, overlap="queue_one")
     for time in ("10:01", "10:02", "10:03"):
         clock.tick(time)
 
@@ -234,7 +230,7 @@ def test_o1_queue_one_lets_one_wait(clock: VirtualClock) -> None:
 
 
 def test_o1_queue_all_runs_one_after_the_other_in_order(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="queue_all")
+    schedule = clock.declared(repeat=60, overlap="queue_all")
     for time in ("10:01", "10:02", "10:03"):
         clock.tick(time)
     order = []
@@ -242,7 +238,7 @@ def test_o1_queue_all_runs_one_after_the_other_in_order(clock: VirtualClock) -> 
     for _ in range(3):
         (running,) = start_jobs()
         order.append(moment(running.run_at))
-        finish([running], clock)
+        finish([running], clock.now())
         clock.tick()
 
     assert order == ["10:01", "10:02", "10:03"]
@@ -250,7 +246,7 @@ def test_o1_queue_all_runs_one_after_the_other_in_order(clock: VirtualClock) -> 
 
 
 def test_o2_a_job_that_waits_for_a_retry_keeps_its_schedule_busy(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:01")
     Job.objects.update(state="scheduled", run_at=at("12:00"), attempts=1)
 
@@ -260,7 +256,7 @@ def test_o2_a_job_that_waits_for_a_retry_keeps_its_schedule_busy(clock: VirtualC
 
 
 def test_o2_a_rescued_job_frees_its_schedule(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:01")
     start_jobs()
     assert queue.rescue(ALIAS, silence=-3600) == 1
@@ -271,8 +267,8 @@ def test_o2_a_rescued_job_frees_its_schedule(clock: VirtualClock) -> None:
 
 
 def test_o2_a_job_knows_until_when_it_may_be_retried(clock: VirtualClock) -> None:
-    declared("limited", repeat=60)
-    declared("unlimited", repeat=60, retry_past_next=True)
+    clock.declared("limited", repeat=60)
+    clock.declared("unlimited", repeat=60, retry_past_next=True)
 
     clock.tick("10:01:20")
 
@@ -284,7 +280,7 @@ def test_o2_a_job_knows_until_when_it_may_be_retried(clock: VirtualClock) -> Non
 
 
 def test_j1_jitter_delays_the_job_and_keeps_the_nominal_instant(clock: VirtualClock) -> None:
-    schedule = declared(repeat=3600, jitter=600)
+    schedule = clock.declared(repeat=3600, jitter=600)
     expected = jittered(schedule.recurrence, 600, at("11:00"), schedule.name)
 
     clock.tick("11:00")
@@ -296,7 +292,7 @@ def test_j1_jitter_delays_the_job_and_keeps_the_nominal_instant(clock: VirtualCl
 
 
 def test_j1_a_failover_draws_the_same_jitter(clock: VirtualClock) -> None:
-    declared(repeat=3600, jitter=600, overlap="allow")
+    clock.declared(repeat=3600, jitter=600, overlap="allow")
     clock.tick("11:00")
     drawn = Job.objects.get().run_at
     Job.objects.all().delete()
@@ -312,7 +308,7 @@ def test_j1_a_failover_draws_the_same_jitter(clock: VirtualClock) -> None:
 
 
 def test_i5_repeat_until_is_never_overrun(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, repeat_until=at("10:02"), catch_up="all", overlap="allow")
+    schedule = clock.declared(repeat=60, repeat_until=at("10:02"), catch_up="all", overlap="allow")
 
     clock.tick("10:30")
 
@@ -321,7 +317,7 @@ def test_i5_repeat_until_is_never_overrun(clock: VirtualClock) -> None:
 
 
 def test_i5_starts_at_is_awaited(clock: VirtualClock) -> None:
-    schedule = declared(cron="* * * * *", starts_at=at("10:03"), catch_up="all", overlap="allow")
+    schedule = clock.declared(cron="* * * * *", starts_at=at("10:03"), catch_up="all", overlap="allow")
 
     assert schedule.next_run_at == at("10:03")
     clock.tick("10:04")
@@ -329,7 +325,7 @@ def test_i5_starts_at_is_awaited(clock: VirtualClock) -> None:
 
 
 def test_i5_max_runs_ends_a_schedule_after_so_many_jobs(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, max_runs=2, overlap="allow")
+    schedule = clock.declared(repeat=60, max_runs=2, overlap="allow")
 
     for time in ("10:01", "10:02", "10:03"):
         clock.tick(time)
@@ -339,11 +335,11 @@ def test_i5_max_runs_ends_a_schedule_after_so_many_jobs(clock: VirtualClock) -> 
 
 
 def test_i5_a_skipped_run_is_none_of_the_max_runs(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, max_runs=2)
+    schedule = clock.declared(repeat=60, max_runs=2)
 
     clock.tick("10:01")
     clock.tick("10:02")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     clock.tick("10:03")
 
     assert ledger_of(schedule) == ["10:01 enqueued", "10:02 skipped_overlap", "10:03 enqueued"]
@@ -351,7 +347,7 @@ def test_i5_a_skipped_run_is_none_of_the_max_runs(clock: VirtualClock) -> None:
 
 
 def test_i1_neither_the_time_a_run_takes_nor_a_late_tick_shifts_the_grid(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="allow")
+    schedule = clock.declared(repeat=60, overlap="allow")
 
     for time in ("10:01:59", "10:02:01", "10:03:30"):
         clock.tick(time)
@@ -360,7 +356,7 @@ def test_i1_neither_the_time_a_run_takes_nor_a_late_tick_shifts_the_grid(clock: 
 
 
 def test_repeat_1_runs_every_second(clock: VirtualClock) -> None:
-    schedule = declared(repeat=1, overlap="allow")
+    schedule = clock.declared(repeat=1, overlap="allow")
 
     for second in range(1, 11):
         clock.tick(f"10:00:{second:02}")
@@ -369,7 +365,7 @@ def test_repeat_1_runs_every_second(clock: VirtualClock) -> None:
 
 
 def test_e3_an_excluded_date_is_recorded(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 12 * * *", exclude=[DAY], catch_up="all", overlap="allow")
+    schedule = clock.declared(cron="0 12 * * *", exclude=[DAY], catch_up="all", overlap="allow")
 
     clock.tick("07-02 13:00")
 
@@ -377,8 +373,8 @@ def test_e3_an_excluded_date_is_recorded(clock: VirtualClock) -> None:
 
 
 def test_d10_what_the_clock_skips_is_recorded(clock: VirtualClock) -> None:
-    clock.set("03-28 12:00")
-    schedule = declared(cron="30 2 * * *", timezone="Europe/Paris", dst_gap="skip", overlap="allow")
+    clock.to("03-28 12:00")
+    schedule = clock.declared(cron="30 2 * * *", timezone="Europe/Paris", dst_gap="skip", overlap="allow")
 
     clock.tick("03-29 12:00")
     clock.tick("03-30 12:00")
@@ -387,11 +383,11 @@ def test_d10_what_the_clock_skips_is_recorded(clock: VirtualClock) -> None:
 
 
 def test_d9_the_next_run_is_computed_anew_when_the_zone_data_is_another(clock: VirtualClock) -> None:
-    schedule = declared(cron="30 2 * * *", timezone="Europe/Paris")
+    schedule = clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
     right = schedule.next_run_at
     Schedule.objects.update(next_run_at=at("07-02 17:17"), zone_version="1970a")
 
-    replan_stale_zones(ALIAS, ANYONE)
+    replan_stale_zones(ALIAS, clock.now(), ANYONE)
 
     assert (again(schedule).next_run_at, again(schedule).zone_version) == (right, zone_version())
 
@@ -413,7 +409,7 @@ def lose() -> None:
     ids=["due", "broken", "at the end of its pause"],
 )
 def test_without_the_lead_a_tick_writes_nothing(clock: VirtualClock, state: dict[str, Any]) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     Schedule.objects.update(**state)
     before = Schedule.objects.values().get()
 
@@ -425,11 +421,11 @@ def test_without_the_lead_a_tick_writes_nothing(clock: VirtualClock, state: dict
 
 
 def test_without_the_lead_nothing_is_computed_anew(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     Schedule.objects.update(zone_version="1970a")
 
     with pytest.raises(Lost):
-        replan_stale_zones(ALIAS, Authority(1, lose))
+        replan_stale_zones(ALIAS, clock.now(), Authority(1, lose))
 
     assert Schedule.objects.get().zone_version == "1970a"
 
@@ -466,7 +462,7 @@ def broken() -> Iterator[list[str]]:
 def test_a_broken_schedule_is_set_aside_and_shown_and_the_rest_goes_on(
     clock: VirtualClock, broken: list[str], damage: dict[str, Any]
 ) -> None:
-    good, bad, other = (declared(name, repeat=60, overlap="allow") for name in ("good", "bad", "other"))
+    good, bad, other = (clock.declared(name, repeat=60, overlap="allow") for name in ("good", "bad", "other"))
     Schedule.objects.filter(pk=bad.pk).update(**damage)
 
     clock.tick("10:01")
@@ -482,9 +478,9 @@ def test_a_broken_schedule_is_set_aside_and_shown_and_the_rest_goes_on(
 def test_a_schedule_that_cannot_be_written_is_set_aside_and_the_rest_of_its_batch_goes_on(
     clock: VirtualClock, broken: list[str]
 ) -> None:
-    good, bad = declared("good", repeat=60), declared("bad", repeat=60)
+    good, bad = clock.declared("good", repeat=60), clock.declared("bad", repeat=60)
     clock.tick("10:01")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     Schedule.objects.filter(pk=bad.pk).update(settled_until=at("10:00"), next_run_at=at("10:01"))
 
     clock.tick("10:01:30")
@@ -497,11 +493,11 @@ def test_a_schedule_that_cannot_be_written_is_set_aside_and_the_rest_of_its_batc
 
 
 def test_a_broken_schedule_goes_on_when_it_is_declared_rightly(clock: VirtualClock) -> None:
-    bad = declared(repeat=60)
+    bad = clock.declared(repeat=60)
     Schedule.objects.update(repeat="nonsense")
     clock.tick("10:01")
 
-    declared(repeat=60)
+    clock.declared(repeat=60)
     clock.tick("10:02")
 
     assert again(bad).status == "active"
@@ -509,8 +505,8 @@ def test_a_broken_schedule_goes_on_when_it_is_declared_rightly(clock: VirtualClo
 
 
 def test_the_end_of_a_pause_of_a_broken_schedule_stops_nothing(clock: VirtualClock, broken: list[str]) -> None:
-    good, bad = declared("good", repeat=60), declared("bad", repeat=60)
-    changes.pause(bad, ALIAS, reason="", until=at("10:00:30"))
+    good, bad = clock.declared("good", repeat=60), clock.declared("bad", repeat=60)
+    changes.pause(bad, ALIAS, clock.now(), reason="", until=at("10:00:30"))
     Schedule.objects.filter(pk=bad.pk).update(repeat="nonsense")
 
     clock.tick("10:01")
@@ -521,11 +517,11 @@ def test_the_end_of_a_pause_of_a_broken_schedule_stops_nothing(clock: VirtualClo
 
 
 def test_new_zone_data_that_lacks_a_zone_stops_nothing(clock: VirtualClock, broken: list[str]) -> None:
-    good, bad = declared("good", cron="* * * * *"), declared("bad", cron="* * * * *")
+    good, bad = clock.declared("good", cron="* * * * *"), clock.declared("bad", cron="* * * * *")
     Schedule.objects.filter(pk=bad.pk).update(timezone="Mars/Olympus")
     Schedule.objects.update(zone_version="1970a")
 
-    replan_stale_zones(ALIAS, ANYONE)
+    replan_stale_zones(ALIAS, clock.now(), ANYONE)
     clock.tick("10:01")
 
     assert ledger_of(good) == ["10:01 enqueued"]

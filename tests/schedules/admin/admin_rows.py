@@ -42,7 +42,7 @@ def schedule(
         kwargs={"deep": True},
         options=options or {"cron": "30 2 * * *", "timezone": "Europe/Riga"},
     )
-    row = changes.declare(spec, ALIAS)
+    row = changes.bring_in_line(spec, ALIAS, database_now(ALIAS))
     Schedule.objects.filter(pk=row.pk).update(**(columns or {}))
     return Schedule.objects.get(pk=row.pk)
 

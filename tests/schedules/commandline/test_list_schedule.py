@@ -18,7 +18,7 @@ from pytest_django import Settings
 from schedules import changes
 from schedules.management.commands import list_schedule
 from schedules.models import Leadership, Schedule
-from tests.conformance.model.virtual import ALIAS, VirtualClock, declared, finish, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
 from tests.processes import StartProcess
 from tests.schedules.recurrence.moments import at
 from worker import queue
@@ -47,8 +47,8 @@ class Terminal(TextIOWrapper):
 
 @pytest.fixture
 def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    clock = VirtualClock(monkeypatch)
-    monkeypatch.setattr(list_schedule, "database_now", lambda using: clock.now)
+    clock = VirtualClock()
+    monkeypatch.setattr(list_schedule, "database_now", lambda using: clock.now())
     return clock
 
 
@@ -94,13 +94,13 @@ def names(lines: list[str]) -> list[str]:
 
 def healthy(clock: VirtualClock) -> None:
     """Somebody leads and somebody works."""
-    Leadership.objects.create(leader="web-1:7", lock="session", started_at=clock.now, renewed_at=clock.now)
-    WorkerProcess.objects.create(name="w:1", slots=1, started_at=clock.now, heartbeat_at=clock.now)
+    Leadership.objects.create(leader="web-1:7", lock="session", started_at=clock.now(), renewed_at=clock.now())
+    WorkerProcess.objects.create(name="w:1", slots=1, started_at=clock.now(), heartbeat_at=clock.now())
 
 
 def fail_jobs(clock: VirtualClock) -> None:
-    error = Error(1, "TimeoutError", "upstream took too long", "Traceback …", clock.now)
-    queue.ack(ALIAS, [Ended(job, Failed(error), clock.now, clock.now) for job in start_jobs()])
+    error = Error(1, "TimeoutError", "upstream took too long", "Traceback …", clock.now())
+    queue.ack(ALIAS, [Ended(job, Failed(error), clock.now(), clock.now()) for job in start_jobs()])
 
 
 def delayed(clock: VirtualClock, **given: Any) -> int:
@@ -114,11 +114,11 @@ def delayed(clock: VirtualClock, **given: Any) -> int:
 
 
 def test_schedules_are_listed_by_their_next_run(clock: VirtualClock) -> None:
-    declared("yearly", cron="0 0 1 1 *")
-    declared("hourly", cron="0 * * * *")
-    declared("paused", cron="* * * * *")
-    declared("minutely", cron="* * * * *")
-    changes.pause(Schedule.objects.get(name="paused"), ALIAS, reason="vendor outage", by="admin")
+    clock.declared("yearly", cron="0 0 1 1 *")
+    clock.declared("hourly", cron="0 * * * *")
+    clock.declared("paused", cron="* * * * *")
+    clock.declared("minutely", cron="* * * * *")
+    changes.pause(Schedule.objects.get(name="paused"), ALIAS, clock.now(), reason="vendor outage", by="admin")
     healthy(clock)
 
     lines = listed()
@@ -134,14 +134,14 @@ def test_schedules_are_listed_by_their_next_run(clock: VirtualClock) -> None:
 
 
 def test_the_last_run_is_told_in_words_in_a_pipe(clock: VirtualClock) -> None:
-    declared("good", cron="0 * * * *")
+    clock.declared("good", cron="0 * * * *")
     clock.tick("11:00")
-    finish(start_jobs(), clock)
-    declared("bad", cron="0 * * * *")
+    finish(start_jobs(), clock.now())
+    clock.declared("bad", cron="0 * * * *")
     clock.tick("12:00")
     fail_jobs(clock)
     healthy(clock)
-    clock.set("12:10")
+    clock.to("12:10")
     healthy(clock)
 
     lines = listed()
@@ -152,11 +152,11 @@ def test_the_last_run_is_told_in_words_in_a_pipe(clock: VirtualClock) -> None:
 
 
 def test_a_run_that_nobody_has_decided_on_is_due_and_then_late(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
 
-    clock.set("11:00:30")
+    clock.to("11:00:30")
     due = listed()
-    clock.set("11:05")
+    clock.to("11:05")
     late = listed()
 
     assert due[1].split()[:2] == ["11:00", "due"]
@@ -165,7 +165,7 @@ def test_a_run_that_nobody_has_decided_on_is_due_and_then_late(clock: VirtualClo
 
 def test_broken_ended_and_retired_schedules_say_so(clock: VirtualClock) -> None:
     for name in ("broken", "ended", "retired"):
-        declared(name, cron="0 * * * *")
+        clock.declared(name, cron="0 * * * *")
     Schedule.objects.filter(name="broken").update(broken="ValueError: no\nsuch thing", next_run_at=None)
     Schedule.objects.filter(name="ended").update(next_run_at=None, repeat_until=at("09:00"))
     Schedule.objects.filter(name="retired").update(next_run_at=None, retired_at=at("09:00"))
@@ -177,7 +177,7 @@ def test_broken_ended_and_retired_schedules_say_so(clock: VirtualClock) -> None:
 
 
 def test_a_schedule_in_another_zone_shows_its_own_time_marked_with_the_city(clock: VirtualClock) -> None:
-    declared(cron="0 7 * * *", timezone="Europe/Riga")
+    clock.declared(cron="0 7 * * *", timezone="Europe/Riga")
 
     assert listed()[1].startswith("07:00 (Riga)  18h")
     assert listed("--utc")[1].startswith("04:00  18h")
@@ -185,14 +185,14 @@ def test_a_schedule_in_another_zone_shows_its_own_time_marked_with_the_city(cloc
 
 
 def test_an_interval_has_no_zone_of_its_own(clock: VirtualClock) -> None:
-    declared(repeat=3600, timezone="Europe/Riga")
+    clock.declared(repeat=3600, timezone="Europe/Riga")
 
     assert listed()[1].startswith("11:00  1h")
 
 
 def test_more_runs_of_each_stand_below_the_first(clock: VirtualClock) -> None:
-    clock.now = at("2026-03-28 12:00")
-    declared(cron="30 2 * * *", timezone="Europe/Paris")
+    clock.set(at("2026-03-28 12:00"))
+    clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
 
     lines = listed("--next", "3", "--timezone", "Europe/Paris")
 
@@ -201,7 +201,7 @@ def test_more_runs_of_each_stand_below_the_first(clock: VirtualClock) -> None:
 
 
 def test_the_next_delayed_jobs_stand_below_the_schedules(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     id = delayed(clock, verbose_name="Welcome", queue="mail")
 
     lines = listed()
@@ -215,7 +215,7 @@ def test_the_next_delayed_jobs_stand_below_the_schedules(clock: VirtualClock) ->
 def test_nothing_declared_and_nothing_found_are_told_apart(clock: VirtualClock) -> None:
     assert listed()[0].startswith("No schedules yet. Declare one")
 
-    declared(repeat=60)
+    clock.declared(repeat=60)
 
     assert listed("--paused")[0] == "Nothing matches."
 
@@ -232,11 +232,11 @@ def test_nothing_declared_and_nothing_found_are_told_apart(clock: VirtualClock) 
     ],
 )
 def test_filters_leave_what_is_asked_for(clock: VirtualClock, arguments: list[str], expected: list[str]) -> None:
-    declared("hourly", cron="0 * * * *")
-    declared("mailed", cron="0 * * * *", queue="mail")
-    declared("daily", cron="0 0 * * *")
-    declared("broken", cron="0 * * * *")
-    changes.pause(declared("paused", cron="0 * * * *"), ALIAS, reason="")
+    clock.declared("hourly", cron="0 * * * *")
+    clock.declared("mailed", cron="0 * * * *", queue="mail")
+    clock.declared("daily", cron="0 0 * * *")
+    clock.declared("broken", cron="0 * * * *")
+    changes.pause(clock.declared("paused", cron="0 * * * *"), ALIAS, clock.now(), reason="")
     Schedule.objects.filter(name="broken").update(broken="no", next_run_at=None)
 
     assert names(listed(*arguments)) == expected
@@ -290,7 +290,7 @@ def test_declarations_are_listed_and_the_tables_missed_before_migrate(process: S
 
 
 def test_a_terminal_gets_glyphs_and_colours(clock: VirtualClock, terminal: Terminal) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     fail_jobs(clock)
 
@@ -303,7 +303,7 @@ def test_a_terminal_gets_glyphs_and_colours(clock: VirtualClock, terminal: Termi
 def test_colours_can_be_declined(
     clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     fail_jobs(clock)
     if how == "NO_COLOR":
@@ -317,7 +317,7 @@ def test_colours_can_be_declined(
 
 def test_a_terminal_that_has_no_glyphs_gets_words(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    declared("Prüfung", cron="0 * * * *")
+    clock.declared("Prüfung", cron="0 * * * *")
     clock.tick("11:00")
     fail_jobs(clock)
 
@@ -332,8 +332,10 @@ def test_the_list_is_no_wider_than_the_terminal(
     clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    declared("reports.of-all-departments.and-their-subsidiaries", cron="30 2 1,15 1-6 mon-fri", timezone="Asia/Tokyo")
-    declared("漢字の名前がとても長いスケジュール", cron="0 * * * *")
+    clock.declared(
+        "reports.of-all-departments.and-their-subsidiaries", cron="30 2 1,15 1-6 mon-fri", timezone="Asia/Tokyo"
+    )
+    clock.declared("漢字の名前がとても長いスケジュール", cron="0 * * * *")
     healthy(clock)
 
     lines = COLOUR.sub("", shown(terminal)).splitlines()
@@ -344,7 +346,7 @@ def test_the_list_is_no_wider_than_the_terminal(
 
 
 def test_a_name_cannot_command_the_terminal(clock: VirtualClock, terminal: Terminal) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     Schedule.objects.update(broken="\x1b[2Jgone\x07", next_run_at=None)
 
     text = COLOUR.sub("", shown(terminal))
@@ -357,12 +359,12 @@ def test_a_name_cannot_command_the_terminal(clock: VirtualClock, terminal: Termi
 
 
 def test_a_name_shows_the_schedule_in_detail(clock: VirtualClock) -> None:
-    schedule = declared("nightly", cron="30 2 * * *", timezone="Europe/Paris", args=["eu"], queue="mail")
+    schedule = clock.declared("nightly", cron="30 2 * * *", timezone="Europe/Paris", args=["eu"], queue="mail")
     clock.tick("07-02 01:00")
     fail_jobs(clock)
     clock.tick("07-05 03:00")
-    changes.pause(schedule, ALIAS, reason="vendor outage", by="admin")
-    changes.resume(schedule, ALIAS)
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", by="admin")
+    changes.resume(schedule, ALIAS, clock.now())
 
     text = "\n".join(listed("nightly"))
 
@@ -375,8 +377,8 @@ def test_a_name_shows_the_schedule_in_detail(clock: VirtualClock) -> None:
 
 
 def test_a_run_by_hand_says_so(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 0 * * *")
-    changes.run_now(schedule, ALIAS, by="admin")
+    schedule = clock.declared(cron="0 0 * * *")
+    changes.run_now(schedule, ALIAS, clock.now(), by="admin")
 
     assert listed("s")[-1].endswith("by admin")
 
@@ -392,7 +394,7 @@ def test_details_know_what_is_not_in_the_database_yet(clock: VirtualClock, setti
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(clock: VirtualClock) -> None:
-    declared("nightly-report", repeat=60)
+    clock.declared("nightly-report", repeat=60)
 
     with pytest.raises(CommandError, match=r'"nightly-reprot"\. Did you mean "nightly-report"'):
         listed("nightly-reprot")
@@ -434,10 +436,10 @@ def test_what_makes_no_sense_is_refused(clock: VirtualClock, arguments: list[str
 
 
 def test_the_json_object_has_the_documented_fields_and_no_others(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 * * * *")
+    schedule = clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     fail_jobs(clock)
-    changes.pause(schedule, ALIAS, reason="vendor outage", by="admin", until=at("12:00"))
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", by="admin", until=at("12:00"))
     delayed(clock)
     healthy(clock)
     Schedule.objects.update(broken="no")
@@ -455,7 +457,7 @@ def test_the_json_preview_has_the_documented_fields_and_no_others() -> None:
 
 
 def test_instants_are_in_utc_and_what_is_absent_is_null(clock: VirtualClock) -> None:
-    declared(cron="0 7 * * *", timezone="Europe/Riga")
+    clock.declared(cron="0 7 * * *", timezone="Europe/Riga")
 
     found = as_json("--next", "2")
 
@@ -472,10 +474,10 @@ def test_instants_are_in_utc_and_what_is_absent_is_null(clock: VirtualClock) -> 
 
 
 def test_json_tells_the_last_run_the_pause_and_the_history(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 * * * *")
+    schedule = clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     fail_jobs(clock)
-    changes.pause(schedule, ALIAS, reason="vendor outage", by="admin")
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", by="admin")
 
     (found,) = as_json("s")["schedules"]
 
@@ -495,17 +497,17 @@ def test_json_tells_the_last_run_the_pause_and_the_history(clock: VirtualClock) 
 
 
 def test_the_verdict_is_one_line_where_all_is_well(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     healthy(clock)
 
     assert checked() == (0, ["OK: 1 schedule, leader web-1:7, next run in 1h (s)."])
 
 
 def test_the_verdict_names_each_reason(clock: VirtualClock) -> None:
-    declared("broken", cron="0 * * * *")
+    clock.declared("broken", cron="0 * * * *")
     Schedule.objects.update(broken="ValueError: no", next_run_at=None)
-    declared("late", cron="0 * * * *")
-    clock.set("11:05")
+    clock.declared("late", cron="0 * * * *")
+    clock.to("11:05")
 
     code, lines = checked()
 
@@ -514,7 +516,7 @@ def test_the_verdict_names_each_reason(clock: VirtualClock) -> None:
 
 
 def test_the_verdict_can_be_had_as_json(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
 
     code, lines = checked("--json")
 
@@ -523,8 +525,8 @@ def test_the_verdict_can_be_had_as_json(clock: VirtualClock) -> None:
 
 
 def test_names_and_queues_narrow_the_verdict_and_other_filters_do_not(clock: VirtualClock) -> None:
-    declared("mailed", cron="0 * * * *", queue="mail")
-    declared("broken", cron="0 * * * *")
+    clock.declared("mailed", cron="0 * * * *", queue="mail")
+    clock.declared("broken", cron="0 * * * *")
     Schedule.objects.filter(name="broken").update(broken="no", next_run_at=None)
     healthy(clock)
 

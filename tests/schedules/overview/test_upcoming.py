@@ -16,7 +16,7 @@ from schedules.models import Leadership, Schedule, Source
 from schedules.overview import overview
 from schedules.overview.past_runs import history
 from schedules.overview.values import Overview, Upcoming
-from tests.conformance.model.virtual import ALIAS, VirtualClock, declared, finish, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
 from tests.schedules.recurrence.moments import at, moment
 from worker import queue
 from worker.models import Job, JobState, WorkerProcess
@@ -24,13 +24,8 @@ from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry
 from worker.values import Ended, NewJob
 
 
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
-
 def seen(clock: VirtualClock, runs: int = 3) -> Overview:
-    return overview(ALIAS, clock.now, runs)
+    return overview(ALIAS, clock.now(), runs)
 
 
 def only(clock: VirtualClock, runs: int = 3) -> Upcoming:
@@ -48,33 +43,33 @@ def codes(clock: VirtualClock) -> list[tuple[str, str | None]]:
 
 def lead(clock: VirtualClock, **columns: Any) -> None:
     """Somebody leads, and has just given a sign of life."""
-    given = {"leader": "web-1:7", "lock": "session", "started_at": clock.now, "renewed_at": clock.now, **columns}
+    given = {"leader": "web-1:7", "lock": "session", "started_at": clock.now(), "renewed_at": clock.now(), **columns}
     Leadership.objects.create(**given)
 
 
 def work(clock: VirtualClock, *queues: str) -> None:
     """A worker is alive."""
     names = "\n".join(queues)
-    WorkerProcess.objects.create(name="w:1", slots=1, queues=names, started_at=clock.now, heartbeat_at=clock.now)
+    WorkerProcess.objects.create(name="w:1", slots=1, queues=names, started_at=clock.now(), heartbeat_at=clock.now())
 
 
 def end_jobs(clock: VirtualClock, outcome: Outcome, *, seconds: float = 2) -> None:
     """All that is ready starts now, and ends so many seconds later."""
-    started_at = clock.now
+    started_at = clock.now()
     jobs = start_jobs()
     clock.advance(seconds)
-    queue.ack(ALIAS, [Ended(job, outcome, started_at, clock.now) for job in jobs])
+    queue.ack(ALIAS, [Ended(job, outcome, started_at, clock.now()) for job in jobs])
 
 
 def error(clock: VirtualClock) -> Error:
-    return Error(1, "TimeoutError", "upstream took too long", "Traceback …", clock.now)
+    return Error(1, "TimeoutError", "upstream took too long", "Traceback …", clock.now())
 
 
 # What runs next
 
 
 def test_the_next_runs_are_those_of_the_recurrence(clock: VirtualClock) -> None:
-    declared(cron="*/20 * * * *")
+    clock.declared(cron="*/20 * * * *")
 
     assert next_runs(clock) == ["10:20", "10:40", "11:00"]
     assert only(clock).next_run_at == Schedule.objects.get().next_run_at
@@ -93,13 +88,13 @@ def test_the_next_runs_are_those_of_the_recurrence(clock: VirtualClock) -> None:
 def test_the_next_runs_keep_to_the_limits_of_the_schedule(
     clock: VirtualClock, given: dict[str, Any], expected: list[str]
 ) -> None:
-    declared(cron="0 * * * *", **given)
+    clock.declared(cron="0 * * * *", **given)
 
     assert next_runs(clock) == expected
 
 
 def test_runs_that_were_made_count_towards_max_runs(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *", max_runs=3)
+    clock.declared(cron="0 * * * *", max_runs=3)
 
     clock.tick("11:00")
 
@@ -122,8 +117,8 @@ def test_runs_that_were_made_count_towards_max_runs(clock: VirtualClock) -> None
 def test_what_is_overdue_and_will_run_comes_first_as_the_next_tick_will_decide(
     clock: VirtualClock, policies: dict[str, Any], expected: list[str]
 ) -> None:
-    schedule = declared(cron="0 * * * *", **policies)
-    clock.set("13:30")
+    schedule = clock.declared(cron="0 * * * *", **policies)
+    clock.to("13:30")
 
     assert next_runs(clock, len(expected)) == expected
     assert only(clock).overdue_since == at("11:00")
@@ -134,11 +129,11 @@ def test_what_is_overdue_and_will_run_comes_first_as_the_next_tick_will_decide(
 
 
 def test_a_paused_schedule_has_no_next_run_and_one_paused_until_runs_after_that(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 * * * *")
+    schedule = clock.declared(cron="0 * * * *")
 
-    changes.pause(schedule, ALIAS, reason="vendor outage", by="admin")
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", by="admin")
     paused = only(clock)
-    changes.pause(schedule, ALIAS, reason="vendor outage", until=at("14:00"))
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", until=at("14:00"))
 
     assert (paused.status, paused.next_runs) == ("paused", ())
     assert paused.pause is not None
@@ -148,11 +143,11 @@ def test_a_paused_schedule_has_no_next_run_and_one_paused_until_runs_after_that(
 
 def test_broken_ended_and_retired_schedules_have_no_next_run_and_come_last(clock: VirtualClock) -> None:
     for name in ("retired", "ended", "paused", "broken", "active"):
-        declared(name, repeat=60)
-    Schedule.objects.filter(name="retired").update(retired_at=clock.now, next_run_at=None)
-    declared("ended", run_at=at("09:00"), source=Source.SETTINGS)
+        clock.declared(name, repeat=60)
+    Schedule.objects.filter(name="retired").update(retired_at=clock.now(), next_run_at=None)
+    clock.declared("ended", run_at=at("09:00"), source=Source.SETTINGS)
     Schedule.objects.filter(name="broken").update(broken="ValueError: no", next_run_at=None)
-    changes.pause(Schedule.objects.get(name="paused"), ALIAS, reason="")
+    changes.pause(Schedule.objects.get(name="paused"), ALIAS, clock.now(), reason="")
 
     schedules = seen(clock).schedules
 
@@ -163,8 +158,8 @@ def test_broken_ended_and_retired_schedules_have_no_next_run_and_come_last(clock
 
 
 def test_a_row_that_cannot_be_read_is_shown_as_broken_beside_the_others(clock: VirtualClock) -> None:
-    declared("good", repeat=60)
-    declared("odd", cron="0 * * * *")
+    clock.declared("good", repeat=60)
+    clock.declared("odd", cron="0 * * * *")
     Schedule.objects.filter(name="odd").update(timezone="Mars/Olympus")
 
     good, odd = seen(clock).schedules
@@ -175,8 +170,8 @@ def test_a_row_that_cannot_be_read_is_shown_as_broken_beside_the_others(clock: V
 
 
 def test_a_run_at_a_clock_change_says_so(clock: VirtualClock) -> None:
-    clock.now = at("2026-03-28 12:00")
-    declared(cron="30 2 * * *", timezone="Europe/Paris")
+    clock.set(at("2026-03-28 12:00"))
+    clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
 
     first, second, _ = only(clock).next_runs
 
@@ -204,11 +199,11 @@ def test_what_is_declared_and_not_in_the_database_is_shown_as_sync_would_make_it
 
 
 def test_the_last_run_is_the_one_that_finished_last_with_its_duration(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     assert only(clock).last_run is None
 
     clock.tick("11:00")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     clock.tick("12:00")
     end_jobs(clock, Failed(error(clock)), seconds=2.5)
 
@@ -219,12 +214,12 @@ def test_the_last_run_is_the_one_that_finished_last_with_its_duration(clock: Vir
 
 
 def test_a_run_that_goes_on_is_the_last_one(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     clock.tick("12:00")
     start_jobs()
-    Job.objects.update(claimed_at=clock.now)
+    Job.objects.update(claimed_at=clock.now())
     clock.advance(90)
 
     last = only(clock).last_run
@@ -242,7 +237,7 @@ def test_a_run_that_goes_on_is_the_last_one(clock: VirtualClock) -> None:
     ],
 )
 def test_the_last_outcome_is_that_of_the_job(clock: VirtualClock, make: Any, expected: str) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     end_jobs(clock, make(clock))
 
@@ -253,7 +248,7 @@ def test_the_last_outcome_is_that_of_the_job(clock: VirtualClock, make: Any, exp
 
 
 def test_where_nothing_ran_the_ledger_tells_what_became_of_the_last_instant(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *", catch_up_window=60)
+    clock.declared(cron="0 * * * *", catch_up_window=60)
 
     clock.tick("11:30")
 
@@ -263,11 +258,11 @@ def test_where_nothing_ran_the_ledger_tells_what_became_of_the_last_instant(cloc
 
 
 def test_the_history_joins_the_ledger_with_what_became_of_the_jobs(clock: VirtualClock) -> None:
-    schedule = declared(cron="0 * * * *")
+    schedule = clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     end_jobs(clock, Failed(error(clock)))
     clock.tick("15:00")
-    changes.run_now(schedule, ALIAS, by="admin")
+    changes.run_now(schedule, ALIAS, clock.now(), by="admin")
 
     lines = history(ALIAS, schedule.pk, at("15:01"))
 
@@ -286,7 +281,7 @@ def test_the_history_joins_the_ledger_with_what_became_of_the_jobs(clock: Virtua
 
 def test_delayed_jobs_come_in_the_order_of_their_time(clock: VirtualClock) -> None:
     for minutes in (3, 1, 2):
-        later = clock.now + timedelta(minutes=minutes)
+        later = clock.now() + timedelta(minutes=minutes)
         job = NewJob("report", "[[],{}]", "default", 0, 1, JobState.SCHEDULED, run_at=later, verbose_name="Report")
         queue.enqueue(job, ALIAS)
 
@@ -297,7 +292,7 @@ def test_delayed_jobs_come_in_the_order_of_their_time(clock: VirtualClock) -> No
 
 
 def test_all_is_well_where_somebody_leads_and_nothing_is_late(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     lead(clock)
 
     found = seen(clock)
@@ -310,9 +305,9 @@ def test_all_is_well_where_somebody_leads_and_nothing_is_late(clock: VirtualCloc
 def test_no_leader_is_a_problem_once_a_schedule_needs_one(clock: VirtualClock) -> None:
     assert codes(clock) == []
 
-    declared(repeat=3600)
+    clock.declared(repeat=3600)
     never_led = seen(clock).problems
-    lead(clock, ended_at=clock.now)
+    lead(clock, ended_at=clock.now())
     clock.advance(130)
     led_once = seen(clock).problems
 
@@ -322,7 +317,7 @@ def test_no_leader_is_a_problem_once_a_schedule_needs_one(clock: VirtualClock) -
 
 
 def test_a_leader_that_is_silent_counts_as_none(clock: VirtualClock) -> None:
-    declared(repeat=3600)
+    clock.declared(repeat=3600)
     lead(clock)
 
     clock.advance(60)
@@ -331,7 +326,7 @@ def test_a_leader_that_is_silent_counts_as_none(clock: VirtualClock) -> None:
 
 
 def test_a_leader_in_trouble_is_told_in_its_words(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     lead(clock, trouble="The database's clock leapt by 400 s.")
 
     (problem,) = seen(clock).problems
@@ -341,18 +336,18 @@ def test_a_leader_in_trouble_is_told_in_its_words(clock: VirtualClock) -> None:
 
 
 def test_a_schedule_that_nobody_decides_on_is_late_after_a_minute(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
 
-    clock.set("11:01")
+    clock.to("11:01")
     lead(clock)
     assert codes(clock) == []
-    clock.set("11:01:01")
+    clock.to("11:01:01")
 
     assert codes(clock) == [("late", "s")]
 
 
 def test_a_schedule_whose_last_job_failed_is_failing_until_one_succeeds(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     end_jobs(clock, Failed(error(clock)))
     lead(clock)
@@ -360,13 +355,13 @@ def test_a_schedule_whose_last_job_failed_is_failing_until_one_succeeds(clock: V
 
     assert codes(clock) == [("failing", "s")]
     clock.tick("12:00")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     lead(clock)
     assert codes(clock) == []
 
 
 def test_a_schedule_that_was_set_aside_is_broken(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     lead(clock)
     Schedule.objects.update(broken="ValueError: no", next_run_at=None)
 
@@ -374,17 +369,17 @@ def test_a_schedule_that_was_set_aside_is_broken(clock: VirtualClock) -> None:
 
 
 def test_a_schedule_that_the_clock_was_set_back_under_is_told(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     clock.tick("10:30")
-    finish(start_jobs(), clock)
-    clock.set("10:02")
+    finish(start_jobs(), clock.now())
+    clock.to("10:02")
     lead(clock)
 
     assert codes(clock) == [("ahead", "s")]
 
 
 def test_a_task_that_this_process_does_not_know_is_told_for_schedules_and_jobs(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     lead(clock)
     Schedule.objects.update(task="shop.tasks.gone")
     queue.enqueue(NewJob("shop.tasks.lost", "[[],{}]", "mail", 0, 1, JobState.SCHEDULED, delay=3600), ALIAS)
@@ -393,7 +388,7 @@ def test_a_task_that_this_process_does_not_know_is_told_for_schedules_and_jobs(c
 
 
 def test_a_queue_with_ready_jobs_and_no_worker_is_told_at_once(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *", queue="slow")
+    clock.declared(cron="0 * * * *", queue="slow")
     clock.tick("11:00")
     lead(clock)
 
@@ -404,7 +399,7 @@ def test_a_queue_with_ready_jobs_and_no_worker_is_told_at_once(clock: VirtualClo
 
 
 def test_a_dead_worker_drains_no_queue(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
     work(clock)
 
@@ -415,9 +410,9 @@ def test_a_dead_worker_drains_no_queue(clock: VirtualClock) -> None:
 
 
 def test_a_queue_whose_oldest_job_waits_for_more_than_a_minute_is_late(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     clock.tick("11:00")
-    clock.set("11:02")
+    clock.to("11:02")
     lead(clock)
     work(clock)
 
@@ -447,21 +442,21 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_schedules(clock:
 
     def fill(count: int) -> None:
         for _ in range(count):
-            declared(f"s{Schedule.objects.count()}", cron="0 * * * *")
+            clock.declared(f"s{Schedule.objects.count()}", cron="0 * * * *")
 
     fill(2)
     clock.tick("11:00")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
     few = statements()
     fill(20)
     clock.tick("12:00")
-    finish(start_jobs(), clock)
+    finish(start_jobs(), clock.now())
 
     assert statements() == few <= 15
 
 
 def test_reading_changes_nothing(clock: VirtualClock) -> None:
-    declared(repeat=60)
+    clock.declared(repeat=60)
     clock.tick("10:05")
     before = list(Schedule.objects.values())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schedules.planning import Decisions, Plan, Standing, decide, jittered, next_run, settle
+from schedules.planning import Decisions, Plan, Standing, decide, explain, jittered, next_run
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, InvalidPolicy, Overlap, Policies
 from schedules.recurrence import Cron, Every, Once, Recurrence
@@ -418,7 +418,7 @@ def test_d10_a_skipped_run_that_is_the_newest_moves_the_cursor() -> None:
 def test_settling_explains_all_by_one_reason_and_runs_none() -> None:
     since, now = Standing(at("10:00")), at("10:05:30")
 
-    decided = settle(EVERY_MINUTE, Policies(), since, now, Ledgered.PAUSED, "paused: holiday")
+    decided = explain(EVERY_MINUTE, Policies(), since, now, Ledgered.PAUSED, "paused: holiday")
 
     assert decided.runs == ()
     assert explained(decided.not_run) == ["10:01–10:05 (5) paused"]
@@ -429,13 +429,13 @@ def test_settling_explains_all_by_one_reason_and_runs_none() -> None:
 def test_settling_knows_the_limits_of_the_schedule() -> None:
     limits = Policies(starts_at=at("10:02"), repeat_until=at("10:04"))
 
-    decided = settle(EVERY_MINUTE, limits, Standing(at("10:00")), at("10:05"), Ledgered.PAUSED, "paused")
+    decided = explain(EVERY_MINUTE, limits, Standing(at("10:00")), at("10:05"), Ledgered.PAUSED, "paused")
 
     assert explained(decided.not_run) == ["10:02–10:04 (3) paused"]
 
 
 def test_settling_never_moves_the_cursor_backwards() -> None:
-    decided = settle(EVERY_MINUTE, Policies(), Standing(at("10:05")), at("10:00"), Ledgered.PAUSED, "paused")
+    decided = explain(EVERY_MINUTE, Policies(), Standing(at("10:05")), at("10:00"), Ledgered.PAUSED, "paused")
 
     assert decided.cursor == at("10:05")
     assert decided.not_run == ()

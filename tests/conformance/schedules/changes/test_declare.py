@@ -16,13 +16,16 @@ from django.db import connections, transaction
 from django.utils.safestring import SafeString
 
 from schedules import DAILY, HOURLY, NEVER, background, changes
-from schedules.models import Schedule, Source
+from schedules.models import Occurrence, Schedule, Source
+from schedules.recurrence.zones import local
+from schedules.scheduler import tick
 from schedules.spec import InvalidSchedule
 from tests.app.models import Effect
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
+from tests.conformance.model.virtual import ALIAS, again, finish, start_jobs
 from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
 from worker.calls import InvalidCall
+from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState
 
@@ -61,11 +64,6 @@ def shadowed(queue: str, priority: int = 0) -> str:
     return f"{queue} {priority}"
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
-
 def job_from(made: Job | Schedule) -> Job:
     assert isinstance(made, Job)
     return Job.objects.get(pk=made.pk)
@@ -74,6 +72,18 @@ def job_from(made: Job | Schedule) -> Job:
 def schedule_from(made: Job | Schedule) -> Schedule:
     assert isinstance(made, Schedule)
     return again(made)
+
+
+def tick_at_next_run(schedule: Schedule) -> datetime:
+    """And when that was."""
+    at = again(schedule).next_run_at
+    assert at is not None
+    tick(ALIAS, at, Chores())
+    return at
+
+
+def outcomes(schedule: Schedule) -> dict[datetime, str]:
+    return dict(Occurrence.objects.filter(schedule=schedule.pk).values_list("scheduled_for", "outcome"))
 
 
 def delay_of(job: Job) -> timedelta:
@@ -217,24 +227,31 @@ def test_a_one_off_whose_time_is_past_runs_now() -> None:
 # repeat=, repeat_until=
 
 
-def test_a_task_that_repeats_becomes_a_schedule_whose_first_run_is_now(clock: VirtualClock) -> None:
+def test_a_task_that_repeats_becomes_a_schedule_whose_first_run_is_now() -> None:
+    before = database_now(ALIAS)
+
     schedule = schedule_from(hourly("us"))
 
     assert (schedule.source, schedule.repeat, schedule.args) == (Source.CALL, "3600", ["us"])
     assert schedule.name == 'tests.conformance.schedules.changes.test_declare.hourly("us")'
-    clock.tick()
-    clock.tick("11:00")
-    assert ledger_of(schedule) == ["10:00 enqueued", "11:00 skipped_overlap"]
+    first = tick_at_next_run(schedule)
+    second = tick_at_next_run(schedule)
+    assert before <= first <= database_now(ALIAS)
+    assert second - first == timedelta(hours=1)
+    assert outcomes(schedule) == {first: "enqueued", second: "skipped_overlap"}
 
 
-def test_schedule_says_when_a_repeat_begins(clock: VirtualClock) -> None:
+def test_schedule_says_when_a_repeat_begins() -> None:
+    before = database_now(ALIAS)
+
     schedule = schedule_from(hourly(schedule=60))
 
-    assert schedule.next_run_at == at("10:01")
-    clock.tick("10:01")
-    finish(start_jobs(), clock)
-    clock.tick("11:01")
-    assert ledger_of(schedule) == ["10:01 enqueued", "11:01 enqueued"]
+    first = tick_at_next_run(schedule)
+    finish(start_jobs(), first)
+    second = tick_at_next_run(schedule)
+    assert before <= first - DELAY <= database_now(ALIAS)
+    assert second - first == timedelta(hours=1)
+    assert outcomes(schedule) == {first: "enqueued", second: "enqueued"}
 
 
 def test_repeat_never_is_no_repeat() -> None:
@@ -242,36 +259,37 @@ def test_repeat_never_is_no_repeat() -> None:
     assert Schedule.objects.count() == 0
 
 
-def test_repeat_until_is_never_overrun(clock: VirtualClock) -> None:
-    schedule = schedule_from(bare(repeat=60, repeat_until=at("10:02"), overlap="allow"))
+def test_repeat_until_is_never_overrun() -> None:
+    begins = database_now(ALIAS) + DELAY
+    until = begins + timedelta(minutes=2)
+    schedule = schedule_from(bare(schedule=begins, repeat=60, repeat_until=until, overlap="allow"))
 
-    for time in ("10:00", "10:01", "10:02", "10:03"):
-        clock.tick(time)
+    for minute in range(4):
+        tick(ALIAS, begins + timedelta(minutes=minute), Chores())
 
-    assert ledger_of(schedule) == ["10:00 enqueued", "10:01 enqueued", "10:02 enqueued"]
-
-
-def test_a_repeat_until_that_is_past_runs_nothing(clock: VirtualClock) -> None:
-    schedule = schedule_from(bare(repeat=60, repeat_until=at("09:59")))
-    clock.tick("10:05")
-
-    assert (schedule.status, ledger_of(schedule)) == ("ended", [])
+    assert sorted(outcomes(schedule)) == [begins, begins + timedelta(minutes=1), until]
+    assert set(outcomes(schedule).values()) == {"enqueued"}
 
 
-def test_a_call_may_give_a_cron_expression_and_its_zone(clock: VirtualClock) -> None:
+def test_a_repeat_until_that_is_past_runs_nothing() -> None:
+    schedule = schedule_from(bare(repeat=60, repeat_until=at("2020-01-01 09:59")))
+    tick(ALIAS, database_now(ALIAS) + timedelta(minutes=5), Chores())
+
+    assert (schedule.status, outcomes(schedule)) == ("ended", {})
+
+
+def test_a_call_may_give_a_cron_expression_and_its_zone() -> None:
     schedule = schedule_from(bare(cron="30 2 * * *", timezone="Europe/Paris"))
 
-    assert (schedule.cron, schedule.timezone, schedule.next_run_at) == (
-        "30 2 * * *",
-        "Europe/Paris",
-        at("07-02 00:30"),
-    )
+    assert (schedule.cron, schedule.timezone) == ("30 2 * * *", "Europe/Paris")
+    assert schedule.next_run_at is not None
+    assert f"{local(schedule.next_run_at, 'Europe/Paris'):%H:%M}" == "02:30"
 
 
 # The other options
 
 
-def test_verbose_name_and_creator_are_kept_with_job_and_schedule(clock: VirtualClock) -> None:
+def test_verbose_name_and_creator_are_kept_with_job_and_schedule() -> None:
     user = User.objects.create(username="bob")
     options: dict[str, Any] = {"verbose_name": "Tell Bob", "creator": user}
 
@@ -337,20 +355,20 @@ def test_an_option_of_schedules_is_refused_where_nothing_repeats() -> None:
 # One schedule
 
 
-def test_the_same_repeating_call_twice_is_one_schedule(clock: VirtualClock) -> None:
+def test_the_same_repeating_call_twice_is_one_schedule() -> None:
     first, second = hourly("eu"), hourly("eu")
 
     assert first.pk == second.pk
     assert Schedule.objects.count() == 1
 
 
-def test_other_arguments_are_another_schedule(clock: VirtualClock) -> None:
+def test_other_arguments_are_another_schedule() -> None:
     calls = [hourly(), hourly("eu"), hourly(place="eu"), hourly("EU"), hourly("eu "), configured(1, repeat=60)]
 
     assert len({schedule.pk for schedule in calls}) == len(calls)
 
 
-def test_arguments_of_djangos_own_classes_make_the_schedule_that_plain_ones_make(clock: VirtualClock) -> None:
+def test_arguments_of_djangos_own_classes_make_the_schedule_that_plain_ones_make() -> None:
     first, second = hourly("eu"), hourly(SafeString("eu"))
     third = hourly(place=JobState.READY)
     fourth = hourly(place="ready")
@@ -359,7 +377,7 @@ def test_arguments_of_djangos_own_classes_make_the_schedule_that_plain_ones_make
     assert Schedule.objects.count() == 2
 
 
-def test_the_key_stands_for_the_arguments(clock: VirtualClock) -> None:
+def test_the_key_stands_for_the_arguments() -> None:
     first = schedule_from(hourly("eu", key="the one"))
     second = schedule_from(hourly("us", key="the one"))
 
@@ -367,19 +385,21 @@ def test_the_key_stands_for_the_arguments(clock: VirtualClock) -> None:
     assert (second.name, second.args) == ("tests.conformance.schedules.changes.test_declare.hourly#the one", ["us"])
 
 
-def test_e1_a_second_call_updates_recurrence_and_options(clock: VirtualClock) -> None:
-    schedule = schedule_from(hourly("eu", schedule=60))
-    clock.set("10:00:30")
+def test_e1_a_second_call_updates_recurrence_and_options() -> None:
+    first = schedule_from(hourly("eu", schedule=60))
 
-    schedule_from(hourly("eu", schedule=60, queue="mail"))
-    assert (again(schedule).queue, again(schedule).next_run_at) == ("mail", at("10:01"))
-    schedule_from(hourly("eu", schedule=60, repeat=DAILY))
-    assert (again(schedule).repeat, again(schedule).next_run_at) == ("86400", at("10:01:30"))
+    second = schedule_from(hourly("eu", schedule=60, queue="mail"))
+    assert (second.queue, second.next_run_at) == ("mail", first.next_run_at)
+    before = database_now(ALIAS)
+    third = schedule_from(hourly("eu", schedule=60, repeat=DAILY))
+    assert third.repeat == "86400"
+    assert third.next_run_at is not None
+    assert before <= third.next_run_at - DELAY <= database_now(ALIAS)
 
 
-def test_a_second_call_leaves_a_pause_alone(clock: VirtualClock) -> None:
+def test_a_second_call_leaves_a_pause_alone() -> None:
     schedule = schedule_from(hourly())
-    changes.pause(schedule, ALIAS, reason="holiday")
+    changes.pause(schedule, ALIAS, database_now(ALIAS), reason="holiday")
 
     hourly(repeat=DAILY, queue="mail")
 

@@ -15,18 +15,13 @@ from schedules.declarations.sync import GRACE, retire_undeclared, sync
 from schedules.models import Occurrence, Schedule, Source
 from schedules.occurrences.materialize import Authority
 from schedules.spec import Spec
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, declared, ledger_of, spec
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of, spec
 from tests.schedules.recurrence.moments import at
 from worker.models import Job
 
 OLDER, YOUNGER = at("09:00"), at("09:30")
 """When the processes of two releases started."""
 MICROSECOND = timedelta(microseconds=1)
-
-
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
 
 
 def nightly(**given: Any) -> Spec:
@@ -43,7 +38,7 @@ def row() -> Schedule:
 
 
 def test_what_is_declared_gets_a_row(clock: VirtualClock) -> None:
-    sync(ALIAS, YOUNGER, [nightly(args=["eu"], queue="mail")])
+    sync(ALIAS, clock, YOUNGER, [nightly(args=["eu"], queue="mail")])
 
     created = row()
     assert (created.source, created.declared_in) == ("settings", 'settings.SCHEDULES["nightly"]')
@@ -52,17 +47,17 @@ def test_what_is_declared_gets_a_row(clock: VirtualClock) -> None:
 
 
 def test_a_repeat_starts_one_period_after_it_is_first_seen(clock: VirtualClock) -> None:
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
     assert row().next_run_at == at("11:00")
 
 
 def test_to_sync_again_writes_no_schedule_anew(clock: VirtualClock) -> None:
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
     before = row()
-    clock.set("10:30")
+    clock.to("10:30")
 
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
     assert (row().revision, row().next_run_at, row().changed_at) == (
         before.revision,
@@ -73,38 +68,38 @@ def test_to_sync_again_writes_no_schedule_anew(clock: VirtualClock) -> None:
 
 def test_a_thousand_declarations_in_line_cost_a_handful_of_statements(clock: VirtualClock) -> None:
     specs = [spec(f"s{number}", source=Source.CODE, repeat=60) for number in range(40)]
-    sync(ALIAS, OLDER, specs)
+    sync(ALIAS, clock, OLDER, specs)
 
     with CaptureQueriesContext(connection) as captured:
-        sync(ALIAS, YOUNGER, specs)
+        sync(ALIAS, clock, YOUNGER, specs)
 
     assert len(captured) < 10
 
 
 def test_e1_a_change_of_anything_but_the_recurrence_keeps_the_next_run(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    clock.set("10:20")
+    sync(ALIAS, clock, OLDER, [nightly()])
+    clock.to("10:20")
 
-    sync(ALIAS, YOUNGER, [nightly(queue="mail", priority=9, args=["us"], overlap="allow", jitter=5)])
+    sync(ALIAS, clock, YOUNGER, [nightly(queue="mail", priority=9, args=["us"], overlap="allow", jitter=5)])
 
     assert row().next_run_at == at("11:00")
     assert (row().queue, row().priority, row().args, row().overlap, row().jitter) == ("mail", 9, ["us"], "allow", 5)
 
 
 def test_e1_a_change_of_the_recurrence_counts_from_now(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    clock.set("10:20")
+    sync(ALIAS, clock, OLDER, [nightly()])
+    clock.to("10:20")
 
-    sync(ALIAS, YOUNGER, [nightly(repeat=600)])
+    sync(ALIAS, clock, YOUNGER, [nightly(repeat=600)])
 
     assert row().next_run_at == at("10:30")
 
 
 def test_e1_what_was_due_before_a_change_runs_under_the_old_terms(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly(args=["old"])])
-    clock.set("11:10")
+    sync(ALIAS, clock, OLDER, [nightly(args=["old"])])
+    clock.to("11:10")
 
-    sync(ALIAS, YOUNGER, [nightly(args=["new"], repeat=600)])
+    sync(ALIAS, clock, YOUNGER, [nightly(args=["new"], repeat=600)])
     clock.tick("11:15")
 
     assert ledger_of(row()) == ["11:00 enqueued"]
@@ -113,21 +108,21 @@ def test_e1_what_was_due_before_a_change_runs_under_the_old_terms(clock: Virtual
 
 
 def test_a_pause_by_the_operator_survives_a_deploy(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    changes.pause(row(), ALIAS, reason="holiday", by="bob")
+    sync(ALIAS, clock, OLDER, [nightly()])
+    changes.pause(row(), ALIAS, clock.now(), reason="holiday", by="bob")
 
-    sync(ALIAS, YOUNGER, [nightly(repeat=600, queue="mail")])
+    sync(ALIAS, clock, YOUNGER, [nightly(repeat=600, queue="mail")])
 
     assert (row().status, row().pause_reason, row().paused_by) == ("paused", "holiday", "bob")
     assert (row().repeat, row().queue, row().next_run_at) == ("600", "mail", None)
 
 
 def test_what_is_declared_as_disabled_begins_paused_and_may_be_resumed_for_good(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly(enabled=False)])
+    sync(ALIAS, clock, OLDER, [nightly(enabled=False)])
     assert (row().status, row().pause_reason) == ("paused", "declared with enabled = False")
 
-    changes.resume(row(), ALIAS)
-    sync(ALIAS, YOUNGER, [nightly(enabled=False, queue="mail")])
+    changes.resume(row(), ALIAS, clock.now())
+    sync(ALIAS, clock, YOUNGER, [nightly(enabled=False, queue="mail")])
 
     assert (row().status, row().next_run_at) == ("active", at("11:00"))
 
@@ -135,7 +130,7 @@ def test_what_is_declared_as_disabled_begins_paused_and_may_be_resumed_for_good(
 def test_a_name_in_another_case_is_another_schedule(clock: VirtualClock) -> None:
     names = ["nightly", "Nightly", "nightly ", "nîghtly"]
 
-    sync(ALIAS, YOUNGER, [spec(name, source=Source.CODE, repeat=60) for name in names])
+    sync(ALIAS, clock, YOUNGER, [spec(name, source=Source.CODE, repeat=60) for name in names])
 
     assert sorted(Schedule.objects.values_list("name", flat=True)) == sorted(names)
 
@@ -161,7 +156,7 @@ def once(time: str, **given: Any) -> Spec:
 
 
 def test_a_one_off_to_come_runs_once(clock: VirtualClock, past: list[str]) -> None:
-    sync(ALIAS, YOUNGER, [once("10:30")])
+    sync(ALIAS, clock, YOUNGER, [once("10:30")])
     for time in ("10:29", "10:30", "10:31"):
         clock.tick(time)
 
@@ -170,7 +165,7 @@ def test_a_one_off_to_come_runs_once(clock: VirtualClock, past: list[str]) -> No
 
 
 def test_a_one_off_that_is_past_when_it_is_first_seen_is_missed_and_told(clock: VirtualClock, past: list[str]) -> None:
-    sync(ALIAS, YOUNGER, [once("09:59")])
+    sync(ALIAS, clock, YOUNGER, [once("09:59")])
     clock.tick("10:01")
 
     assert ledger_of(row()) == ["09:59 missed"]
@@ -179,25 +174,25 @@ def test_a_one_off_that_is_past_when_it_is_first_seen_is_missed_and_told(clock: 
 
 
 def test_a_one_off_that_ran_is_not_missed_when_its_zone_is_changed(clock: VirtualClock, past: list[str]) -> None:
-    sync(ALIAS, OLDER, [once("10:30")])
+    sync(ALIAS, clock, OLDER, [once("10:30")])
     clock.tick("10:30")
-    clock.set("11:00")
+    clock.to("11:00")
 
-    sync(ALIAS, YOUNGER, [once("10:30", timezone="Europe/Paris")])
+    sync(ALIAS, clock, YOUNGER, [once("10:30", timezone="Europe/Paris")])
 
     assert ledger_of(row()) == ["10:30 enqueued"]
     assert past == []
 
 
 def test_a_one_off_that_ran_and_comes_back_after_it_was_retired_stays_done(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [once("10:30")])
+    sync(ALIAS, clock, OLDER, [once("10:30")])
     clock.tick("10:30")
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [])
     retire_undeclared(ALIAS, undeclared_since() + GRACE)
     assert row().status == "retired"
-    clock.set("11:00")
+    clock.to("11:00")
 
-    sync(ALIAS, YOUNGER, [once("10:30")])
+    sync(ALIAS, clock, YOUNGER, [once("10:30")])
     clock.tick("11:01")
 
     assert (row().status, ledger_of(row())) == ("ended", ["10:30 enqueued"])
@@ -213,8 +208,8 @@ def undeclared_since() -> Any:
 
 
 def test_what_left_the_code_is_retired_after_ten_minutes_and_not_before(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [])
 
     retire_undeclared(ALIAS, undeclared_since() + timedelta(minutes=10) - MICROSECOND)
     assert row().status == "active"
@@ -223,8 +218,8 @@ def test_what_left_the_code_is_retired_after_ten_minutes_and_not_before(clock: V
 
 
 def test_what_left_the_code_goes_on_until_it_is_retired(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [])
 
     clock.tick("11:00")
 
@@ -232,9 +227,9 @@ def test_what_left_the_code_goes_on_until_it_is_retired(clock: VirtualClock) -> 
 
 
 def test_the_history_of_what_is_retired_stays(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [nightly()])
     clock.tick("11:00")
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, YOUNGER, [])
     retire_undeclared(ALIAS, undeclared_since() + GRACE)
     clock.tick("15:00")
 
@@ -242,20 +237,20 @@ def test_the_history_of_what_is_retired_stays(clock: VirtualClock) -> None:
 
 
 def test_the_time_undeclared_counts_from_its_beginning(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [])
     since = undeclared_since()
 
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, YOUNGER, [])
 
     assert undeclared_since() == since
 
 
 def test_what_is_declared_again_in_time_is_not_retired(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
     since = undeclared_since()
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
     retire_undeclared(ALIAS, since + timedelta(days=1))
 
@@ -263,21 +258,21 @@ def test_what_is_declared_again_in_time_is_not_retired(clock: VirtualClock) -> N
 
 
 def test_what_comes_back_after_it_was_retired_counts_from_then(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
     retire_undeclared(ALIAS, undeclared_since() + GRACE)
-    clock.set("16:20")
+    clock.to("16:20")
 
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
     assert (row().status, row().next_run_at) == ("active", at("17:20"))
     assert Occurrence.objects.count() == 0
 
 
 def test_what_users_made_is_never_retired(clock: VirtualClock) -> None:
-    made = [declared(source, source=source, repeat=3600) for source in (Source.CALL, Source.API, Source.ADMIN)]
+    made = [clock.declared(source, source=source, repeat=3600) for source in (Source.CALL, Source.API, Source.ADMIN)]
 
-    sync(ALIAS, YOUNGER, [])
+    sync(ALIAS, clock, YOUNGER, [])
 
     assert [again(schedule).undeclared_at for schedule in made] == [None, None, None]
 
@@ -286,26 +281,26 @@ def test_what_users_made_is_never_retired(clock: VirtualClock) -> None:
 
 
 def test_an_older_process_never_reverts_what_a_younger_one_synced(clock: VirtualClock) -> None:
-    sync(ALIAS, YOUNGER, [nightly(repeat=600, queue="new")])
+    sync(ALIAS, clock, YOUNGER, [nightly(repeat=600, queue="new")])
 
-    sync(ALIAS, OLDER, [nightly(repeat=3600, queue="old")])
+    sync(ALIAS, clock, OLDER, [nightly(repeat=3600, queue="old")])
 
     assert (row().repeat, row().queue, row().synced_by) == ("600", "new", YOUNGER)
 
 
 def test_an_older_process_never_retires_what_a_younger_one_synced(clock: VirtualClock) -> None:
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [])
 
     assert row().undeclared_at is None
 
 
 def test_a_younger_process_that_declares_the_same_makes_it_its_own(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [nightly()])
 
-    sync(ALIAS, YOUNGER, [nightly()])
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
 
     assert (row().synced_by, row().undeclared_at) == (YOUNGER, None)
 
@@ -313,7 +308,7 @@ def test_a_younger_process_that_declares_the_same_makes_it_its_own(clock: Virtua
 def test_two_releases_that_lead_by_turns_come_to_rest_at_the_younger_one(clock: VirtualClock) -> None:
     old, new = [nightly(queue="old"), spec("gone", source=Source.CODE, repeat=60)], [nightly(queue="new")]
     for started_at, specs in ((OLDER, old), (YOUNGER, new), (OLDER, old), (YOUNGER, new)):
-        sync(ALIAS, started_at, specs)
+        sync(ALIAS, clock, started_at, specs)
 
     assert row().queue == "new"
     gone = Schedule.objects.named("gone").get()
@@ -325,29 +320,29 @@ def test_two_releases_that_lead_by_turns_come_to_rest_at_the_younger_one(clock: 
 
 
 def test_a_detached_schedule_is_left_alone(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [nightly()])
 
-    changes.detach(row(), ALIAS)
-    sync(ALIAS, YOUNGER, [nightly(repeat=600)])
-    sync(ALIAS, YOUNGER, [])
+    changes.detach(row(), ALIAS, clock.now())
+    sync(ALIAS, clock, YOUNGER, [nightly(repeat=600)])
+    sync(ALIAS, clock, YOUNGER, [])
 
     assert (row().source, row().repeat, row().undeclared_at) == ("admin", "3600", None)
 
 
 def test_a_retired_schedule_that_is_detached_goes_on(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
     retire_undeclared(ALIAS, undeclared_since() + GRACE)
 
-    changes.detach(row(), ALIAS)
+    changes.detach(row(), ALIAS, clock.now())
 
     assert (row().status, row().next_run_at) == ("active", at("11:00"))
 
 
 def test_a_schedule_that_users_made_is_not_taken_over_by_a_declaration_of_its_name(clock: VirtualClock) -> None:
-    declared("nightly", repeat=60)
+    clock.declared("nightly", repeat=60)
 
-    sync(ALIAS, YOUNGER, [nightly()])
+    sync(ALIAS, clock, YOUNGER, [nightly()])
 
     assert (row().source, row().repeat) == ("api", "60")
 
@@ -360,7 +355,7 @@ class Lost(Exception):
 
 
 def test_without_the_lead_sync_writes_nothing(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [nightly()])
     before = row().changed_at
 
     def prove() -> None:
@@ -368,14 +363,14 @@ def test_without_the_lead_sync_writes_nothing(clock: VirtualClock) -> None:
 
     for specs in ([nightly(queue="mail")], [nightly()], []):
         with pytest.raises(Lost):
-            sync(ALIAS, YOUNGER, specs, Authority(1, prove))
+            sync(ALIAS, clock, YOUNGER, specs, Authority(1, prove))
 
     assert (row().queue, row().synced_by, row().undeclared_at, row().changed_at) == ("default", OLDER, None, before)
 
 
 def test_without_the_lead_nothing_is_retired(clock: VirtualClock) -> None:
-    sync(ALIAS, OLDER, [nightly()])
-    sync(ALIAS, OLDER, [])
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
 
     def prove() -> None:
         raise Lost

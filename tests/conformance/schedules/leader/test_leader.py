@@ -17,15 +17,18 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from schedules import changes, leader, signals
-from schedules.leader import Leader, Term, is_alive, newest_term, silence
-from schedules.leader.glance import glance
+from schedules import changes, signals
+from schedules.leader import Leader, is_alive, newest_term, silence
+from schedules.leader.alive import PATIENCE
+from schedules.leader.glance import Watch, glance
 from schedules.leader.lock import FileLock, NotLeader, lock_on
+from schedules.leader.term import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
 from schedules.models import Leadership, Occurrence, Schedule
+from schedules.testing import ManualClock
 from tests.conformance.model.virtual import ALIAS, again, declared
 from tests.conformance.worker.queue.jobs import enqueue
 from tests.processes import eventually
-from worker.clock import database_now
+from worker.clock import Monotonic, database_now
 from worker.models import Job, JobState
 from worker.sessions.connection import private_connection
 
@@ -34,14 +37,26 @@ pytestmark = pytest.mark.usefixtures("database")
 on_postgresql = pytest.mark.only_on("postgresql")
 
 
+class SetClock(Watch):
+    """Somebody has set the clock of the database, which every glance then shows."""
+
+    def __init__(self, using: str, ahead: timedelta) -> None:
+        super().__init__(using)
+        self.ahead = ahead
+
+    def glance(self) -> tuple[datetime, datetime | None]:
+        now, due = super().glance()
+        return now + self.ahead, due
+
+
 class Leaders:
     """Starts leaders in threads, and stops them all in the end."""
 
     def __init__(self) -> None:
         self.started: dict[str, tuple[Leader, Thread]] = {}
 
-    def start(self, name: str) -> Leader:
-        new = Leader(ALIAS)
+    def start(self, name: str, longest_sleep: float | None = None) -> Leader:
+        new = Leader(ALIAS, longest_sleep=longest_sleep)
         new.name = name
         thread = Thread(target=self._run, args=[new], daemon=True)
         self.started[name] = (new, thread)
@@ -196,7 +211,7 @@ def test_a_glance_tells_what_comes_first() -> None:
     now, due = glance(ALIAS)
     assert due is None
     paused = declared("paused", repeat=60)
-    changes.pause(paused, ALIAS, reason="", until=now + timedelta(minutes=30))
+    changes.pause(paused, ALIAS, now, reason="", until=now + timedelta(minutes=30))
     assert glance(ALIAS)[1] == again(paused).paused_until
 
     schedule = declared(repeat=60)
@@ -266,13 +281,13 @@ def test_through_many_losses_every_occurrence_runs_once(leaders: Leaders) -> Non
 
 
 @contextmanager
-def a_term() -> Iterator[Term]:
-    """A term that the test turns by hand."""
+def a_term(host: Monotonic = time, ahead: timedelta = timedelta(0)) -> Iterator[Term]:
+    """A term that the test turns by hand. Once it has begun, its database's clock is so far `ahead`."""
     with private_connection(ALIAS, "leader") as using:
         lock = lock_on(using)
         assert lock.acquire()
         try:
-            yield Term(using, lock, "by hand", database_now(using))
+            yield Term(using, lock, "by hand", database_now(using), watch=SetClock(using, ahead), host=host)
         finally:
             lock.abandon()
 
@@ -313,16 +328,8 @@ def test_a_term_whose_session_was_ended_writes_nothing() -> None:
 # Clocks
 
 
-def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
-    def look(using: str) -> tuple[datetime, datetime | None]:
-        now, due = glance(using)
-        return now + ahead, due
-
-    monkeypatch.setattr(leader, "glance", look)
-
-
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_leaps_holds_the_ticks_and_says_so(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+def test_a_clock_that_leaps_holds_the_ticks_and_says_so(hours: int) -> None:
     leaps: list[float] = []
 
     def note(seconds: float, **_: Any) -> None:
@@ -330,12 +337,11 @@ def test_a_clock_that_leaps_holds_the_ticks_and_says_so(monkeypatch: pytest.Monk
 
     signals.clock_leapt.connect(note)
     declared(repeat=1)
-    with a_term() as term:
+    with a_term(ahead=timedelta(hours=hours)) as term:
         term.begin()
-        set_clock(monkeypatch, timedelta(hours=hours))
 
-        assert term.turn() <= leader.LONGEST_SILENCE
-        assert term.turn() <= leader.LONGEST_SILENCE
+        assert term.turn() <= LONGEST_SILENCE
+        assert term.turn() <= LONGEST_SILENCE
     signals.clock_leapt.disconnect(note)
 
     assert leaps == [3600 * hours]
@@ -343,25 +349,24 @@ def test_a_clock_that_leaps_holds_the_ticks_and_says_so(monkeypatch: pytest.Monk
     assert f"leapt by {3600 * hours} s" in Leadership.objects.get().trouble
 
 
-def test_after_a_leap_the_leader_goes_on_and_says_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_leap_the_leader_goes_on_and_says_no_more() -> None:
     declared(repeat=1)
-    with a_term() as term:
+    host = ManualClock(database_now(ALIAS))
+    with a_term(host, ahead=timedelta(hours=1)) as term:
         term.begin()
-        set_clock(monkeypatch, timedelta(hours=1))
         term.turn()
 
-        term.hold_until = term.renew_at = time.monotonic()
+        host.advance(HOLD_AFTER_LEAP)
         term.turn()
 
     assert Job.objects.count() == 1
     assert Leadership.objects.get().trouble == ""
 
 
-def test_a_clock_that_drifts_by_less_than_five_minutes_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_drifts_by_less_than_five_minutes_holds_nothing() -> None:
     declared(repeat=1)
-    with a_term() as term:
+    with a_term(ahead=timedelta(seconds=290)) as term:
         term.begin()
-        set_clock(monkeypatch, timedelta(seconds=290))
 
         term.turn()
 
@@ -415,10 +420,8 @@ def test_a_leader_that_was_killed_does_not_lead_again_when_its_successor_has_res
     assert not somebody_leads()
 
 
-def test_a_leader_that_sleeps_is_woken(leaders: Leaders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leader, "LONGEST_SILENCE", 60.0)
-    monkeypatch.setattr(leader, "longest_wait", lambda using: 60.0)
-    asleep = leaders.start("a")
+def test_a_leader_that_sleeps_is_woken(leaders: Leaders) -> None:
+    asleep = leaders.start("a", longest_sleep=60.0)
     eventually(lambda: leading() and not asleep.news.is_set())
     schedule = declared(repeat=60, start="2020-01-01 00:00")
     Schedule.objects.update(next_run_at=database_now(ALIAS))
@@ -456,12 +459,9 @@ def test_in_transaction_mode_one_leads_and_another_takes_over(
 
 
 @on_postgresql
-def test_in_transaction_mode_a_leader_that_vanished_is_replaced(
-    transaction_mode: None, leaders: Leaders, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(leader, "PATIENCE", 0.5)
-    now = database_now(ALIAS)
-    Leadership.objects.create(leader="vanished", lock="transaction", started_at=now, renewed_at=now)
+def test_in_transaction_mode_a_leader_that_vanished_is_replaced(transaction_mode: None, leaders: Leaders) -> None:
+    long_ago = database_now(ALIAS) - timedelta(seconds=PATIENCE - 0.5)
+    Leadership.objects.create(leader="vanished", lock="transaction", started_at=long_ago, renewed_at=long_ago)
 
     leaders.start("b")
 

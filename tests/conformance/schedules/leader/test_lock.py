@@ -31,7 +31,7 @@ from schedules.leader.lock import (
 from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority, materialize
 from tests.app.models import Effect
-from tests.conformance.model.virtual import ALIAS, VirtualClock, declared
+from tests.conformance.model.virtual import ALIAS, VirtualClock
 from tests.conformance.worker.sessions.pooler import pooled
 from tests.processes import ROOT, StartProcess, eventually
 from worker.models import Job
@@ -181,9 +181,9 @@ def test_a_lost_session_is_never_opened_again(locks: tuple[Lock, Lock], within: 
 @on_a_server
 @pytest.mark.parametrize("moment", ["before the proof", "after the proof"])
 def test_a_session_that_ends_within_a_tick_writes_nothing(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
-    clock = VirtualClock(monkeypatch)
-    declared(repeat=60)
-    clock.set("10:01")
+    clock = VirtualClock()
+    clock.declared(repeat=60)
+    clock.to("10:01")
 
     with session("leader") as using:
         lock = lock_on(using)
@@ -198,10 +198,10 @@ def test_a_session_that_ends_within_a_tick_writes_nothing(monkeypatch: pytest.Mo
                 kill(using)
 
         with pytest.raises(DatabaseError):
-            materialize(using, clock.now, list(Schedule.objects.using(using).all()), Authority(1, prove))
+            materialize(using, clock.now(), list(Schedule.objects.using(using).all()), Authority(1, prove))
 
     assert Job.objects.count() == 0
-    assert Schedule.objects.get().next_run_at == clock.now
+    assert Schedule.objects.get().next_run_at == clock.now()
 
 
 @on_a_server

@@ -18,7 +18,7 @@ from django.db import OperationalError, connection, connections
 from schedules import changes
 from schedules.models import Occurrence, Schedule
 from schedules.occurrences.materialize import Authority, materialize
-from tests.conformance.model.virtual import VirtualClock, again, declared, declared_many, jobs_of, ledger_of
+from tests.conformance.model.virtual import VirtualClock, again, jobs_of, ledger_of
 from tests.conformance.schedules.leader.leaders import assert_each_ran_once, in_own_session
 from tests.schedules.recurrence.moments import at
 from worker.models import Job
@@ -26,11 +26,6 @@ from worker.models import Job
 SCHEDULES = 200
 MOMENT = 0.3
 """Seconds for which one may be held to let another overtake. Where a database lets one write at a time, it cannot."""
-
-
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
 
 
 @pytest.fixture
@@ -60,7 +55,7 @@ def held_at(using: str, statement: str, arrived: Event, go_on: Event) -> Iterato
 def test_two_leaders_that_read_the_same_rows_enqueue_each_occurrence_once(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    declared_many(SCHEDULES, repeat=60, overlap="allow")
+    clock.declared_many(SCHEDULES, repeat=60, overlap="allow")
     times = ["10:01", "10:02", "10:03", "10:04"]
     both = Barrier(2, timeout=30)
 
@@ -83,8 +78,8 @@ def test_two_leaders_that_read_the_same_rows_enqueue_each_occurrence_once(
 def test_two_leaders_inside_their_transactions_at_once_enqueue_each_occurrence_once(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    declared_many(SCHEDULES, repeat=60)
-    now = clock.set("10:01")
+    clock.declared_many(SCHEDULES, repeat=60)
+    now = clock.to("10:01")
     both, inside = Barrier(2, timeout=30), Barrier(2)
 
     def meet() -> None:
@@ -107,8 +102,8 @@ def test_two_leaders_inside_their_transactions_at_once_enqueue_each_occurrence_o
 def test_a_leader_that_stands_still_between_two_statements_doubles_nothing(
     clock: VirtualClock, threads: ThreadPoolExecutor, statement: str
 ) -> None:
-    declared_many(20, repeat=60)
-    now = clock.set("10:01")
+    clock.declared_many(20, repeat=60)
+    now = clock.to("10:01")
     arrived, overtaken = Event(), Event()
 
     def lead_slowly(using: str) -> int:
@@ -134,8 +129,8 @@ def test_a_leader_that_stands_still_between_two_statements_doubles_nothing(
 def test_a_leader_that_dies_before_it_commits_leaves_all_to_the_next(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    declared_many(20, repeat=60)
-    now = clock.set("10:01")
+    clock.declared_many(20, repeat=60)
+    now = clock.to("10:01")
 
     def die(using: str) -> int:
         def cut_off(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -157,8 +152,8 @@ def test_a_leader_that_dies_before_it_commits_leaves_all_to_the_next(
 def test_a_pause_while_a_tick_holds_the_row_waits_and_settles_the_rest(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    schedule = declared(repeat=60)
-    now = clock.set("10:01")
+    schedule = clock.declared(repeat=60)
+    now = clock.to("10:01")
     arrived, pausing = Event(), Event()
 
     def lead(using: str) -> int:
@@ -167,7 +162,7 @@ def test_a_pause_while_a_tick_holds_the_row_waits_and_settles_the_rest(
 
     def pause(using: str) -> None:
         assert arrived.wait(30)
-        changes.pause(schedule, using, reason="")
+        changes.pause(schedule, using, clock.now(), reason="")
 
     leader, operator = in_own_session(threads, "leader", lead), in_own_session(threads, "operator", pause)
 
@@ -178,17 +173,15 @@ def test_a_pause_while_a_tick_holds_the_row_waits_and_settles_the_rest(
     assert again(schedule).status == "paused"
 
 
-def test_edits_that_race_with_ticks_lose_and_double_nothing(
-    clock: VirtualClock, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    schedule = declared(repeat=60, catch_up="all", overlap="allow")
+def test_edits_that_race_with_ticks_lose_and_double_nothing(clock: VirtualClock, threads: ThreadPoolExecutor) -> None:
+    schedule = clock.declared(repeat=60, catch_up="all", overlap="allow")
     times = [f"10:{minute:02}" for minute in range(1, 21)]
     both = Barrier(2, timeout=30)
 
     def lead(using: str) -> None:
         for time in times:
             both.wait()
-            clock.set(time)
+            clock.to(time)
             both.wait()
             materialize(using, at(time), due(using, at(time)))
 
@@ -196,7 +189,7 @@ def test_edits_that_race_with_ticks_lose_and_double_nothing(
         for priority, _ in enumerate(times):
             both.wait()
             both.wait()
-            changes.edit(schedule, using, priority=priority)
+            changes.edit(schedule, using, clock.now(), priority=priority)
 
     for racer in [in_own_session(threads, "leader", lead), in_own_session(threads, "operator", edit)]:
         racer.result()
@@ -210,14 +203,14 @@ def test_edits_that_race_with_ticks_lose_and_double_nothing(
 def test_pauses_that_race_with_ticks_explain_every_occurrence_once(
     clock: VirtualClock, threads: ThreadPoolExecutor
 ) -> None:
-    schedule = declared(repeat=60, catch_up="all", overlap="allow")
+    schedule = clock.declared(repeat=60, catch_up="all", overlap="allow")
     times = [f"10:{minute:02}" for minute in range(1, 21)]
     both = Barrier(2, timeout=30)
 
     def lead(using: str) -> None:
         for time in times:
             both.wait()
-            clock.set(time)
+            clock.to(time)
             both.wait()
             materialize(using, at(time), due(using, at(time)))
 
@@ -226,9 +219,9 @@ def test_pauses_that_race_with_ticks_explain_every_occurrence_once(
             both.wait()
             both.wait()
             if number % 2:
-                changes.resume(schedule, using)
+                changes.resume(schedule, using, clock.now())
             else:
-                changes.pause(schedule, using, reason="")
+                changes.pause(schedule, using, clock.now(), reason="")
 
     for racer in [
         in_own_session(threads, "leader", lead),

@@ -22,7 +22,7 @@ from schedules.models import Occurrence
 from schedules.occurrences import ledger, materialize
 from schedules.occurrences.due_schedules import Readable
 from schedules.scheduler import tick
-from tests.conformance.model.virtual import VirtualClock, declared_many
+from tests.conformance.model.virtual import VirtualClock
 from tests.conformance.schedules.leader.leaders import assert_each_ran_once, in_own_session
 from tests.schedules.recurrence.moments import at
 from worker.chores import HELD_BY_OTHERS, Chores
@@ -35,10 +35,9 @@ MOMENT = 0.01
 """Seconds after which who stands still goes on: the other may be waiting in the database for it."""
 
 
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    monkeypatch.setattr(scheduler, "BATCH", 50)  # so that there are more statements to stand still at
-    return VirtualClock(monkeypatch)
+@pytest.fixture(autouse=True)
+def more_statements_to_stand_still_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "BATCH", 50)
 
 
 class Floor:
@@ -87,8 +86,8 @@ class Floor:
                 self._changed.wait_for(lambda: self._owner == using or self._present == {using}, MOMENT)
 
 
-def lead_both(chance: float, schedules: int = SCHEDULES) -> Floor:
-    declared_many(schedules, repeat=60, catch_up="all", overlap="allow")
+def lead_both(clock: VirtualClock, chance: float, schedules: int = SCHEDULES) -> Floor:
+    clock.declared_many(schedules, repeat=60, catch_up="all", overlap="allow")
     floor, both = Floor(chance), threading.Barrier(2, timeout=30)
 
     def lead(using: str) -> None:
@@ -106,14 +105,14 @@ def lead_both(chance: float, schedules: int = SCHEDULES) -> Floor:
 
 
 def test_two_leaders_that_stand_still_between_every_two_statements_lose_and_double_nothing(clock: VirtualClock) -> None:
-    floor = lead_both(ALWAYS)
+    floor = lead_both(clock, ALWAYS)
 
     assert floor.handed_over == floor.statements > 200
     assert_each_ran_once(TIMES)
 
 
 def test_two_leaders_that_stand_still_now_and_then_lose_and_double_nothing(clock: VirtualClock) -> None:
-    floor = lead_both(NOW_AND_THEN)
+    floor = lead_both(clock, NOW_AND_THEN)
 
     assert floor.statements > floor.handed_over > 50
     assert_each_ran_once(TIMES)
@@ -133,7 +132,7 @@ def test_they_would_double_runs_if_revision_and_ledger_did_not_stop_them(
 
     monkeypatch.setattr(materialize, "_unchanged", all_that_were_read)
     monkeypatch.setattr(ledger, "write", unless_there_is_one)
-    lead_both(ALWAYS, schedules=100)
+    lead_both(clock, ALWAYS, schedules=100)
 
     with pytest.raises(AssertionError):
         assert_each_ran_once(TIMES)

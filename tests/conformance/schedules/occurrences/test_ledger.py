@@ -22,30 +22,24 @@ from schedules.occurrences import ledger
 from schedules.occurrences.materialize import Authority
 from schedules.planning.due import Ledgered, NotRun
 from schedules.planning.policies import CatchUp, Overlap
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, declared, finish, ledger_of, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
 from tests.schedules.recurrence.moments import at
 from worker import queue, signals
 from worker.models import FinishedJob, Job
 from worker.outcomes import Missed
 from worker.values import Ended
 
-
-@pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
-
-
 # One line an occurrence
 
 
 def test_an_occurrence_has_one_line_whatever_it_says(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:01")
     missed = NotRun(Ledgered.MISSED, at("10:01"), at("10:01"), 1, "")
 
     for line in (
-        ledger.enqueued(schedule.pk, at("10:01"), 1, term=None, now=clock.now),
-        ledger.not_run(schedule.pk, missed, term=None, now=clock.now),
+        ledger.enqueued(schedule.pk, at("10:01"), 1, term=None, now=clock.now()),
+        ledger.not_run(schedule.pk, missed, term=None, now=clock.now()),
     ):
         with pytest.raises(IntegrityError), transaction.atomic():
             ledger.write([line], ALIAS)
@@ -54,7 +48,7 @@ def test_an_occurrence_has_one_line_whatever_it_says(clock: VirtualClock) -> Non
 
 
 def test_a_manual_run_has_a_line_of_its_own_at_the_same_instant(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     clock.tick("10:01")
 
     ledger.write([ledger.manual(schedule.pk, 1, reason="", now=at("10:01"))], ALIAS)
@@ -63,7 +57,7 @@ def test_a_manual_run_has_a_line_of_its_own_at_the_same_instant(clock: VirtualCl
 
 
 def test_two_schedules_have_lines_of_their_own_at_the_same_instant(clock: VirtualClock) -> None:
-    schedules = [declared(name, repeat=60) for name in ("one", "two")]
+    schedules = [clock.declared(name, repeat=60) for name in ("one", "two")]
 
     clock.tick("10:01")
 
@@ -71,10 +65,10 @@ def test_two_schedules_have_lines_of_their_own_at_the_same_instant(clock: Virtua
 
 
 def test_a_line_names_the_job_the_term_and_when_it_was_written(clock: VirtualClock) -> None:
-    declared(repeat=60)
-    term = Leadership.objects.create(leader="host:1", lock="session", started_at=clock.now, renewed_at=clock.now)
+    clock.declared(repeat=60)
+    term = Leadership.objects.create(leader="host:1", lock="session", started_at=clock.now(), renewed_at=clock.now())
 
-    clock.set("10:02:30")
+    clock.to("10:02:30")
     clock.tick(authority=Authority(term.pk))
 
     assert set(Occurrence.objects.values_list("term", "recorded_at")) == {(term.pk, at("10:02:30"))}
@@ -83,9 +77,9 @@ def test_a_line_names_the_job_the_term_and_when_it_was_written(clock: VirtualClo
 
 
 def test_a_reason_longer_than_its_column_is_cut(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
 
-    ledger.write([ledger.manual(schedule.pk, 1, reason="x" * 1000, now=clock.now)], ALIAS)
+    ledger.write([ledger.manual(schedule.pk, 1, reason="x" * 1000, now=clock.now())], ALIAS)
 
     assert Occurrence.objects.get().reason == "x" * 255
 
@@ -94,19 +88,19 @@ def test_a_reason_longer_than_its_column_is_cut(clock: VirtualClock) -> None:
 
 
 def test_m6_a_job_not_started_before_its_deadline_is_missed_in_the_ledger_too(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, start_deadline=30)
+    schedule = clock.declared(repeat=60, start_deadline=30)
     clock.tick("10:01")
     (claimed,) = start_jobs()
     assert claimed.start_by == at("10:01:30")
 
-    queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now, clock.now)])
+    queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now(), clock.now())])
 
     assert ledger_of(schedule) == ["10:01 missed"]
     assert Occurrence.objects.get().job_id == claimed.id
 
 
 def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, start_deadline=30)
+    schedule = clock.declared(repeat=60, start_deadline=30)
     clock.tick("10:01")
     (claimed,) = start_jobs()
 
@@ -116,7 +110,7 @@ def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(clock: V
     signals.jobs_missed.connect(fail)
     try:
         with pytest.raises(RuntimeError):
-            queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now, clock.now)])
+            queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now(), clock.now())])
     finally:
         signals.jobs_missed.disconnect(fail)
 
@@ -128,7 +122,7 @@ def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(clock: V
 
 
 def test_old_lines_are_pruned_and_young_ones_kept(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60)
+    schedule = clock.declared(repeat=60)
     for time in ("10:01", "10:02", "10:03"):
         clock.tick(time)
 
@@ -138,7 +132,7 @@ def test_old_lines_are_pruned_and_young_ones_kept(clock: VirtualClock) -> None:
 
 
 def test_what_is_pruned_never_fires_again(clock: VirtualClock) -> None:
-    schedule = declared(repeat=60, overlap="allow")
+    schedule = clock.declared(repeat=60, overlap="allow")
     clock.tick("10:03")
     ledger.prune(ALIAS, before=at("10:04"))
 
@@ -153,10 +147,10 @@ def test_pruning_goes_on_in_batches_until_nothing_old_is_left(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger, "DELETE_BATCH", 3)
-    schedule = declared(repeat=60, catch_up="all", overlap="allow")
+    schedule = clock.declared(repeat=60, catch_up="all", overlap="allow")
     clock.tick("10:10")
 
-    assert ledger.prune(ALIAS, before=clock.now + timedelta(seconds=1)) == 10
+    assert ledger.prune(ALIAS, before=clock.now() + timedelta(seconds=1)) == 10
     assert ledger_of(schedule) == []
 
 
@@ -197,17 +191,17 @@ def test_over_anything_that_happens_each_occurrence_is_accounted_for_once(
     clock: VirtualClock, repeat: int, options: dict[str, Any], steps: list[tuple[str, int]]
 ) -> None:
     name = f"random {next(numbers)}"
-    clock.set("10:00")
-    schedule = declared(name, repeat=repeat, **options)
+    clock.to("10:00")
+    schedule = clock.declared(name, repeat=repeat, **options)
 
     for step, number in steps:
         _take(clock, schedule, step, number, options)
-    changes.resume(schedule, ALIAS)
+    changes.resume(schedule, ALIAS, clock.now())
     clock.tick()
 
     settled = again(schedule).settled_until
     assert _accounted(schedule) == list(schedule.recurrence.between(at("10:00"), settled))
-    assert again(schedule).next_run_at == schedule.recurrence.after(max(settled, clock.now))
+    assert again(schedule).next_run_at == schedule.recurrence.after(max(settled, clock.now()))
     _each_enqueued_line_has_its_one_job(schedule)
     _ranges_are_disjoint_and_behind_the_cursor(schedule, settled)
 
@@ -222,17 +216,17 @@ def _take(clock: VirtualClock, schedule: Schedule, step: str, number: int, optio
             clock.tick()
             clock.advance(number)
         case "finish":
-            finish(start_jobs(), clock)
+            finish(start_jobs(), clock.now())
         case "pause":
-            changes.pause(schedule, ALIAS, reason="")
+            changes.pause(schedule, ALIAS, clock.now(), reason="")
         case "pause until":
-            changes.pause(schedule, ALIAS, reason="", until=clock.now + timedelta(seconds=number))
+            changes.pause(schedule, ALIAS, clock.now(), reason="", until=clock.now() + timedelta(seconds=number))
         case "resume":
-            changes.resume(schedule, ALIAS, catch_up=bool(number))
+            changes.resume(schedule, ALIAS, clock.now(), catch_up=bool(number))
         case "run now":
-            changes.run_now(schedule, ALIAS)
+            changes.run_now(schedule, ALIAS, clock.now())
         case "edit":
-            declared(schedule.name, repeat=int(schedule.repeat), **{**options, "jitter": 10 * number})
+            clock.declared(schedule.name, repeat=int(schedule.repeat), **{**options, "jitter": 10 * number})
 
 
 def _accounted(schedule: Schedule) -> list[datetime]:

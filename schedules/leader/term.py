@@ -1,0 +1,150 @@
+"""A term: one continuous hold of the leader's lock, from the sync of declarations to the last tick.
+
+It decides what a leader does in one turn and for how long it may sleep. Time is the database's (`Watch`), carried
+forward in between by the monotonic clock of this host, which also tells when the database's leaps.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists
+
+from schedules import signals
+from schedules.declarations.sync import declared, retire_undeclared, sync
+from schedules.leader.alive import another_leads
+from schedules.leader.glance import Watch
+from schedules.leader.lock import Lock, NotLeader
+from schedules.models import Leadership, Schedule
+from schedules.occurrences import ledger
+from schedules.occurrences.materialize import Authority
+from schedules.scheduler import replan_stale_zones, tick
+from worker.chores import Chores
+from worker.clock import Monotonic, ServerClock
+from worker.options import options
+from worker.wakeup.asking import longest_wait
+
+LONGEST_SILENCE = 1.0
+"""Seconds that a leader may sleep; see rule 3 of the protocol."""
+LEAP = 300.0
+"""Seconds by which the database's clock may differ from what the monotonic clock expects."""
+HOLD_AFTER_LEAP = 30.0
+UPKEEP_EVERY = 60.0
+
+
+class Term:
+    """One continuous hold of the lock."""
+
+    def __init__(
+        self,
+        using: str,
+        lock: Lock,
+        leader: str,
+        started_at: datetime,
+        *,
+        watch: Watch | None = None,
+        host: Monotonic = time,
+        longest_sleep: float | None = None,
+    ) -> None:
+        """`started_at`: when the leader's process started. `longest_sleep`: seconds, if not as the protocol has it."""
+        self.using = using
+        self.watch = watch or Watch(using)
+        self.host = host
+        self.lock = lock
+        self.leader = leader
+        self.leader_started_at = started_at
+        self.id = 0
+        self.chores = Chores(host)
+        self.longest_sleep = longest_sleep or min(LONGEST_SILENCE, longest_wait(using))
+        self.clock = ServerClock(self.watch.now(), host)
+        self.renew_every = options().HEARTBEAT if lock.lasts else min(options().HEARTBEAT, LONGEST_SILENCE)
+        self.renew_at = self.upkeep_at = self.hold_until = self.host.monotonic()
+
+    @property
+    def authority(self) -> Authority:
+        return Authority(self.id, self.prove)
+
+    def begin(self) -> None:
+        """Raises NotLeader where another was faster."""
+        with transaction.atomic(using=self.using):
+            self.lock.prove()
+            now = self.watch.now()
+            if not self.lock.lasts and another_leads(self.using, self.leader, now):
+                raise NotLeader("Another process began a term at this moment.")
+            row = Leadership(leader=self.leader, lock=self.lock.kind, started_at=now, renewed_at=now)
+            (begun,) = Leadership.objects.using(self.using).bulk_create([row])
+        self.id = begun.pk
+        signals.leader_elected.send_robust(None, leader=self.leader, term=self.id, lock=self.lock.kind)
+        sync(self.using, self.clock, self.leader_started_at, declared(), self.authority)
+        replan_stale_zones(self.using, self.clock.now(), self.authority)
+        self._tell_next_run(now)
+
+    def prove(self) -> None:
+        """Raises NotLeader unless this term may write now. Comes first in each transaction."""
+        self.lock.prove()
+        if not self.lock.lasts and not self._renewed():
+            raise NotLeader("Another process has begun a term since.")
+
+    def turn(self) -> float:
+        """One tick, and what belongs to it. Returns how many seconds the leader may sleep."""
+        now, due = self.watch.glance()
+        self._watch_clock(now)
+        self._renew()
+        if self.host.monotonic() < self.hold_until:
+            return LONGEST_SILENCE
+        self._upkeep(now)
+        if due is not None and due <= now:
+            due = tick(self.using, now, self.chores, self.authority)
+        else:
+            self.chores.keep(self.using, now)
+        if due is None:
+            return self.longest_sleep
+        return min(self.longest_sleep, max(0.0, (due - self.clock.now()).total_seconds()))
+
+    def end(self) -> None:
+        self._update(ended_at=self.watch.when_written())
+        signals.leader_resigned.send_robust(None, leader=self.leader, term=self.id)
+
+    def _watch_clock(self, now: datetime) -> None:
+        """A clock that was set says nothing about what is due: hold, and look again."""
+        leapt = (now - self.clock.now()).total_seconds()
+        self.clock.set(now)
+        if abs(leapt) > LEAP:
+            self.hold_until = self.host.monotonic() + HOLD_AFTER_LEAP
+            self._update(trouble=f"The database's clock leapt by {leapt:.0f} s.", renewed_at=self.watch.when_written())
+            signals.clock_leapt.send_robust(None, leader=self.leader, seconds=leapt)
+
+    def _renew(self) -> None:
+        if self.host.monotonic() >= self.renew_at:
+            self.renew_at = self.host.monotonic() + self.renew_every
+            trouble = {} if self.host.monotonic() < self.hold_until else {"trouble": ""}
+            self._update(renewed_at=self.watch.when_written(), **trouble)
+
+    def _upkeep(self, now: datetime) -> None:
+        if self.host.monotonic() >= self.upkeep_at:
+            self.upkeep_at = self.host.monotonic() + UPKEEP_EVERY
+            retire_undeclared(self.using, now, self.authority)
+            ledger.prune(self.using, now - options().KEEP_LEDGER)
+            Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER).delete()
+
+    def _renewed(self) -> bool:
+        """A sign of life, unless a newer term has begun."""
+        terms = Leadership.objects.using(self.using)
+        newest = terms.filter(~Exists(terms.filter(pk__gt=self.id)), pk=self.id)
+        return newest.update(renewed_at=self.watch.when_written()) == 1
+
+    def _update(self, **columns: Any) -> None:
+        with transaction.atomic(using=self.using):
+            self.prove()
+            Leadership.objects.using(self.using).filter(pk=self.id).update(**columns)
+
+    def _tell_next_run(self, now: datetime) -> None:
+        rows = Schedule.objects.using(self.using)
+        upcoming = rows.filter(next_run_at__isnull=False).order_by("next_run_at").values_list("next_run_at", "name")
+        next_run_at, name = upcoming.first() or (None, "")
+        signals.leader_synced.send_robust(
+            None, schedules=rows.count(), next_run_at=next_run_at, next_name=name, now=now
+        )
