@@ -1,6 +1,6 @@
 """The tables of the clock: schedules, the ledger of their occurrences, and the terms of leaders.
 
-Rows of `Schedule` change only through `schedules.scheduler` (the tick) and `schedules.changes`; nothing
+Rows of `Schedule` change only through `schedules.occurrences` (the tick) and `schedules.changes`; nothing
 calls `save()` on them.
 """
 

@@ -57,7 +57,7 @@ def bound_in(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def full_name(node: ast.expr, known: dict[str, str]) -> str | None:
-    """`a.b.c`, where `a` is known; None for anything else."""
+    """Of a name whose beginning is known, or of an attribute of one; None for anything else."""
     match node:
         case ast.Name(id=name):
             return known.get(name)

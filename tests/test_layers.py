@@ -388,7 +388,7 @@ def _module_behind(name: str) -> str | None:
 
 
 def _is_module(name: str) -> bool:
-    """Of ours, and not hidden: as `schedules.changes` has it, `declare` is a function."""
+    """Of ours, and not hidden: `schedules.changes.declare` is a function."""
     package, _, last = name.rpartition(".")
     return name in _modules() and last not in _names_bound_in(package)
 

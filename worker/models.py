@@ -1,6 +1,7 @@
 """The tables of the queue: live jobs, their history, and the processes that work.
 
-Rows change only through `worker.queue`; nothing calls `save()` on them.
+Rows of jobs change only through `worker.queue`, and those of workers through `worker.roster`; nothing calls `save()` on
+them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What running a job yields: a value. Deciding it is `execution`'s business, recording it is `queue`'s."""
+"""What running a job yields: a value. `worker.running` decides it, and `worker.queue` records it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One schedule's row under its lock, and what every change of it is made of: explain, put, plan the next run, tell.
 
-It knows how, not when: the verbs are in `changes` and `backfill`.
+It knows how, not when: the verbs stand in the files beside it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `scheduler_doctor` writes: its report for people, and as an object for programs.
 
-It decides how findings look. The fields of the object are those of docs/reference/commands.md: fields are added and
+It decides how findings look. The fields of the object are those of docs/reference/doctor.md: fields are added and
 never change their meaning; instants are RFC 3339 in UTC, durations are seconds, sizes are bytes.
 """
 

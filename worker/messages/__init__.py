@@ -1,1 +1,1 @@
-"""How a message repeats what was given, and what may have been meant."""
+"""How a message says what was given, what was expected, and what may have been meant."""

@@ -1,7 +1,7 @@
 """The leader through time: changes of the clock, downtimes, slow jobs, edits and clocks that leap.
 
 The real tick on real tables, at instants that these tests choose. What should have run is computed by brute force
-(tests/schedules/oracle.py), so nothing here trusts the product's own idea of time.
+(tests/schedules/recurrence/oracle.py), so nothing here trusts the product's own idea of time.
 """
 
 from __future__ import annotations
