@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from time import thread_time
 from typing import Any
@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from worker import masking, tasks
 from worker.masking import MASK
+from worker.registry import isolated
 from worker.tasks import Task
 
 QUICK = 2.0
@@ -23,6 +24,12 @@ def log_in(user: str, password: str, *tokens: str, pin: str = "") -> None:
 
 
 LOG_IN = tasks.register(Task(log_in, "shop.tasks.log_in"))
+
+
+@pytest.fixture(autouse=True)
+def declared_here_is_forgotten() -> Iterator[None]:
+    with isolated():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from worker.masking import MASK
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@background(name="shop.tasks.log_in")
+@background(name="vault.tasks.log_in")
 def log_in(user: str, password: str, note: str = "") -> None: ...
 
 
@@ -31,7 +31,7 @@ def called(password: str, user: str = "ann") -> Schedule:
 def test_the_name_of_a_schedule_tells_no_secret_of_its_call() -> None:
     name = called("hunter2").name
 
-    assert name.startswith(f'shop.tasks.log_in("ann", "{MASK}") ~')
+    assert name.startswith(f'vault.tasks.log_in("ann", "{MASK}") ~')
     assert "hunter2" not in name
 
 
@@ -62,7 +62,7 @@ def test_what_decides_on_the_name_does_not_decide_on_what_is_the_same() -> None:
 
     assert first.pk == renewed.pk == in_full.pk
     assert first.name != renewed.name
-    assert in_full.name == 'shop.tasks.log_in("ann", "hunter2")'
+    assert in_full.name == 'vault.tasks.log_in("ann", "hunter2")'
     assert called("hunter2").name == first.name
     assert Schedule.objects.count() == 1
 
@@ -77,7 +77,7 @@ def test_a_name_that_hides_something_finds_its_schedule_and_no_other() -> None:
     assert [Schedule.objects.get(pk=each.pk).status for each in (row, other)] == ["paused", "active"]
     assert row.name in shown.getvalue()
     assert other.name not in shown.getvalue()
-    assert api.get('shop.tasks.log_in("ann", "hunter2")').row.pk == row.pk  # whoever knows the call may name it
+    assert api.get('vault.tasks.log_in("ann", "hunter2")').row.pk == row.pk  # whoever knows the call may name it
     with pytest.raises(NoSuchSchedule):
         api.get(f"{row.name[:-1]}x")
 
@@ -87,7 +87,7 @@ def test_the_form_does_not_tell_whether_a_guess_of_the_secret_is_right(admin_cli
     errors = []
 
     for guess in ("hunter1", "hunter2"):
-        entered = {"name": f'shop.tasks.log_in("ann", "{guess}")', "task": "shop.tasks.log_in", "repeat": "60"}
+        entered = {"name": f'vault.tasks.log_in("ann", "{guess}")', "task": "vault.tasks.log_in", "repeat": "60"}
         answer = admin_client.post("/admin/schedules/schedule/add/", entered)
         errors.append(answer.context["adminform"].form.errors["name"])
 
