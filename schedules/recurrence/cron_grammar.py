@@ -1,7 +1,7 @@
 """Cron expressions: what is accepted, and which values each field asks for.
 
 The grammar is ours and strict, so that an error can name the field, what stands there and what is expected;
-expanding spans and drawing `H` is left to croniter, which only ever sees terms that were checked and
+expanding spans and drawing `H` is left to croniter, which only ever sees items that were checked and
 normalized. On which days and at which instants the fields match is decided elsewhere: this file knows no
 calendar, no zone and no clock.
 """
@@ -16,7 +16,7 @@ from functools import lru_cache
 from schedules.recurrence.invalid import InvalidRecurrence, shown
 
 LONGEST_EXPRESSION = 1000
-LONGEST_TERM_SHOWN = 20
+LONGEST_ITEM_SHOWN = 20
 LAST_WEEK = 0
 """Stands where the number of a week in its month stands: the last one."""
 SHORTEST_MONTH = 28
@@ -102,7 +102,7 @@ class Written:
     expression: str
 
     @property
-    def terms(self) -> list[str]:
+    def items(self) -> list[str]:
         return self.text.split(",")
 
     @property
@@ -149,7 +149,7 @@ def _parse(expression: str, name: str) -> CronFields:
         minutes=values[MINUTE],
         hours=values[HOUR],
         days=values[DAY],
-        last_day="l" in written[DAY].terms,
+        last_day="l" in written[DAY].items,
         months=values[MONTH],
         weekdays=values[WEEKDAY],
         nth_weekdays=_nth_weekdays(written[WEEKDAY]),
@@ -189,31 +189,31 @@ def _without_question_mark(field: Field, word: str) -> str:
 
 
 def _spans(written: Written, name: str) -> list[str]:
-    """The terms of a field that croniter is to expand, in the normal form that it reads as we do."""
-    plain = (term for term in written.terms if not _needs_calendar(written, term))
-    return [span for term in plain for span in _normalized(written.field, *_bounds(written, term, name))]
+    """The items of a field that croniter is to expand, in the normal form that it reads as we do."""
+    plain = (item for item in written.items if not _needs_calendar(written, item))
+    return [span for item in plain for span in _normalized(written.field, *_bounds(written, item, name))]
 
 
-def _needs_calendar(written: Written, term: str) -> bool:
+def _needs_calendar(written: Written, item: str) -> bool:
     if written.field is DAY:
-        return term == "l"
-    return written.field is WEEKDAY and bool(NTH_WEEKDAY.fullmatch(term) or LAST_WEEKDAY.fullmatch(term))
+        return item == "l"
+    return written.field is WEEKDAY and bool(NTH_WEEKDAY.fullmatch(item) or LAST_WEEKDAY.fullmatch(item))
 
 
-def _bounds(written: Written, term: str, name: str) -> tuple[int, int, int]:
+def _bounds(written: Written, item: str, name: str) -> tuple[int, int, int]:
     """The first value, the last one that is allowed, and the step."""
-    if draw := DRAW.fullmatch(term):
+    if draw := DRAW.fullmatch(item):
         return _drawn_bounds(written, draw, name)
-    span = SPAN.fullmatch(term)
+    span = SPAN.fullmatch(item)
     if span is None or (span["low"] == "*" and span["high"]):
-        raise _not_understood(written, term)
+        raise _not_understood(written, item)
     step = _step(written, span["step"])
     if span["low"] == "*":
         return written.field.low, written.field.high, step
     low = _number(written, span["low"])
     if span["high"]:
-        return _ascending(written, term, low, _number(written, span["high"]), step)
-    return _ascending(written, term, low, written.field.high if span["step"] else low, step)
+        return _ascending(written, item, low, _number(written, span["high"]), step)
+    return _ascending(written, item, low, written.field.high if span["step"] else low, step)
 
 
 def _drawn_bounds(written: Written, draw: re.Match[str], name: str) -> tuple[int, int, int]:
@@ -235,9 +235,9 @@ def _drawn(field: Field, low: int, high: int, name: str) -> int:
 
     if low == high:  # croniter refuses to draw from one value
         return low
-    terms = ["0", "0", "1", "1", "0", "0"]
-    terms[field.place] = f"h({low}-{high})"
-    expanded, _ = croniter.expand(" ".join(terms), hash_id=name.encode("utf-8", "surrogatepass"))
+    items = ["0", "0", "1", "1", "0", "0"]
+    items[field.place] = f"h({low}-{high})"
+    expanded, _ = croniter.expand(" ".join(items), hash_id=name.encode("utf-8", "surrogatepass"))
     drawn = int(expanded[field.place][0])
     return drawn if drawn >= low else field.highest  # a drawn weekday 7 comes back as 0
 
@@ -261,11 +261,11 @@ def _step(written: Written, digits: str | None) -> int:
     return step
 
 
-def _ascending(written: Written, term: str, low: int, high: int, step: int) -> tuple[int, int, int]:
+def _ascending(written: Written, item: str, low: int, high: int, step: int) -> tuple[int, int, int]:
     if low <= high:
         return low, high, step
     hint = " (the Sunday that ends a range is 7)" if written.field is WEEKDAY else ""
-    raise written.error(f'"{_short(term)}" ends before it begins{hint}')
+    raise written.error(f'"{_short(item)}" ends before it begins{hint}')
 
 
 def _normalized(field: Field, low: int, high: int, step: int) -> Iterator[str]:
@@ -281,22 +281,22 @@ def _normalized(field: Field, low: int, high: int, step: int) -> Iterator[str]:
         yield str(low) if low + step > high else f"{low}-{high}/{step}"
 
 
-def _not_understood(written: Written, term: str) -> InvalidRecurrence:
-    return written.error(f'"{_short(term)}" {_why_not_understood(written.field, term)}')
+def _not_understood(written: Written, item: str) -> InvalidRecurrence:
+    return written.error(f'"{_short(item)}" {_why_not_understood(written.field, item)}')
 
 
-def _why_not_understood(field: Field, term: str) -> str:
-    if RANDOM.fullmatch(term):
+def _why_not_understood(field: Field, item: str) -> str:
+    if RANDOM.fullmatch(item):
         return "would be drawn anew at every start (use H, which is stable)"
-    if field is DAY and "w" in term:
+    if field is DAY and "w" in item:
         return "asks for the nearest working day, which is not supported"
-    if field is WEEKDAY and "l" in term:
+    if field is WEEKDAY and "l" in item:
         return "is not understood (the last Friday of a month is 5L or L5)"
     return "is not understood"
 
 
-def _short(term: str) -> str:
-    return term if len(term) <= LONGEST_TERM_SHOWN else term[:LONGEST_TERM_SHOWN] + "…"
+def _short(item: str) -> str:
+    return item if len(item) <= LONGEST_ITEM_SHOWN else item[:LONGEST_ITEM_SHOWN] + "…"
 
 
 def _expanded(spans: Mapping[Field, list[str]]) -> Mapping[Field, tuple[int, ...]]:
@@ -318,10 +318,10 @@ def _in_order(field: Field, values: list[int | str]) -> tuple[int, ...]:
 
 def _nth_weekdays(written: Written) -> tuple[tuple[int, int], ...]:
     found = set()
-    for term in written.terms:
-        if nth := NTH_WEEKDAY.fullmatch(term):
+    for item in written.items:
+        if nth := NTH_WEEKDAY.fullmatch(item):
             found.add((_weekday(written, nth["weekday"]), _week(written, nth["nth"])))
-        elif last := LAST_WEEKDAY.fullmatch(term):
+        elif last := LAST_WEEKDAY.fullmatch(item):
             found.add((_weekday(written, last["before"] or last["after"]), LAST_WEEK))
     return tuple(sorted(found))
 

@@ -459,7 +459,7 @@ def broken() -> Iterator[list[str]]:
     ],
     ids=lambda damage: " ".join(damage),
 )
-def test_a_broken_schedule_is_set_aside_and_shown_and_the_rest_goes_on(
+def test_a_broken_schedule_is_marked_and_shown_and_the_rest_goes_on(
     clock: VirtualClock, broken: list[str], damage: dict[str, Any]
 ) -> None:
     good, bad, other = (clock.declared(name, repeat=60, overlap="allow") for name in ("good", "bad", "other"))
@@ -475,7 +475,7 @@ def test_a_broken_schedule_is_set_aside_and_shown_and_the_rest_goes_on(
     assert again(bad).broken
 
 
-def test_a_schedule_that_cannot_be_written_is_set_aside_and_the_rest_of_its_batch_goes_on(
+def test_a_schedule_that_cannot_be_written_is_broken_and_the_rest_of_its_batch_goes_on(
     clock: VirtualClock, broken: list[str]
 ) -> None:
     good, bad = clock.declared("good", repeat=60), clock.declared("bad", repeat=60)

@@ -360,7 +360,7 @@ def test_a_schedule_whose_last_job_failed_is_failing_until_one_succeeds(clock: V
     assert codes(clock) == []
 
 
-def test_a_schedule_that_was_set_aside_is_broken(clock: VirtualClock) -> None:
+def test_a_schedule_that_cannot_be_decided_on_is_broken(clock: VirtualClock) -> None:
     clock.declared(repeat=60)
     lead(clock)
     Schedule.objects.update(broken="ValueError: no", next_run_at=None)

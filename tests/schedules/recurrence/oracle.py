@@ -145,7 +145,7 @@ def _naive(moment: datetime) -> datetime:
 
 
 class Rule:
-    """A cron expression, read term by term."""
+    """A cron expression, read item by item."""
 
     def __init__(self, expression: str) -> None:
         texts = expression.lower().split()
@@ -157,8 +157,8 @@ class Rule:
         self.minutes = set(_numbers(minute, 0, 59))
         self.hours = set(_numbers(hour, 0, 23))
         self.months = set(_numbers(month, 1, 12, MONTHS))
-        self.day_terms = day.split(",")
-        self.weekday_terms = weekday.split(",")
+        self.day_items = day.split(",")
+        self.weekday_items = weekday.split(",")
         self._days: dict[date, bool] = {}
 
     def instants(self, start: datetime, end: datetime) -> Iterator[datetime]:
@@ -179,27 +179,27 @@ class Rule:
 
     def _matches_day(self, day: date) -> bool:
         if day not in self._days:
-            by_day = any(_is_day(term, day) for term in self.day_terms)
-            by_weekday = any(_is_weekday(term, day) for term in self.weekday_terms)
+            by_day = any(_is_day(item, day) for item in self.day_items)
+            by_weekday = any(_is_weekday(item, day) for item in self.weekday_items)
             self._days[day] = (by_day and by_weekday) if self.both_days else (by_day or by_weekday)
         return self._days[day]
 
 
-def _is_day(term: str, day: date) -> bool:
-    if term == "l":
+def _is_day(item: str, day: date) -> bool:
+    if item == "l":
         return (day + DAY).month != day.month
-    return day.day in _numbers(term, 1, 31)
+    return day.day in _numbers(item, 1, 31)
 
 
-def _is_weekday(term: str, day: date) -> bool:
+def _is_weekday(item: str, day: date) -> bool:
     weekday = day.isoweekday() % 7
-    if "#" in term:
-        name, week = term.split("#")
+    if "#" in item:
+        name, week = item.split("#")
         return weekday == _number(name, 0, WEEKDAYS) % 7 and day.day in _week(int(week))
-    if "l" in term:
+    if "l" in item:
         of_month = monthrange(day.year, day.month)[1]
-        return weekday == _number(term.replace("l", ""), 0, WEEKDAYS) % 7 and day.day > of_month - 7
-    return weekday in {number % 7 for number in _numbers(term, 0, 6, WEEKDAYS)}
+        return weekday == _number(item.replace("l", ""), 0, WEEKDAYS) % 7 and day.day > of_month - 7
+    return weekday in {number % 7 for number in _numbers(item, 0, 6, WEEKDAYS)}
 
 
 def _week(number: int) -> range:
@@ -207,8 +207,8 @@ def _week(number: int) -> range:
 
 
 def _numbers(text: str, low: int, high: int, names: str = "") -> Iterator[int]:
-    for term in text.split(","):
-        span, _, step = term.partition("/")
+    for item in text.split(","):
+        span, _, step = item.partition("/")
         first, _, last = span.partition("-")
         if first in ("*", "?"):
             yield from range(low, high + 1, int(step or 1))

@@ -72,7 +72,7 @@ def test_g1_five_fields_or_six_with_seconds_first(expression: str, after: str, e
 
 
 @pytest.mark.parametrize(
-    ("term", "minutes"),
+    ("item", "minutes"),
     [
         ("*", list(range(60))),
         ("*/25", [0, 25, 50]),
@@ -91,12 +91,12 @@ def test_g1_five_fields_or_six_with_seconds_first(expression: str, after: str, e
         ("*/30,5", [0, 5, 30]),
     ],
 )
-def test_g2_a_term_means_the_values_it_says(term: str, minutes: list[int]) -> None:
-    assert list(parse(f"{term} * * * *").minutes) == minutes
+def test_g2_an_item_means_the_values_it_says(item: str, minutes: list[int]) -> None:
+    assert list(parse(f"{item} * * * *").minutes) == minutes
 
 
 @pytest.mark.parametrize(
-    ("term", "weekdays"),
+    ("item", "weekdays"),
     [
         ("0", [0]),
         ("7", [0]),
@@ -113,8 +113,8 @@ def test_g2_a_term_means_the_values_it_says(term: str, minutes: list[int]) -> No
         ("*/7", [0]),
     ],
 )
-def test_g2_a_week_begins_and_ends_on_sunday(term: str, weekdays: list[int]) -> None:
-    assert list(parse(f"0 0 * * {term}").weekdays) == weekdays
+def test_g2_a_week_begins_and_ends_on_sunday(item: str, weekdays: list[int]) -> None:
+    assert list(parse(f"0 0 * * {item}").weekdays) == weekdays
 
 
 def test_g2_months_have_names() -> None:

@@ -41,7 +41,7 @@ def numbers(low: int, high: int, favoured: list[int]) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def terms(draw: st.DrawFn, low: int, high: int, favoured: list[int]) -> str:
+def items(draw: st.DrawFn, low: int, high: int, favoured: list[int]) -> str:
     kind = draw(st.sampled_from(["number", "number", "range", "range/step", "number/step", "*", "*/step"]))
     step = draw(st.integers(1, min(20, high - low + 1)))
     first, last = sorted([draw(numbers(low, high, favoured)), draw(numbers(low, high, favoured))])
@@ -56,7 +56,7 @@ def terms(draw: st.DrawFn, low: int, high: int, favoured: list[int]) -> str:
 
 
 def fields(low: int, high: int, favoured: list[int]) -> st.SearchStrategy[str]:
-    return st.lists(terms(low, high, favoured), min_size=1, max_size=3).map(",".join)
+    return st.lists(items(low, high, favoured), min_size=1, max_size=3).map(",".join)
 
 
 LARGE_SHIFTS = ["Antarctica/Casey", "Antarctica/Troll", "Antarctica/Vostok", "Pacific/Apia", "Australia/Lord_Howe"]
