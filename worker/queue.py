@@ -31,7 +31,7 @@ from worker.dialects import dialect_of
 from worker.dialects.portions import portions
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.outcomes import Missed, Retry, Snoozed
-from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack
+from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack, Wanted
 
 BATCH = 1000
 MOST_PROMOTED = 5000
@@ -85,8 +85,7 @@ def claim(
     `beyond`: by priority, the id from which to look (`worker.process.marks`).
     """
     connection = connections[using]
-    return dialect_of(connection).claim(
-        connection,
+    wanted = Wanted(
         token=_new_token(),
         worker_id=worker_id,
         limit=limit,
@@ -95,6 +94,7 @@ def claim(
         interrupted_below=None if with_suspects else _SUSPECT_FROM,
         beyond=beyond,
     )
+    return dialect_of(connection).claim(connection, wanted)
 
 
 def is_suspect(job: ClaimedJob) -> bool:
@@ -272,7 +272,9 @@ def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -
     for some in portions(list(jobs), BATCH):
         taken = dialect_of(connection).take(connection, token=_new_token(), ids=some)
         now = database_now(using)
-        ended |= _record(using, [Finish(job, state, job.attempts, job.errors, reason, None, now) for job in taken], "")
+        ended |= _record(
+            using, [Finish(job, state.value, job.attempts, job.errors, reason, None, now) for job in taken], ""
+        )
     return sorted(id for id, _ in ended)
 
 

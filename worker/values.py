@@ -1,8 +1,14 @@
-"""The values that cross between the queue and its callers: a job to add, a job that is held, how a run of it ended."""
+"""The values that cross between the queue and its callers: a job to add, a claim, a job that is held, how a run ended.
+
+Where a value has a job's columns, the names of its fields are the names of the columns, and nobody writes them down
+again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from worker.models import FinishedState, JobState
@@ -30,8 +36,24 @@ class NewJob(NamedTuple):
     delay: float = 0.0
 
 
+class Wanted(NamedTuple):
+    """What a claim wants: up to `limit` ready jobs, the most urgent first."""
+
+    token: int
+    """The fence of this claim, and of no other."""
+    worker_id: int
+    limit: int
+    queues: Sequence[str] = ()
+    """None: all of them."""
+    without_tasks: Collection[str] = ()
+    interrupted_below: int | None = None
+    """Only jobs whose workers died less often than that. None: however often."""
+    beyond: Mapping[int, int] = MappingProxyType({})
+    """By priority, the id from which to look, where places are kept. Else look everywhere."""
+
+
 class ClaimedJob(NamedTuple):
-    """A job that this process holds, under the fence `claim`."""
+    """A job that this process holds, under the fence `claim`. All of it are columns."""
 
     id: int
     claim: int
@@ -54,10 +76,10 @@ class ClaimedJob(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """How a job ended, to be written under its fence."""
+    """How a job ended, to be written under its fence. All but the job are columns of history."""
 
     job: ClaimedJob
-    state: FinishedState
+    state: str
     attempts: int
     errors: str
     reason: str
@@ -89,14 +111,14 @@ class Ended(NamedTuple):
         job, errors = self.job, self.job.errors
         match self.outcome:
             case Succeeded():
-                state, attempts, reason = FinishedState.SUCCEEDED, job.attempts + 1, ""
+                state, attempts, reason = _SUCCEEDED, job.attempts + 1, ""
             case Failed(error):
-                state, attempts, reason = FinishedState.FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
+                state, attempts, reason = _FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
                 errors = with_error(errors, error)
             case Cancelled(why):
-                state, attempts, reason = FinishedState.CANCELLED, job.attempts + 1, why
+                state, attempts, reason = _CANCELLED, job.attempts + 1, why
             case Missed(why):
-                return Finish(job, FinishedState.MISSED, job.attempts, errors, why, None, self.finished_at)
+                return Finish(job, _MISSED, job.attempts, errors, why, None, self.finished_at)
             case _:
                 return None
         return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at)
@@ -110,3 +132,7 @@ class Ended(NamedTuple):
             case Snoozed(delay):
                 return PutBack(job, delay, job.attempts, job.errors)
         return None
+
+
+_SUCCEEDED, _FAILED = FinishedState.SUCCEEDED.value, FinishedState.FAILED.value
+_CANCELLED, _MISSED = FinishedState.CANCELLED.value, FinishedState.MISSED.value

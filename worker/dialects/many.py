@@ -59,11 +59,21 @@ class ManyRows:
 class ManyRowsByArrays(ManyRows):
     """PostgreSQL: one statement for any number of rows."""
 
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[type[models.Model], Row], dict[str, str]] = {}
+
+    def kinds_of(self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row) -> dict[str, str]:
+        """The type of each column without its length, which would cut what is too long, where it is to be refused."""
+        if (kinds := self._kinds.get((model, columns))) is None:
+            types = {field.column: field.db_type(connection) or "" for field in model._meta.concrete_fields}
+            self._kinds[model, columns] = kinds = {column: types[column].partition("(")[0] for column in columns}
+        return kinds
+
     def add(
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
         if rows:
-            source, params = as_table(_kinds(connection, model, columns), rows)
+            source, params = as_table(self.kinds_of(connection, model, columns), list(zip(*rows, strict=True)))
             names = ", ".join(columns)
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -74,7 +84,7 @@ class ManyRowsByArrays(ManyRows):
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
         if rows:
-            source, params = as_table(_kinds(connection, model, columns), rows)
+            source, params = as_table(self.kinds_of(connection, model, columns), list(zip(*rows, strict=True)))
             key, *changed = columns
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -89,8 +99,8 @@ class ManyRowsByArrays(ManyRows):
             yield f"{column} = ANY(%s)", [[*values]]
 
 
-def as_table(kinds: Mapping[str, str], rows: Sequence[Row], compared: Collection[str] = ()) -> tuple[str, list[Any]]:
-    """SQL and parameters for rows as a subquery, in order of its column `place`.
+def as_table(kinds: Mapping[str, str], columns: Sequence[Row], compared: Collection[str] = ()) -> tuple[str, list[Any]]:
+    """SQL and parameters for columns as a subquery, whose rows are in order of its column `place`.
 
     What all rows have in common is sent once, the rest as arrays: a column costs a third of a microsecond a row. But
     never a column that is `compared`: the planner would look the one value up in its statistics, find that no row has
@@ -101,7 +111,7 @@ def as_table(kinds: Mapping[str, str], rows: Sequence[Row], compared: Collection
     selected: list[str] = []
     varying: list[str] = []
     unnested: list[str] = []
-    for (name, kind), values in zip(kinds.items(), zip(*rows, strict=True), strict=True):
+    for (name, kind), values in zip(kinds.items(), columns, strict=True):
         if name not in compared and values.count(values[0]) == len(values):
             shared.append(values[0])
             selected.append(f"%s::{kind} AS {name}")
@@ -113,9 +123,8 @@ def as_table(kinds: Mapping[str, str], rows: Sequence[Row], compared: Collection
     if arrays:
         source = f"unnest({', '.join(unnested)}) WITH ORDINALITY AS varying({', '.join(varying)}, place)"
     else:
-        source = f"generate_series(1, {len(rows)}) AS place"
-    columns = ", ".join([*selected, *varying, "place"])
-    return f"(SELECT {columns} FROM {source}) AS given", [*shared, *arrays]
+        source = f"generate_series(1, {len(columns[0])}) AS place"
+    return f"(SELECT {', '.join([*selected, *varying, 'place'])} FROM {source}) AS given", [*shared, *arrays]
 
 
 def _as_array(kind: str, values: Row) -> tuple[str, Any]:
@@ -125,12 +134,6 @@ def _as_array(kind: str, values: Row) -> tuple[str, Any]:
         if lines.count("\n") == len(values) - 1:
             return f"string_to_array(%s, E'\\n')::{kind}[]", lines
     return f"%b::{kind}[]", list(values)
-
-
-def _kinds(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row) -> dict[str, str]:
-    """The type of each column without its length, which would cut what is too long, where it is to be refused."""
-    kinds = {field.column: field.db_type(connection) or "" for field in model._meta.concrete_fields}
-    return {column: kinds[column].partition("(")[0] for column in columns}
 
 
 def _values(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]) -> list[Row]:

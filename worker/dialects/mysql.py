@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.portable import Dialect, in_list
+from worker.values import Wanted
 
 
 class MySQL(Dialect):
@@ -22,15 +23,15 @@ class MySQL(Dialect):
     def instant(self, value: datetime) -> datetime:
         return value.replace(tzinfo=UTC)
 
-    def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
+    def ready_filter(self, wanted: Wanted) -> tuple[str, list[Any]]:
         """Names are compared byte by byte: its collations take "Mail", "máil" and "mail " for "mail"."""
-        conditions, params = ["state = 'ready'"], [*queues, *queues, *without_tasks]
-        if queues:
-            named = in_list(queues)
+        conditions, params = ["state = 'ready'"], [*wanted.queues, *wanted.queues, *wanted.without_tasks]
+        if wanted.queues:
+            named = in_list(wanted.queues)
             conditions.append(f"queue IN {named}")  # for the index
             conditions.append(f"{_bytes_of('queue')} IN {named}")
-        if without_tasks:
-            conditions.append(f"{_bytes_of('task')} NOT IN {in_list(without_tasks)}")
+        if wanted.without_tasks:
+            conditions.append(f"{_bytes_of('task')} NOT IN {in_list(wanted.without_tasks)}")
         return " AND ".join(conditions), params
 
     def along(self, index: str) -> str:

@@ -5,9 +5,10 @@ Instants go in through `to_database` and come out through `instant`; the clock i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 from django.db import models, transaction
@@ -17,17 +18,22 @@ from django.db.backends.utils import CursorWrapper
 from worker.dialects.many import ROWS, ManyRows
 from worker.dialects.portions import portions
 from worker.models import FinishedJob, Job
-from worker.values import ClaimedJob, Finish, NewJob
+from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
-CHANGES_ON_FINISH = ("attempts", "errors")
-RECORD = tuple(
-    str(field.column)
-    for field in FinishedJob._meta.concrete_fields
-    if field.column not in {"state", "reason", "worker", "started_at", "finished_at", *CHANGES_ON_FINISH}
-)
-"""Columns that a job takes into history unchanged, its id among them."""
+GIVEN = tuple(name for name in NewJob._fields if name not in ("run_at", "delay"))
+"""Columns that enqueueing is given. When a job starts is told by `run_at` and `delay` together."""
 
-FINISH = ("state", "attempts", "errors", "reason", "worker", "started_at", "finished_at")
+NEW = "run_at, enqueued_at, attempts, interruptions, errors"
+"""Those that it fills besides."""
+
+CLAIMED = tuple(name for name in ClaimedJob._fields if name != "claim")
+"""Columns that a claim reads. The token it knows."""
+
+FINISH = (*(name for name in Finish._fields if name != "job"), "worker")
+"""Columns of history that say how a job ended."""
+
+RECORD = tuple(str(field.column) for field in FinishedJob._meta.concrete_fields if field.column not in FINISH)
+"""Those that a job takes into history unchanged, its id among them."""
 
 
 class Dialect:
@@ -55,8 +61,9 @@ class Dialect:
         """An instant as the database gave it → aware, UTC."""
         raise NotImplementedError
 
-    def to_database(self, connection: BaseDatabaseWrapper, instant: datetime | None) -> Any:
-        return None if instant is None else connection.ops.adapt_datetimefield_value(instant)
+    def to_database(self, connection: BaseDatabaseWrapper, value: Any) -> Any:
+        """An instant as the database takes it. Any other value is taken as it is."""
+        return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
     # enqueue
 
@@ -67,17 +74,12 @@ class Dialect:
             return self.execute_insert(cursor, sql, params, len(jobs))
 
     def _insertion(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
-        columns = dict(zip(NewJob._fields, zip(*jobs, strict=True), strict=True))
-        starts = [columns.pop("run_at"), columns.pop("delay")]
+        columns, given = columns_of(jobs)
+        starts = [columns["run_at"], columns["delay"]]
         later = self.later if any(map(any, starts)) else ""
-        given = {name: values for name, values in columns.items() if values.count(None) < len(jobs)}
-        sql = insert_values(table(connection, Job), tuple(given), later, self.now, len(jobs))
-        params = [
-            self.to_database(connection, value) if isinstance(value, datetime) else value
-            for row in zip(*given.values(), *(starts if later else ()), strict=True)
-            for value in row
-        ]
-        return sql, params
+        sql = insert_values(table(connection, Job), given, later, self.now, len(jobs))
+        rows = zip(*(columns[name] for name in given), *(starts if later else ()), strict=True)
+        return sql, [self.to_database(connection, value) for row in rows for value in row]
 
     def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
         """Insert one job and tell whoever listens on the channel, where the database `notifies`."""
@@ -132,67 +134,46 @@ class Dialect:
 
     # claim
 
-    def claim(
-        self,
-        connection: BaseDatabaseWrapper,
-        *,
-        token: int,
-        worker_id: int,
-        limit: int,
-        queues: Collection[str],
-        without_tasks: Collection[str],
-        interrupted_below: int | None,
-        beyond: Mapping[int, int],
-    ) -> list[ClaimedJob]:
-        """Take up to `limit` ready jobs, the most urgent first.
-
-        Where places are kept: of a priority that is in `beyond` those from that id on.
-        """
+    def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
+        """Take what is wanted."""
         with connection.cursor() as cursor:
-            ready, params = self._ready(connection, queues, without_tasks, interrupted_below)
+            ready, params = self._ready(connection, wanted)
             cursor.execute(f"SELECT 1 {ready} LIMIT 1", params)
             if cursor.fetchone() is None:  # looking takes no lock, so an idle worker is in nobody's way
                 return []
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             rows: list[Sequence[Any]] = []
-            for some in [[each] for each in queues] or [[]]:  # an index has the order of one queue, or of all
-                ready, params = self._ready(connection, some, without_tasks, interrupted_below)
+            for some in [[each] for each in wanted.queues] or [[]]:  # an index has the order of one queue, or of all
+                ready, params = self._ready(connection, wanted._replace(queues=some))
                 cursor.execute(
                     f"SELECT {_CLAIMED} {ready} ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
-                    [*params, limit],
+                    [*params, wanted.limit],
                 )
                 rows += cursor.fetchall()
-            claimed = sorted((self.claimed(row, token) for row in rows), key=lambda job: (-job.priority, job.id))
-            del claimed[limit:]
+            claimed = self.claimed(rows, wanted.token)[: wanted.limit]
             if claimed:
-                self._mark_claimed(connection, cursor, token, worker_id, [job.id for job in claimed])
+                self._mark_claimed(connection, cursor, wanted, [job.id for job in claimed])
         return claimed
 
-    def _ready(
-        self,
-        connection: BaseDatabaseWrapper,
-        queues: Collection[str],
-        without_tasks: Collection[str],
-        interrupted_below: int | None,
-    ) -> tuple[str, list[Any]]:
-        where, params = self.ready_filter(queues, without_tasks)
-        if interrupted_below is not None:
-            where, params = f"{where} AND interruptions < %s", [*params, interrupted_below]
-        along = self.along("worker_job_ready_queue" if queues else "worker_job_ready")
+    def _ready(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> tuple[str, list[Any]]:
+        where, params = self.ready_filter(wanted)
+        if wanted.interrupted_below is not None:
+            where, params = f"{where} AND interruptions < %s", [*params, wanted.interrupted_below]
+        along = self.along("worker_job_ready_queue" if wanted.queues else "worker_job_ready")
         return f"FROM {table(connection, Job)} {along} WHERE {where}", params
 
     def along(self, index: str) -> str:
         """SQL after a table: read it by that index."""
         return ""
 
-    def ready_filter(self, queues: Collection[str], without_tasks: Collection[str]) -> tuple[str, list[Any]]:
-        """SQL and parameters for the jobs that a worker may take."""
+    def ready_filter(self, wanted: Wanted) -> tuple[str, list[Any]]:
+        """SQL and parameters for the jobs of the queues and tasks that are wanted."""
         conditions = ["state = 'ready'"]
-        if queues:
-            conditions.append(f"queue IN {in_list(queues)}")
-        if without_tasks:
-            conditions.append(f"task NOT IN {in_list(without_tasks)}")
-        return " AND ".join(conditions), [*queues, *without_tasks]
+        if wanted.queues:
+            conditions.append(f"queue IN {in_list(wanted.queues)}")
+        if wanted.without_tasks:
+            conditions.append(f"task NOT IN {in_list(wanted.without_tasks)}")
+        return " AND ".join(conditions), [*wanted.queues, *wanted.without_tasks]
 
     def take(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> list[ClaimedJob]:
         """Take those of the jobs that nobody has started, to end them in the same transaction."""
@@ -207,52 +188,27 @@ class Dialect:
                 f"SELECT {_CLAIMED} FROM {table(connection, Job)} WHERE id IN {chosen} AND claim = %s",
                 [*ids, token],
             )
-            return [self.claimed(row, token) for row in cursor.fetchall()]
+            return self.claimed(cursor.fetchall(), token)
 
     def _mark_claimed(
-        self,
-        connection: BaseDatabaseWrapper,
-        cursor: CursorWrapper,
-        token: int,
-        worker_id: int,
-        ids: Collection[int],
+        self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, wanted: Wanted, ids: Collection[int]
     ) -> None:
         cursor.execute(
             f"UPDATE {table(connection, Job)} {self.along('PRIMARY')} "
             f"SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} WHERE id IN {in_list(ids)}",
-            [token, worker_id, *ids],
+            [wanted.token, wanted.worker_id, *ids],
         )
 
-    def claimed(self, row: Sequence[Any], token: int) -> ClaimedJob:
-        (
-            id,
-            task,
-            arguments,
-            attempts,
-            max_attempts,
-            errors,
-            run_at,
-            start_by,
-            retry_before,
-            schedule_id,
-            interruptions,
-            priority,
-        ) = row
-        return ClaimedJob(
-            id,
-            token,
-            task,
-            arguments,
-            attempts,
-            max_attempts,
-            errors,
-            self.instant(run_at),
-            None if start_by is None else self.instant(start_by),
-            None if retry_before is None else self.instant(retry_before),
-            schedule_id,
-            interruptions,
-            priority,
-        )
+    def claimed(self, rows: Sequence[Sequence[Any]], token: int) -> list[ClaimedJob]:
+        """The jobs of rows with the columns CLAIMED, the most urgent first. Column by column: that takes least time."""
+        if not rows:
+            return []
+        columns: dict[str, Iterable[Any]] = dict(zip(CLAIMED, zip(*rows, strict=True), strict=True))
+        columns["claim"] = repeat(token, len(rows))
+        for name in _INSTANTS:
+            columns[name] = [None if value is None else self.instant(value) for value in columns[name]]
+        jobs = map(ClaimedJob._make, zip(*(columns[name] for name in ClaimedJob._fields), strict=True))
+        return sorted(jobs, key=lambda job: (-job.priority, job.id))
 
     # ack
 
@@ -286,7 +242,10 @@ class Dialect:
     ) -> None:
         """The database copies what history keeps of a job; what its end has in common with the others is sent once."""
         jobs, history = table(connection, Job), table(connection, FinishedJob)
-        rows = [(end.job.id, *self._ending(connection, end, worker)) for end in ends]
+        rows = [
+            (end.job.id, *(self.to_database(connection, value) for value in end[1:]), worker)  # the job is end[0]
+            for end in ends
+        ]
         columns = dict(zip(("id", *FINISH), zip(*rows, strict=True), strict=True))
         common = {name: values[0] for name, values in columns.items() if name != "id" and len(set(values)) == 1}
         own = [name for name in columns if name not in common]
@@ -309,36 +268,20 @@ class Dialect:
         """SQL before each row of VALUES."""
         return ""
 
-    def _ending(self, connection: BaseDatabaseWrapper, end: Finish, worker: str) -> tuple[Any, ...]:
-        return (
-            str(end.state),
-            end.attempts,
-            end.errors,
-            end.reason,
-            worker,
-            self.to_database(connection, end.started_at),
-            self.to_database(connection, end.finished_at),
-        )
 
-
-NEW = "run_at, enqueued_at, attempts, interruptions, errors"
-"""The columns that enqueueing fills besides those it is given."""
-
-CLAIMED = (
-    "id",
-    "task",
-    "arguments",
-    "attempts",
-    "max_attempts",
-    "errors",
-    "run_at",
-    "start_by",
-    "retry_before",
-    "schedule_id",
-    "interruptions",
-    "priority",
-)
 _CLAIMED = ", ".join(CLAIMED)
+_INSTANTS = tuple(
+    field.column
+    for field in Job._meta.concrete_fields
+    if isinstance(field, models.DateTimeField) and field.column in CLAIMED
+)
+
+
+def columns_of(jobs: Sequence[NewJob]) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:
+    """The values of the jobs by their names, and which columns are given: not those that are None for all."""
+    columns = dict(zip(NewJob._fields, zip(*jobs, strict=True), strict=True))
+    given = (name for name in GIVEN if columns[name][0] is not None or columns[name].count(None) < len(jobs))
+    return columns, tuple(given)
 
 
 @lru_cache(maxsize=16)

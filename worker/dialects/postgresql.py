@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.dialects.many import ManyRowsByArrays, as_table
-from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, table
+from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, columns_of, table
 from worker.models import FinishedJob, Job
-from worker.values import ClaimedJob, Finish, NewJob
+from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
 
 class PostgreSQL(Dialect):
@@ -32,12 +32,14 @@ class PostgreSQL(Dialect):
         """One statement for any number of jobs."""
         if len(jobs) == 1:
             return super().insert(connection, jobs)
-        source, params = as_table(_INSERTED, jobs)
-        later = self.later.replace("%s", "delay")
+        columns, given = columns_of(jobs)
+        kinds = {**self.many.kinds_of(connection, Job, (*given, "run_at")), "delay": "float8"}
+        source, params = as_table(kinds, [columns[name] for name in kinds])
+        names, later = ", ".join(given), self.later.replace("%s", "delay")
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {table(connection, Job)} "
-                f"({_GIVEN}, {NEW}) SELECT {_GIVEN}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
+                f"({names}, {NEW}) SELECT {names}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
                 f"FROM {source} ORDER BY place RETURNING id",
                 params,
             )
@@ -60,64 +62,38 @@ class PostgreSQL(Dialect):
             )
             return int(cursor.rowcount)
 
-    def claim(
-        self,
-        connection: BaseDatabaseWrapper,
-        *,
-        token: int,
-        worker_id: int,
-        limit: int,
-        queues: Collection[str],
-        without_tasks: Collection[str],
-        interrupted_below: int | None,
-        beyond: Mapping[int, int],
-    ) -> list[ClaimedJob]:
+    def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
         jobs = table(connection, Job)
-        wanted, params = _wanted(without_tasks, interrupted_below)
-        if beyond:
-            wanted = [*wanted, *_IN_STRETCH]
-        match list(queues):
+        conditions, params = _conditions(wanted)
+        match wanted.queues:
             case []:
-                ready = _of_all_queues(jobs, wanted)
-                params = [*params, limit]
+                ready = _of_all_queues(jobs, conditions)
+                params = [*params, wanted.limit]
             case [name]:
-                ready = _of_one_queue(jobs, wanted)
-                params = [*params, name, name, limit]
+                ready = _of_one_queue(jobs, conditions)
+                params = [*params, name, name, wanted.limit]
             case names:
-                ready = _of_several_queues(jobs, wanted)
-                params = [names, *params, limit + _HELD_BY_OTHERS, limit]
-        if beyond:
+                ready = _of_several_queues(jobs, conditions)
+                params = [[*names], *params, wanted.limit + _HELD_BY_OTHERS, wanted.limit]
+        if wanted.beyond:
             ready = _stretch_by_stretch(ready)
-            params = [*_stretches(beyond), *params, limit]
+            params = [*_stretches(wanted.beyond), *params, wanted.limit]
         with connection.cursor() as cursor:
             cursor.execute(
                 f"WITH ready AS ({ready}) "
                 f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
                 f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*params, token, worker_id],
+                [*params, wanted.token, wanted.worker_id],
             )
-            claimed = [self.claimed(row, token) for row in cursor.fetchall()]
-        return sorted(claimed, key=lambda job: (-job.priority, job.id))
+            return self.claimed(cursor.fetchall(), wanted.token)
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
-        source, params = as_table(
-            _ENDED,
-            [
-                (
-                    end.job.id,
-                    end.job.claim,
-                    end.state.value,
-                    end.attempts,
-                    end.errors,
-                    end.reason,
-                    worker,
-                    end.started_at,
-                    end.finished_at,
-                )
-                for end in ends
-            ],
-            compared={"id", "claim"},
-        )
+        kinds = {
+            **self.many.kinds_of(connection, Job, ("id", "claim")),
+            **self.many.kinds_of(connection, FinishedJob, FINISH),
+        }
+        rows = [(end.job.id, end.job.claim, *end[1:], worker) for end in ends]  # the job is end[0]
+        source, params = as_table(kinds, list(zip(*rows, strict=True)), compared={"id", "claim"})
         with connection.cursor() as cursor:
             cursor.execute(
                 f"WITH gone AS (DELETE FROM {table(connection, Job)} AS job USING {source} "
@@ -130,29 +106,31 @@ class PostgreSQL(Dialect):
             return set(cursor.fetchall())
 
 
-def _wanted(without_tasks: Collection[str], interrupted_below: int | None) -> tuple[list[str], list[Any]]:
-    """Conditions and their parameters."""
+def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
+    """What is true of each job that is wanted, and the parameters."""
     conditions, params = ["state = 'ready'"], list[Any]()
-    if without_tasks:
+    if wanted.without_tasks:
         conditions.append("task <> ALL(%s)")
-        params.append(list(without_tasks))
-    if interrupted_below is not None:
+        params.append([*wanted.without_tasks])
+    if wanted.interrupted_below is not None:
         conditions.append("interruptions < %s")
-        params.append(interrupted_below)
+        params.append(wanted.interrupted_below)
+    if wanted.beyond:
+        conditions += _IN_STRETCH
     return conditions, params
 
 
-def _of_all_queues(jobs: str, wanted: Sequence[str]) -> str:
+def _of_all_queues(jobs: str, conditions: Sequence[str]) -> str:
     """SQL for what is ready, the most urgent first, and locked. Last parameter: a limit."""
-    return f"{_most_urgent(jobs, wanted)} FOR UPDATE SKIP LOCKED"
+    return f"{_most_urgent(jobs, conditions)} FOR UPDATE SKIP LOCKED"
 
 
-def _of_one_queue(jobs: str, wanted: Sequence[str]) -> str:
+def _of_one_queue(jobs: str, conditions: Sequence[str]) -> str:
     """SQL for the same of one queue. Last parameters: the queue, twice, and a limit."""
-    return f"{_most_urgent(jobs, [*wanted, *_in_queue('%s')])} FOR UPDATE SKIP LOCKED"
+    return f"{_most_urgent(jobs, [*conditions, *_in_queue('%s')])} FOR UPDATE SKIP LOCKED"
 
 
-def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
+def _of_several_queues(jobs: str, conditions: Sequence[str]) -> str:
     """SQL for the same of several: the first of each queue by its index, and of those one by one, as long as wanted.
 
     First parameter: the queues; last: a limit for each, and one for all. The last look is by the primary key: what is
@@ -160,7 +138,7 @@ def _of_several_queues(jobs: str, wanted: Sequence[str]) -> str:
     """
     return (
         "SELECT held.id FROM (SELECT first.* FROM unnest(%s::text[]) AS wanted(queue), "
-        f"LATERAL ({_most_urgent(jobs, [*wanted, *_in_queue('wanted.queue')])}) AS first "
+        f"LATERAL ({_most_urgent(jobs, [*conditions, *_in_queue('wanted.queue')])}) AS first "
         "ORDER BY first.urgency, first.id) AS candidate, "
         f"LATERAL (SELECT id FROM {jobs} WHERE id = candidate.id AND state || '' = 'ready' FOR UPDATE SKIP LOCKED) "
         "AS held LIMIT %s"
@@ -205,41 +183,6 @@ _FIRST, _LAST = -(2**15), 2**15 + 1
 _IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
-
-_INSERTED = {
-    "task": "text",
-    "arguments": "text",
-    "queue": "text",
-    "priority": "smallint",
-    "max_attempts": "integer",
-    "state": "text",
-    "verbose_name": "text",
-    "creator": "text",
-    "lane": "text",
-    "schedule_id": "bigint",
-    "scheduled_for": "timestamptz",
-    "start_by": "timestamptz",
-    "retry_before": "timestamptz",
-    "retry_of": "bigint",
-    "run_at": "timestamptz",
-    "delay": "float8",
-}
-"""The parameters of an inserted job, in their order, and their types."""
-
-_GIVEN = ", ".join(NewJob._fields[:-2])
-
-_ENDED = {
-    "id": "bigint",
-    "claim": "bigint",
-    "state": "text",
-    "attempts": "integer",
-    "errors": "text",
-    "reason": "text",
-    "worker": "text",
-    "started_at": "timestamptz",
-    "finished_at": "timestamptz",
-}
-"""How a job ended: its hold, and the columns of history that it adds."""
 
 _CLAIMED = ", ".join(f"job.{column}" for column in CLAIMED)
 _RECORDED = ", ".join([*(f"job.{column}" for column in RECORD), *(f"given.{column}" for column in FINISH)])
