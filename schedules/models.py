@@ -18,7 +18,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
-from schedules.planning.columns import Terms
+from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
@@ -156,7 +156,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
                 return self.active(now)
 
 
-class Schedule(Terms, models.Model):
+class Schedule(Columns, models.Model):
     """Which task, with which arguments, on which recurrence, under which policies, and when next."""
 
     identity = models.CharField(max_length=64, unique=True, editable=False)

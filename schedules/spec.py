@@ -7,12 +7,12 @@ same words. It knows no table and no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from schedules.models import NAME_LENGTH, Source, identity_of
-from schedules.planning.columns import KINDS, RECURRENCE
+from schedules.planning.columns import KINDS, POLICIES, RECURRENCE, columns_of
 from schedules.planning.policies import InvalidPolicy, Policies
 from schedules.recurrence import InvalidRecurrence, parse_repeat, recurrence_of
 from schedules.recurrence.zones import check_timezone
@@ -24,7 +24,6 @@ from worker.messages.nearest import unknown_options
 from worker.options import options as project_options
 from worker.tasks import InvalidTask, Task
 
-POLICIES = tuple(field.name for field in fields(Policies))
 OPTIONS = (*RECURRENCE, *POLICIES, *JOB)
 
 
@@ -69,10 +68,7 @@ class Spec:
 
     def columns(self) -> dict[str, Any]:
         """The columns of `Schedule` that this decides."""
-        values = {name: getattr(self, name) for name in _COLUMNS}
-        values |= {name: getattr(self.policies, name) for name in POLICIES}
-        values["exclude"] = " ".join(day.isoformat() for day in self.policies.exclude)
-        return values
+        return {**{name: getattr(self, name) for name in _COLUMNS}, **columns_of(self.policies)}
 
 
 def spec_of(

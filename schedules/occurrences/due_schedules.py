@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from schedules.models import Schedule
-from schedules.planning.columns import Terms
+from schedules.planning.columns import Columns
 
 
-class _Columns(NamedTuple):
+class _Read(NamedTuple):
     id: int
     name: str
     revision: int
@@ -46,7 +46,7 @@ class _Columns(NamedTuple):
     retry_past_next: bool
 
 
-class DueSchedule(Terms, _Columns):
+class DueSchedule(Columns, _Read):
     """A schedule as it was read; its columns are those of `Schedule`."""
 
     __slots__ = ()

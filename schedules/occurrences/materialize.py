@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import DataError, IntegrityError, connections, transaction
 
@@ -130,21 +131,32 @@ def _unchanged(using: str, schedules: Iterable[Readable]) -> set[int]:
     return {id for id, revision in locked if revisions[id] == revision}
 
 
+class _Moved(NamedTuple):
+    """What a tick changes of a schedule."""
+
+    id: int
+    settled_until: datetime
+    next_run_at: datetime | None
+    runs: int
+    zone_version: str
+    revision: int
+
+
 def _move(using: str, plans: Iterable[tuple[Readable, Plan]]) -> None:
     connection = connections[using]
     edition = zone_version()
     dialect_of(connection).many.change(
         connection,
         Schedule,
-        ("id", "settled_until", "next_run_at", "runs", "zone_version", "revision"),
+        _Moved._fields,
         [
-            (
-                schedule.id,
-                plan.cursor,
-                plan.next_run_at,
-                schedule.runs + len(plan.runs),
-                edition,
-                schedule.revision + 1,
+            _Moved(
+                id=schedule.id,
+                settled_until=plan.cursor,
+                next_run_at=plan.next_run_at,
+                runs=schedule.runs + len(plan.runs),
+                zone_version=edition,
+                revision=schedule.revision + 1,
             )
             for schedule, plan in plans
         ],

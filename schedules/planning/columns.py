@@ -5,8 +5,10 @@ Schedules whose columns say the same share the values, which cost more to make t
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import fields
+from datetime import date
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from schedules.planning.policies import Policies
@@ -20,7 +22,11 @@ TIMING = (*RECURRENCE, "anchor")
 """A change of one of them is a change of when it runs."""
 
 
-class Terms:
+POLICIES = tuple(field.name for field in fields(Policies))
+"""Each policy has a column of its own name."""
+
+
+class Columns:
     """For whatever has a schedule's columns as its attributes: the row itself, and what a tick reads of it."""
 
     __slots__ = ()
@@ -40,32 +46,22 @@ class Terms:
         )
 
     @property
-    def policies(self: Any) -> Policies:
+    def policies(self) -> Policies:
         """Raises InvalidPolicy."""
-        return _policies(
-            self.starts_at,
-            self.repeat_until,
-            self.max_runs,
-            self.exclude,
-            self.catch_up,
-            self.catch_up_window,
-            self.max_catch_up,
-            self.late_after,
-            self.start_deadline,
-            self.overlap,
-            self.jitter,
-            self.retry_past_next,
-        )
+        return _policies_of(*_values_of(self))
+
+
+def columns_of(policies: Policies) -> dict[str, Any]:
+    """The other way: the columns that say the same."""
+    columns = {name: getattr(policies, name) for name in POLICIES}
+    return {**columns, "exclude": " ".join(day.isoformat() for day in policies.exclude)}
+
+
+_values_of = attrgetter(*POLICIES)
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _policies(
-    starts_at: datetime | None,
-    repeat_until: datetime | None,
-    max_runs: int | None,
-    exclude: str,
-    *others: Any,
-) -> Policies:
-    return Policies(
-        starts_at, repeat_until, max_runs, tuple(date.fromisoformat(day) for day in exclude.split()), *others
-    )
+def _policies_of(*values: Any) -> Policies:
+    """Of the values of `POLICIES`, in that order."""
+    given = dict(zip(POLICIES, values, strict=True))
+    return Policies(**{**given, "exclude": tuple(date.fromisoformat(day) for day in given["exclude"].split())})

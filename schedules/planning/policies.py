@@ -37,7 +37,7 @@ class InvalidPolicy(ValueError):
     __module__ = "schedules.api"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """What a schedule wants done with its occurrences. All durations are whole seconds."""
 
