@@ -16,9 +16,9 @@ from schedules import changes
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import materialize
 from schedules.occurrences.due_schedules import due_schedules
-from tests.conformance.model.drawn_terms import BEGINNINGS, CRONS, POLICIES, RECURRENCES, Beginning, Options
+from tests.conformance.model.drawn_columns import BEGINNINGS, CRONS, POLICIES, RECURRENCES, Beginning, Options
 from tests.conformance.model.model import ModelJob
-from tests.conformance.model.model_schedule import ModelRun, ModelSchedule, Span, Terms
+from tests.conformance.model.model_schedule import Columns, ModelRun, ModelSchedule, Span
 from tests.conformance.model.story import SECONDS, Story
 from tests.conformance.model.virtual import ALIAS, spec
 from tests.conformance.worker.dialects.statements import dying_before
@@ -130,7 +130,7 @@ class ClockMachine(Story):
     def run_now(self, name: str) -> None:
         schedule, job_id = self.schedules[name], changes.run_now(self._row(name), ALIAS, self.clock.now())
         job = Job.objects.get(pk=job_id)
-        deadline = schedule.terms.start_deadline
+        deadline = schedule.columns.start_deadline
         self.queue.add(
             ModelJob(
                 job.pk,
@@ -201,30 +201,30 @@ class ClockMachine(Story):
     def _declare(self, name: str, recurrence: Options, policies: Options) -> None:
         options = self.beginning.options(recurrence, policies)
         self.clock.declared(name, **options)
-        known, terms = self.schedules.get(name), Terms(**options)
+        known, columns = self.schedules.get(name), Columns(**options)
         if known is None:
             pk = Schedule.objects.named(name).get().pk
-            self.schedules[name] = known = ModelSchedule(pk, terms, self.clock.now(), self.clock.now())
-            known.begin(terms, self.clock.now())
-        elif known.terms != terms:
+            self.schedules[name] = known = ModelSchedule(pk, columns, self.clock.now(), self.clock.now())
+            known.begin(columns, self.clock.now())
+        elif known.columns != columns:
             self._settle([known])
-            if known.terms.recurrence == terms.recurrence:
-                known.terms = terms
+            if known.columns.recurrence == columns.recurrence:
+                known.columns = columns
             else:
                 known.explain_paused(self.clock.now())
-                known.begin(terms, self.clock.now(), self._shared_lines(known))
+                known.begin(columns, self.clock.now(), self._shared_lines(known))
         self.recurrences[name] = recurrence
 
     def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
         """A repeat counts from where it did."""
         options, row = self.beginning.options(recurrence, policies), self._row(name)
-        changes.edit(row, ALIAS, **{**spec(name, **options).columns(), "anchor": row.anchor})
-        schedule, terms = self.schedules[name], Terms(**options)
+        changes.edit(row, ALIAS, self.clock.now(), **{**spec(name, **options).columns(), "anchor": row.anchor})
+        schedule, columns = self.schedules[name], Columns(**options)
         self._settle([schedule])
-        if schedule.terms.recurrence != terms.recurrence:
+        if schedule.columns.recurrence != columns.recurrence:
             schedule.explain_paused(self.clock.now())
             schedule.cursor = max(schedule.cursor, self.clock.now())
-        schedule.terms = terms
+        schedule.columns = columns
         self.recurrences[name] = recurrence
 
     def _row(self, name: str) -> Schedule:

@@ -33,7 +33,7 @@ class ModelRun(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Terms:
+class Columns:
     """What a schedule is told: the options of the same names."""
 
     cron: str = ""
@@ -88,7 +88,7 @@ class ModelSchedule:
     """A schedule, where it stands, and what became of each of its instants."""
 
     pk: int
-    terms: Terms
+    columns: Columns
     anchor: datetime
     cursor: datetime
     """What lies before it is decided."""
@@ -106,24 +106,24 @@ class ModelSchedule:
 
     def retry_before(self, now: datetime) -> datetime | None:
         """Of runs that somebody asks for now; a pause may be over by then."""
-        return None if self.terms.retry_past_next else self._next_after(max(now, self.cursor))
+        return None if self.columns.retry_past_next else self._next_after(max(now, self.cursor))
 
     def _next_after(self, at: datetime) -> datetime | None:
         if self._is_over():
             return None
-        start, _ = self.terms.within_limits(at, at)
+        start, _ = self.columns.within_limits(at, at)
         upcoming = self.following(start)
-        last = self.terms.repeat_until
+        last = self.columns.repeat_until
         return None if upcoming is None or (last is not None and upcoming > last) else upcoming
 
     def following(self, at: datetime) -> datetime | None:
         """The next instant of the recurrence, whatever the limits."""
-        return next(iter(self.terms.fires(at, at + HORIZON, self.anchor)), None)
+        return next(iter(self.columns.fires(at, at + HORIZON, self.anchor)), None)
 
     def may_start(self, at: datetime, start: datetime) -> bool:
         """Jitter puts it off by less than it is told, and to before the next."""
         following = self.following(at)
-        gap = timedelta(seconds=self.terms.jitter)
+        gap = timedelta(seconds=self.columns.jitter)
         latest = at + (gap if following is None else min(gap, following - at))
         return at <= start < latest or start == at
 
@@ -136,21 +136,21 @@ class ModelSchedule:
         upcoming = self.next_run()
         if upcoming is None or upcoming > now:
             return []
-        span = self.terms.within_limits(self.cursor, now)
-        due = self.terms.fires(*span, self.anchor)
-        became = dict.fromkeys(self.terms.skipped(*span), "skipped_dst")
+        span = self.columns.within_limits(self.cursor, now)
+        due = self.columns.fires(*span, self.anchor)
+        became = dict.fromkeys(self.columns.skipped(*span), "skipped_dst")
         became |= {at: how for at in due if (how := self._unfit(at, now))}
         fit = [at for at in due if at not in became]
         chosen = self._chosen(fit, now)
         became |= dict.fromkeys(
-            set(fit) - set(chosen), "missed" if self.terms.catch_up in {"all", "none"} else "coalesced"
+            set(fit) - set(chosen), "missed" if self.columns.catch_up in {"all", "none"} else "coalesced"
         )
         runs: list[ModelRun] = []
         for at in chosen:
             became[at], waits = self._verdict(at, now, busy, waiting)
             if became[at] != "enqueued":
                 continue
-            runs.append(ModelRun(at, waits, self.terms.start_deadline))
+            runs.append(ModelRun(at, waits, self.columns.start_deadline))
             busy, waiting = True, waiting or waits
             self.runs += 1
             if self._is_over():
@@ -158,54 +158,54 @@ class ModelSchedule:
                 break
         self.ledger |= became
         self.cursor = max(due[-1], *became)
-        retry_before = None if self.terms.retry_past_next else self.next_run()
+        retry_before = None if self.columns.retry_past_next else self.next_run()
         return [run._replace(retry_before=retry_before) for run in runs]
 
     def _is_over(self) -> bool:
-        return self.terms.max_runs is not None and self.runs >= self.terms.max_runs
+        return self.columns.max_runs is not None and self.runs >= self.columns.max_runs
 
     def _unfit(self, at: datetime, now: datetime) -> str:
-        if self.terms.excludes(at):
+        if self.columns.excludes(at):
             return "excluded"
-        window = self.terms.catch_up_window
+        window = self.columns.catch_up_window
         return "missed" if window is not None and now - at > timedelta(seconds=window) else ""
 
     def _chosen(self, fit: list[datetime], now: datetime) -> list[datetime]:
-        match self.terms.catch_up:
+        match self.columns.catch_up:
             case "all":
-                return fit[-self.terms.max_catch_up :]
+                return fit[-self.columns.max_catch_up :]
             case "earliest":
                 return fit[:1]
-            case "none" if fit and now - fit[-1] > timedelta(seconds=self.terms.late_after):
+            case "none" if fit and now - fit[-1] > timedelta(seconds=self.columns.late_after):
                 return []
         return fit[-1:]
 
     def _verdict(self, at: datetime, now: datetime, busy: bool, waiting: bool) -> tuple[str, bool]:
         """What becomes of it, and whether its job waits."""
-        terms = self.terms
-        if terms.start_deadline is not None and now - at > timedelta(seconds=terms.start_deadline):
+        columns = self.columns
+        if columns.start_deadline is not None and now - at > timedelta(seconds=columns.start_deadline):
             return "missed", False
-        waits = busy and terms.overlap != "allow"
-        if waits and (terms.overlap == "skip" or (terms.overlap == "queue_one" and waiting)):
+        waits = busy and columns.overlap != "allow"
+        if waits and (columns.overlap == "skip" or (columns.overlap == "queue_one" and waiting)):
             return "skipped_overlap", False
         return "enqueued", waits
 
     # What an operator does
 
-    def begin(self, terms: Terms, now: datetime, spans: Collection[Span] = ()) -> None:
+    def begin(self, columns: Columns, now: datetime, spans: Collection[Span] = ()) -> None:
         """Another recurrence counts from now. A one-off whose time is past runs, unless it is explained already."""
-        at = terms.run_at
+        at = columns.run_at
         if at is not None and at <= now and at not in self.ledger and not _is_within(at, spans):
             now = at - BEFORE
-        self.terms, self.anchor, self.cursor = terms, now, now
+        self.columns, self.anchor, self.cursor = columns, now, now
 
     def explain_paused(self, now: datetime) -> None:
         if not self.paused:
             return
-        span = self.terms.within_limits(self.cursor, now)
+        span = self.columns.within_limits(self.cursor, now)
         if not self._is_over():
-            self.ledger |= dict.fromkeys(self.terms.fires(*span, self.anchor), "paused")
-            self.ledger |= dict.fromkeys(self.terms.skipped(*span), "skipped_dst")
+            self.ledger |= dict.fromkeys(self.columns.fires(*span, self.anchor), "paused")
+            self.ledger |= dict.fromkeys(self.columns.skipped(*span), "skipped_dst")
         self.cursor = max(self.cursor, now)
 
     def end_pause(self) -> None:
@@ -223,7 +223,7 @@ class ModelSchedule:
         `spans`: where many instants share a line. What another recurrence left there stays as it is.
         """
         foreign = [span for span in spans if not self._knows(*span)]
-        first, last = self.terms.within_limits(start - BEFORE, min(end, self.cursor))
+        first, last = self.columns.within_limits(start - BEFORE, min(end, self.cursor))
         instants = [at for at in self._all(first, last) if not _is_within(at, foreign)]
         missing = [at for at in instants if self.ledger.get(at) not in HAS_JOB]
         self.ledger |= dict.fromkeys(missing, "backfilled")
@@ -234,8 +234,8 @@ class ModelSchedule:
 
     def _all(self, start: datetime, end: datetime) -> list[datetime]:
         """A repeat counts from its anchor, which is not one of its instants unless the ledger says so."""
-        has_anchor = bool(self.terms.repeat) and start < self.anchor <= end and self.anchor in self.ledger
-        return [*([self.anchor] if has_anchor else []), *self.terms.fires(start, end, self.anchor)]
+        has_anchor = bool(self.columns.repeat) and start < self.anchor <= end and self.anchor in self.ledger
+        return [*([self.anchor] if has_anchor else []), *self.columns.fires(start, end, self.anchor)]
 
 
 def _is_within(at: datetime, spans: Collection[Span]) -> bool:
@@ -249,11 +249,11 @@ def _steps(anchor: datetime, step: timedelta, start: datetime, end: datetime) ->
         at += step
 
 
-def _cron_fires(terms: Terms, gap: str, start: datetime, end: datetime) -> list[datetime]:
+def _cron_fires(columns: Columns, gap: str, start: datetime, end: datetime) -> list[datetime]:
     found: list[datetime] = []
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
-        found += _in_hour(terms.cron, terms.timezone, hour, gap, terms.dst_overlap)
+        found += _in_hour(columns.cron, columns.timezone, hour, gap, columns.dst_overlap)
         hour += HOUR
     return [at for at in found if start < at <= end]
 

@@ -95,7 +95,7 @@ def test_e1_a_change_of_the_recurrence_counts_from_now(clock: VirtualClock) -> N
     assert row().next_run_at == at("10:30")
 
 
-def test_e1_what_was_due_before_a_change_runs_under_the_old_terms(clock: VirtualClock) -> None:
+def test_e1_what_was_due_before_a_change_runs_under_the_old_columns(clock: VirtualClock) -> None:
     sync(ALIAS, clock, OLDER, [nightly(args=["old"])])
     clock.to("11:10")
 
