@@ -57,7 +57,7 @@ check: $(installed) ## Lint (bandit's rules too), format, types, migrations, and
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 	$(python) -m pytest -q tests/test_layers.py tests/test_security.py tests/test_migrations.py tests/test_packaging.py \
-	    tests/test_docs.py tests/test_signposts.py tests/test_undocumented.py
+	    tests/test_docs.py tests/test_doors.py tests/test_signposts.py tests/test_undocumented.py
 
 audit: $(installed) ## Ask the Python Packaging Advisory Database about what is installed (needs the network)
 	@$(python) -m pip install --quiet --disable-pip-version-check --group audit
