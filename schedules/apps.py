@@ -20,13 +20,16 @@ class SchedulesConfig(AppConfig):
     def ready(self) -> None:
         """Import each app's `tasks.py`: an error inside one is shown. What settings declare is registered too.
 
+        The ledger is written in the transaction that records a job as missed.
         With wrong options nothing can be declared: it is left, so that the check can say what is wrong with them.
         """
         from schedules import checks  # noqa: F401  checks register themselves
         from schedules.declarations import configured
-        from schedules.occurrences import ledger  # noqa: F401  its receiver registers itself
-        from worker import options
+        from schedules.occurrences import ledger
+        from worker import options, queue
+        from worker.outcomes import Missed
 
+        queue.in_the_recording_transaction.append(queue.Hook(Missed, ledger.record_missed))
         if not any(options.problems()):
             autodiscover_modules("tasks")
             configured.in_settings()

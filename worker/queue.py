@@ -15,12 +15,12 @@ the alias of the connection it runs on.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -30,7 +30,7 @@ from worker.clock import DatabaseNow, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portions import portions
 from worker.models import FinishedJob, FinishedState, Job, JobState
-from worker.outcomes import Missed, Retry, Snoozed
+from worker.outcomes import Outcome, Retry, Snoozed
 from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack, Wanted
 
 BATCH = 1000
@@ -38,6 +38,20 @@ MOST_PROMOTED = 5000
 """In one transaction: a tenth of a second, for which the leader is deaf."""
 MOST_INTERRUPTIONS = 3
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
+
+
+class Hook(NamedTuple):
+    """What somebody else writes about outcomes of one kind: `write(ended, using)`."""
+
+    of: type[Outcome]
+    write: Callable[[Sequence[Ended], str], None]
+
+
+in_the_recording_transaction: list[Hook] = []
+"""Each is called with what was recorded of its kind, in the transaction that records it: both are written, or neither.
+
+Only outcomes of these kinds pay for it: PostgreSQL records the others in one statement, without a transaction.
+"""
 
 
 # Into the queue
@@ -113,8 +127,9 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
         kept = _record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
         recorded = [each for each in ended if each.job.hold in kept]
-        if missed := [each.job for each in recorded if isinstance(each.outcome, Missed)]:
-            signals.jobs_missed.send(None, jobs=missed, using=using)
+        for hook in in_the_recording_transaction:
+            if of_it := [each for each in recorded if isinstance(each.outcome, hook.of)]:
+                hook.write(of_it, using)
     if put_backs:
         wakeup.announce({wakeup.LATER}, using)
     return recorded
@@ -242,8 +257,9 @@ def prune(using: str, before: datetime) -> int:
 
 def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
     """Whether all go into history, and nobody else writes when they do."""
+    others_write = (Retry, Snoozed, *(hook.of for hook in in_the_recording_transaction))
     one_statement = dialect_of(connections[using]).finishes_by_one_statement
-    return one_statement and not any(isinstance(each.outcome, (Missed, Retry, Snoozed)) for each in ended)
+    return one_statement and not any(isinstance(each.outcome, others_write) for each in ended)
 
 
 def _record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """The events of the queue, and the one place that makes log lines of them.
 
-Receivers get keyword arguments, listed at each signal. A receiver that raises is logged and stops nothing,
-except those of `jobs_missed`, which belong to the transaction.
+Receivers get keyword arguments, listed at each signal. A receiver that raises is logged and stops nothing.
+What has to be written together with an outcome is no signal: see `worker.queue.in_the_recording_transaction`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ __all__ = [
     "job_ended",
     "job_lost",
     "job_started",
-    "jobs_missed",
     "jobs_rescued",
     "leader_missing",
     "news_unheard",
@@ -59,8 +58,6 @@ outcome_refused = Signal()
 """job, error. The database takes nothing of what came of it, not even that it failed: the job stays as it is."""
 callback_failed = Signal()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
-jobs_missed = Signal()
-"""jobs, using. Inside the transaction that records it."""
 jobs_rescued = Signal()
 """count, set_aside: how many were taken from dead workers, and how many of those were given up."""
 task_unknown = Signal()

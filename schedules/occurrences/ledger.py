@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections
-from django.dispatch import receiver
 
 from schedules.models import Kind, Occurrence
 from schedules.planning.due import Ledgered, NotRun
 from worker.dialects import dialect_of
-from worker.signals import jobs_missed
-from worker.values import ClaimedJob
+from worker.values import Ended
 
 DELETE_BATCH = 1000
 LONGEST = 255
@@ -83,12 +81,11 @@ def prune(using: str, before: datetime) -> int:
     return pruned
 
 
-@receiver(jobs_missed)
-def _record_missed(jobs: Iterable[ClaimedJob], using: str, **_: Any) -> None:
-    """Rule M6: the worker found the job too late to start; say so where one would look for the run."""
-    Occurrence.objects.using(using).filter(job_id__in=[job.id for job in jobs if job.schedule_id is not None]).update(
-        outcome=Ledgered.MISSED, reason="its job was not started before its deadline"
-    )
+def record_missed(missed: Sequence[Ended], using: str) -> None:
+    """Rule M6: the worker found jobs too late to start; say so where one would look for their runs."""
+    jobs = [each.job.id for each in missed if each.job.schedule_id is not None]
+    lines = Occurrence.objects.using(using).filter(job_id__in=jobs)
+    lines.update(outcome=Ledgered.MISSED, reason="its job was not started before its deadline")
 
 
 _COLUMNS = tuple("count" if name == "stands_for" else name for name in Line._fields)

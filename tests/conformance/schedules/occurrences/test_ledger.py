@@ -6,7 +6,7 @@ The property at the end tries it over random schedules, downtimes, pauses and ti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count, pairwise
 from typing import Any
@@ -24,7 +24,7 @@ from schedules.planning.due import Ledgered, NotRun
 from schedules.planning.policies import CatchUp, Overlap
 from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
 from tests.schedules.recurrence.moments import at
-from worker import queue, signals
+from worker import queue
 from worker.models import FinishedJob, Job
 from worker.outcomes import Missed
 from worker.values import Ended
@@ -99,20 +99,21 @@ def test_m6_a_job_not_started_before_its_deadline_is_missed_in_the_ledger_too(cl
     assert Occurrence.objects.get().job_id == claimed.id
 
 
-def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(clock: VirtualClock) -> None:
+def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     schedule = clock.declared(repeat=60, start_deadline=30)
     clock.tick("10:01")
     (claimed,) = start_jobs()
 
-    def fail(**_: Any) -> None:
+    def fail(ended: Sequence[Ended], using: str) -> None:
         raise RuntimeError("the transaction fails")
 
-    signals.jobs_missed.connect(fail)
-    try:
-        with pytest.raises(RuntimeError):
-            queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now(), clock.now())])
-    finally:
-        signals.jobs_missed.disconnect(fail)
+    monkeypatch.setattr(
+        queue, "in_the_recording_transaction", [*queue.in_the_recording_transaction, queue.Hook(Missed, fail)]
+    )
+    with pytest.raises(RuntimeError):
+        queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now(), clock.now())])
 
     assert ledger_of(schedule) == ["10:01 enqueued"]
     assert Job.objects.get().state == "running"

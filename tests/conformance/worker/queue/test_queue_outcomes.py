@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -22,11 +22,13 @@ from tests.conformance.worker.queue.jobs import (
     state_of,
 )
 from tests.schedules.recurrence.moments import at
-from worker import queue, signals, tasks
+from worker import queue, tasks
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobRecord
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.queue import Hook
 from worker.running.execution import run
+from worker.values import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -236,21 +238,38 @@ def test_recording_is_one_transaction() -> None:
     assert rows() == before
 
 
-def test_a_receiver_of_missed_jobs_that_fails_takes_the_recording_back() -> None:
-    def fail(**_: Any) -> None:
-        raise RuntimeError("the ledger could not be written")
+@pytest.mark.parametrize("kind", [Missed, Failed, Succeeded, Retry])
+def test_a_hook_writes_in_the_transaction_that_records_its_kind(
+    kind: type[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ended: Sequence[Ended], using: str) -> None:
+        queue.enqueue(new("said in passing"), using)
+        raise RuntimeError("what else is to be written could not be")
 
+    given: list[Outcome] = [Missed("late"), Failed(error()), Succeeded(), Retry(error(), 60)]
+    (outcome,) = (each for each in given if type(each) is kind)
     id = enqueue()
     job = claim_one()
-    signals.jobs_missed.connect(fail)
-    try:
-        with pytest.raises(RuntimeError, match="ledger"):
-            ack(job, Missed("late"))
-    finally:
-        signals.jobs_missed.disconnect(fail)
+    with monkeypatch.context() as hooked:
+        hooked.setattr(queue, "in_the_recording_transaction", [Hook(kind, fail)])
+        with pytest.raises(RuntimeError, match="what else"):
+            ack(job, outcome)
 
-    assert state_of(id) == "running"
-    assert ack(job, Missed("late"))
+    assert (state_of(id), Job.objects.count()) == ("running", 1)
+    assert ack(job, outcome)
+
+
+def test_a_hook_gets_what_was_recorded_of_its_kind_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[Ended] = []
+    monkeypatch.setattr(queue, "in_the_recording_transaction", [Hook(Missed, lambda ended, using: got.extend(ended))])
+    for n in range(3):
+        enqueue(n)
+    one, lost, other = claim()
+    queue.release(ALIAS, [lost])
+
+    queue.ack(ALIAS, [ended(one, Succeeded()), ended(lost, Missed("late")), ended(other, Missed("late"))])
+
+    assert [each.job for each in got] == [other]
 
 
 def test_another_session_sees_what_was_recorded() -> None:
