@@ -81,7 +81,7 @@ def _log_leapt(seconds: float, **_: Any) -> None:
 
 
 def _log_broken(name: str, reason: str, **_: Any) -> None:
-    schedule_log.error("%s is broken and set aside: %s", line(name), line(reason))
+    schedule_log.error("%s is broken and runs no more until it is changed: %s", line(name), line(reason))
 
 
 def _log_run_at_past(name: str, run_at: datetime, **_: Any) -> None:

@@ -156,7 +156,7 @@ def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> in
 def rescue(using: str, silence: float) -> int:
     """Take the jobs of workers that were silent for `silence` seconds and give them to others. Returns how many.
 
-    A job whose workers died again and again may be what kills them: it is set aside as failed. One whose end is being
+    A job whose workers died again and again may be what kills them: it is given up as failed. One whose end is being
     recorded just now is left for the next time: its worker may stand still in the middle of that, and whoever waited
     for it would stand still too.
     """
@@ -172,10 +172,10 @@ def rescue(using: str, silence: float) -> int:
         count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
         roster.bury(using, since)
         deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
-        set_aside = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
+        given_up = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
     if count:
         wakeup.announce({wakeup.READY}, using)
-        signals.jobs_rescued.send_robust(None, count=count, set_aside=len(set_aside))
+        signals.jobs_rescued.send_robust(None, count=count, given_up=len(given_up))
     return count
 
 

@@ -59,7 +59,7 @@ outcome_refused = Signal()
 callback_failed = Signal()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 jobs_rescued = Signal()
-"""count, set_aside: how many were taken from dead workers, and how many of those were given up."""
+"""count, given_up: how many were taken from dead workers, and how many of those were given up."""
 task_unknown = Signal()
 """task. Its jobs stay in the queue for a process that has it."""
 worker_started = Signal()
@@ -166,8 +166,8 @@ def _log_callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> Non
     )
 
 
-def _log_rescued(count: int, set_aside: int, **_: Any) -> None:
-    process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, set_aside)
+def _log_rescued(count: int, given_up: int, **_: Any) -> None:
+    process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, given_up)
 
 
 def _log_unknown(task: str, **_: Any) -> None:

@@ -45,7 +45,7 @@ def materialize(using: str, now: datetime, schedules: Sequence[Readable], author
     """Decide on all that is due of these schedules by `now`, and write it down.
 
     Returns how many were settled: not those that somebody else holds or has changed meanwhile. A schedule that
-    cannot be decided is set aside as broken; the others go on.
+    cannot be decided on is marked as broken; the others go on.
     """
     if not schedules:
         return 0
@@ -57,16 +57,16 @@ def materialize(using: str, now: datetime, schedules: Sequence[Readable], author
         try:
             plans.append((schedule, _decide(schedule, busy, decisions)))
         except Exception as error:  # noqa: BLE001  whatever is wrong with one must not stop the rest
-            settled += set_aside(using, now, schedule, error, authority)
+            settled += mark_broken(using, now, schedule, error, authority)
     try:
         return settled + _write(using, now, plans, authority)
     except (IntegrityError, DataError) as error:
         if len(plans) == 1:
-            return settled + set_aside(using, now, plans[0][0], error, authority)
+            return settled + mark_broken(using, now, plans[0][0], error, authority)
         return settled + sum(materialize(using, now, [schedule], authority) for schedule, _ in plans)
 
 
-def set_aside(using: str, now: datetime, schedule: Readable, error: Exception, authority: Authority) -> int:
+def mark_broken(using: str, now: datetime, schedule: Readable, error: Exception, authority: Authority) -> int:
     """Mark a schedule as broken: it is shown, and left alone until it is changed.
 
     Returns 1, or 0 if it was changed meanwhile.

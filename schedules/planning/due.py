@@ -55,7 +55,7 @@ class Due:
         self.spans: list[Span] = [(first_bound(policies, cursor), min(now, policies.repeat_until or now))]
         self.not_run: list[NotRun] = []
         if isinstance(recurrence, Cron):
-            self._set_aside_skipped_by_clock(recurrence)
+            self._take_out_what_the_clock_skips(recurrence)
 
     def newest(self) -> datetime | None:
         instants = (self.recurrence.latest(start, end) for start, end in reversed(self.spans) if start < end)
@@ -97,7 +97,7 @@ class Due:
         if first is not None:
             self.not_run.append(NotRun(outcome, first, last, self.recurrence.count(*span), reason))
 
-    def _set_aside_skipped_by_clock(self, cron: Cron) -> None:
+    def _take_out_what_the_clock_skips(self, cron: Cron) -> None:
         for at in cron.skipped(*self.spans[0]):
             self.record(at, Ledgered.SKIPPED_DST, "the clock skipped it")
             self.spans = _without(self.spans, (at - TICK, at))

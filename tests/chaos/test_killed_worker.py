@@ -54,7 +54,7 @@ def test_jobs_of_a_killed_worker_run_elsewhere_and_nothing_is_lost(crew: Crew, l
     assert says(leader, "jobs of dead workers, gave up 0 of them")()
 
 
-def test_jobs_that_kill_their_worker_each_time_are_set_aside_and_those_beside_them_run(
+def test_jobs_that_kill_their_worker_each_time_are_given_up_and_those_beside_them_run(
     crew: Crew, leader: Process
 ) -> None:
     """Though the others were in their slots each time, and died with them."""
@@ -70,9 +70,9 @@ def test_jobs_that_kill_their_worker_each_time_are_set_aside_and_those_beside_th
 
     result = audit([*scale.DEADLY, *beside])
     assert result.finished == result.accepted
-    set_aside = FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED)
-    assert sorted(job.args[0] for job in set_aside) == sorted(scale.DEADLY)
-    for deadly in set_aside:
+    given_up = FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED)
+    assert sorted(job.args[0] for job in given_up) == sorted(scale.DEADLY)
+    for deadly in given_up:
         assert (deadly.state, deadly.attempts) == (FinishedState.FAILED, 0)
         assert deadly.interruptions == Effect.objects.filter(key=str(deadly.pk)).count() == MOST_INTERRUPTIONS
         assert "died" in deadly.reason

@@ -1,4 +1,4 @@
-"""Rescue: what dead workers held goes to others, and what kills its workers is set aside."""
+"""Rescue: what dead workers held goes to others, and what kills its workers is given up."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_interruption_is_counted_and_is_no_attempt() -> None:
     assert (row.claim, row.worker_id, row.claimed_at) == (None, None, None)
 
 
-def test_a_job_that_keeps_killing_its_workers_is_set_aside_with_the_reason() -> None:
+def test_a_job_that_keeps_killing_its_workers_is_given_up_with_the_reason() -> None:
     id = enqueue()
 
     interrupt(queue.MOST_INTERRUPTIONS - 1)
@@ -129,7 +129,7 @@ def test_a_job_that_survives_runs_to_its_end_with_its_interruptions_kept() -> No
     assert (row.state, row.interruptions) == ("succeeded", 2)
 
 
-def test_only_the_deadly_job_is_set_aside() -> None:
+def test_only_the_deadly_job_is_given_up() -> None:
     deadly = enqueue()
     interrupt(2)
     others = [enqueue() for _ in range(3)]
@@ -190,8 +190,8 @@ def test_a_worker_that_signs_in_during_a_rescue_keeps_its_place_and_its_jobs(mon
 def test_a_rescue_tells_how_many_it_took_and_how_many_it_gave_up() -> None:
     told: list[tuple[int, int]] = []
 
-    def listen(count: int, set_aside: int, **_: Any) -> None:
-        told.append((count, set_aside))
+    def listen(count: int, given_up: int, **_: Any) -> None:
+        told.append((count, given_up))
 
     enqueue()
     signals.jobs_rescued.connect(listen)
