@@ -1,18 +1,17 @@
 """Which overdue occurrences run, which are recorded as not run, and why. Pure: no Django, no clock.
 
-The rules M, O, J, E3, I5 of time, in the order in which `decide` applies them: what is due at all, what is
-excluded, what is too old, what catch-up picks, what an unfinished run before it stops.
+The rules of time E3, M, O, I5, as the steps of `decide`, in this order: what is excluded, what is too old, what
+catch-up chooses, what can still start in time, what an unfinished run before it lets through, how many may run at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from hashlib import blake2b
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from schedules.planning.due import BEGINNING, Due, Ledgered, NotRun, all_but, day_span, first_bound
 from schedules.planning.policies import CatchUp, Overlap, Policies
@@ -92,34 +91,22 @@ def decide(
     timezone: str = "UTC",
 ) -> Plan:
     """What becomes of the occurrences in (cursor, now]. `seed`: the schedule's name, for its jitter."""
+    if _is_over(policies, standing.runs):
+        return Plan((), (), standing.cursor, None)
     due = Due(recurrence, policies, standing.cursor, now)
     newest = due.newest()
     if newest is None and not due.not_run:
         return Plan((), (), standing.cursor, next_run(recurrence, policies, standing.cursor, standing.runs))
-    due.bar((day_span(day, timezone) for day in policies.exclude), Ledgered.EXCLUDED, "its date is excluded")
-    if policies.catch_up_window is not None:
-        oldest = now - timedelta(seconds=policies.catch_up_window)
-        due.bar(
-            [(BEGINNING, oldest - TICK)],
-            Ledgered.MISSED,
-            f"overdue by more than {policies.catch_up_window} s",
-        )
-    chosen = _choose(due, policies, now)
-    starts = {at: jittered(recurrence, policies.jitter, at, seed) for at in chosen}
-    waits: dict[datetime, bool] = {}
-    for at, verdict in zip(_in_time(due, starts, policies, now), _let_through(policies, standing), strict=False):
-        if verdict is _Verdict.SKIPPED:
-            due.record(at, Ledgered.SKIPPED_OVERLAP, "the run before it was unfinished")
-            continue
-        waits[at] = verdict is _Verdict.WAITS
-        if _is_over(policies, standing.runs + len(waits)):
-            due.end(at)
-            break
-    due.bar(all_but(chosen), *_why_not_chosen(policies, chosen))
+    _take_out_excluded(due, policies, timezone)
+    _take_out_expired(due, policies, now)
+    chosen = [_candidate(recurrence, policies, at, seed) for at in _choose(due, policies, now)]
+    in_time = _in_time(due, chosen, policies, now)
+    let_through = _let_through(due, in_time, policies, standing)
+    limited = _limited(due, let_through, policies, standing)
     cursor = max(filter(None, [newest, *(each.last for each in due.not_run)]))
-    next_run_at = next_run(recurrence, policies, cursor, standing.runs + len(waits))
+    next_run_at = next_run(recurrence, policies, cursor, standing.runs + len(limited))
     retry_before = None if policies.retry_past_next else next_run_at
-    runs = (Run(at, starts[at], _start_by(policies, starts[at]), retry_before, waits[at]) for at in waits)
+    runs = (Run(each.at, each.start, each.start_by, retry_before, each.waits) for each in limited)
     return Plan(tuple(runs), due.explained(), cursor, next_run_at)
 
 
@@ -177,14 +164,37 @@ def _is_over(policies: Policies, runs: int) -> bool:
     return policies.max_runs is not None and runs >= policies.max_runs
 
 
-class _Verdict(Enum):
-    RUNS = auto()
-    WAITS = auto()
-    SKIPPED = auto()
+# The steps of a decision. Each hands on what may still run, and records why the others do not.
+
+
+class _Candidate(NamedTuple):
+    at: datetime
+    start: datetime
+    start_by: datetime | None
+    waits: bool = False
+
+
+def _take_out_excluded(due: Due, policies: Policies, timezone: str) -> None:
+    """Rule E3."""
+    due.bar((day_span(day, timezone) for day in policies.exclude), Ledgered.EXCLUDED, "its date is excluded")
+
+
+def _take_out_expired(due: Due, policies: Policies, now: datetime) -> None:
+    """Rule M2."""
+    if policies.catch_up_window is not None:
+        oldest = now - timedelta(seconds=policies.catch_up_window)
+        reason = f"overdue by more than {policies.catch_up_window} s"
+        due.bar([(BEGINNING, oldest - TICK)], Ledgered.MISSED, reason)
 
 
 def _choose(due: Due, policies: Policies, now: datetime) -> list[datetime]:
     """Rule M3, ascending."""
+    chosen = _chosen(due, policies, now)
+    due.bar(all_but(chosen), *_why_not_chosen(policies, chosen))
+    return chosen
+
+
+def _chosen(due: Due, policies: Policies, now: datetime) -> list[datetime]:
     match policies.catch_up:
         case CatchUp.ALL:
             return sorted(islice(due.newest_first(), policies.max_catch_up))
@@ -209,29 +219,50 @@ def _why_not_chosen(policies: Policies, chosen: Sequence[datetime]) -> tuple[Led
     )
 
 
-def _in_time(due: Due, starts: Mapping[datetime, datetime], policies: Policies, now: datetime) -> Iterator[datetime]:
-    """Rule M6: those of the runs that can start before their deadline."""
-    for at, start in starts.items():
-        start_by = _start_by(policies, start)
-        if start_by is not None and now > start_by:
-            due.record(at, Ledgered.MISSED, f"not started within {policies.start_deadline} s")
+def _candidate(recurrence: Recurrence, policies: Policies, at: datetime, seed: str) -> _Candidate:
+    start = jittered(recurrence, policies.jitter, at, seed)
+    deadline = policies.start_deadline
+    return _Candidate(at, start, None if deadline is None else start + timedelta(seconds=deadline))
+
+
+def _in_time(due: Due, candidates: Sequence[_Candidate], policies: Policies, now: datetime) -> list[_Candidate]:
+    """Rule M6: those that can start before their deadline."""
+    in_time = []
+    for each in candidates:
+        if each.start_by is None or now <= each.start_by:
+            in_time.append(each)
         else:
-            yield at
+            due.record(each.at, Ledgered.MISSED, f"not started within {policies.start_deadline} s")
+    return in_time
 
 
-def _let_through(policies: Policies, standing: Standing) -> Iterator[_Verdict]:
-    """Rule O1: a verdict for each run in turn, each making the schedule busy for the next."""
+def _let_through(
+    due: Due, candidates: Sequence[_Candidate], policies: Policies, standing: Standing
+) -> list[_Candidate]:
+    """Rule O1. Each that runs or waits makes the schedule busy for the next."""
+    let_through: list[_Candidate] = []
     busy, waiting = standing.busy, standing.waiting
-    while True:
-        if policies.overlap == Overlap.ALLOW or not busy:
-            yield _Verdict.RUNS
-        elif policies.overlap == Overlap.QUEUE_ALL or (policies.overlap == Overlap.QUEUE_ONE and not waiting):
-            waiting = True
-            yield _Verdict.WAITS
+    for each in candidates:
+        waits = busy and policies.overlap != Overlap.ALLOW
+        if waits and not _may_wait(policies, waiting):
+            due.record(each.at, Ledgered.SKIPPED_OVERLAP, "the run before it was unfinished")
         else:
-            yield _Verdict.SKIPPED
-        busy = True
+            let_through.append(each._replace(waits=waits))
+            busy, waiting = True, waiting or waits
+    return let_through
 
 
-def _start_by(policies: Policies, start: datetime) -> datetime | None:
-    return None if policies.start_deadline is None else start + timedelta(seconds=policies.start_deadline)
+def _may_wait(policies: Policies, waiting: bool) -> bool:
+    return policies.overlap == Overlap.QUEUE_ALL or (policies.overlap == Overlap.QUEUE_ONE and not waiting)
+
+
+def _limited(
+    due: Due, candidates: Sequence[_Candidate], policies: Policies, standing: Standing
+) -> Sequence[_Candidate]:
+    """Rule I5: after the last run of all there are no occurrences, so nothing of them is explained."""
+    if policies.max_runs is None:
+        return candidates
+    left = policies.max_runs - standing.runs
+    if len(candidates) >= left:
+        due.end(candidates[left - 1].at)
+    return candidates[:left]

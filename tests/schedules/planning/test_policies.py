@@ -331,6 +331,19 @@ def test_i5_max_runs_ends_the_schedule_after_so_many_jobs() -> None:
     assert decided.next_run_at is None
 
 
+def test_i5_what_lies_beyond_the_last_of_max_runs_is_not_even_too_late_or_skipped() -> None:
+    decided = plan(Policies(catch_up="all", overlap="queue_one", start_deadline=600, max_runs=2))
+
+    assert runs(decided) == ["10:01", "10:02"]
+    assert decided.not_run == ()
+
+
+def test_i5_a_schedule_that_has_had_its_max_runs_gets_none() -> None:
+    decided = plan(Policies(catch_up="all", overlap="allow", max_runs=2), runs=2)
+
+    assert (decided.runs, decided.not_run, decided.next_run_at) == ((), (), None)
+
+
 @pytest.mark.parametrize("catch_up", ["latest", "earliest", "all"])
 def test_i5_an_occurrence_that_was_skipped_is_none_of_the_max_runs(catch_up: str) -> None:
     decided = plan(Policies(catch_up=catch_up, max_runs=1), busy=True)
