@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from inspect import Parameter, Signature, signature
 from typing import Any
 
@@ -56,7 +57,12 @@ def line(given: str) -> str:
 
 
 def _hides(name: str) -> bool:
-    return any(re.search(pattern, name, re.IGNORECASE) for pattern in options().HIDE)
+    return any(pattern.search(name) for pattern in _compiled(tuple(options().HIDE)))
+
+
+@lru_cache(maxsize=8)
+def _compiled(patterns: tuple[str, ...]) -> list[re.Pattern[str]]:
+    return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
 
 
 def _hides_any(names: Collection[str]) -> bool:
@@ -72,11 +78,13 @@ def _names_of_places(task: str, count: int, kwargs: Collection[str]) -> list[set
     """
     try:
         function = tasks.get(task).function
-        outer, inner = signature(function, follow_wrapped=False), signature(function)
+        is_wrapped = hasattr(function, "__wrapped__")
+        inner = signature(function)
+        outer = signature(function, follow_wrapped=False) if is_wrapped else inner
     except (tasks.UnknownTask, TypeError, ValueError):
         return [set() for _ in range(count)]
     first, (named, rest) = _positional(outer, ())[0], _positional(inner, kwargs)
-    added = max(len(named) - count, 0) if hasattr(function, "__wrapped__") else 0
+    added = max(len(named) - count, 0) if is_wrapped else 0
     return [{*first[at : at + 1], *(named[at : at + added + 1] or rest)} for at in range(count)]
 
 

@@ -134,12 +134,13 @@ class Background(Generic[P, R]):
             replaces(self.options)
         except InvalidCall as fault:
             raise InvalidSchedule(f"{where}: {fault}") from fault
-        called = self.task.name, encode(args, kwargs), self.options.get("key")
+        arguments, key = encode(args, kwargs), self.options.get("key")
+        call = call_name(self.task.name, arguments, key)
         return spec_of(
             self.task,
             where=where,
-            name=shown_name(*called),
-            call=call_name(*called),
+            name=shown_name(call, self.task.name, arguments) if key is None else call,
+            call=call,
             source=Source.CALL,
             args=args,
             kwargs=kwargs,

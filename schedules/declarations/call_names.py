@@ -34,16 +34,15 @@ def call_name(task: str, arguments: str, key: object) -> str:
     return f"{name[: NAME_LENGTH - 18]}… {sha256(name.encode()).hexdigest()[:16]}"
 
 
-def shown_name(task: str, arguments: str, key: object) -> str:
-    """The same, without the values that are hidden wherever arguments are shown.
+def shown_name(call: str, task: str, arguments: str) -> str:
+    """The name of a call without a key, without the values that are hidden wherever arguments are shown.
 
     An ending tells the calls apart that differ in what is hidden. It is made with the project's SECRET_KEY, so nobody
     learns from it whether a guess is right. What makes the schedule the same is none of it, so both may change.
     """
-    call = call_name(task, arguments, key)
     given: tuple[list[Any], dict[str, Any]] = tuple(json.loads(arguments))
     shown = masking.arguments(task, *given)
-    if key is not None or shown == given:
+    if shown == given:
         return call
     keyed = hmac.new(force_bytes(settings.SECRET_KEY), f"schedules.shown_name {task} {arguments}".encode(), sha256)
     ending = f" ~{keyed.hexdigest()[:16]}"

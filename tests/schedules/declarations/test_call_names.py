@@ -55,8 +55,8 @@ def test_a_call_with_what_cannot_be_shown_has_a_name_that_can() -> None:
         assert name_of(key=hostile).isprintable()
 
 
-def shown(*args: Any, key: str | None = None, **kwargs: Any) -> str:
-    return shown_name("shop.report", encode(args, kwargs), key)
+def shown(*args: Any, **kwargs: Any) -> str:
+    return shown_name(name_of(*args, **kwargs), "shop.report", encode(args, kwargs))
 
 
 def test_a_name_is_shown_without_what_is_hidden_and_with_an_ending_of_its_own(report: None) -> None:
@@ -69,7 +69,6 @@ def test_a_name_is_shown_without_what_is_hidden_and_with_an_ending_of_its_own(re
 
 def test_a_name_that_hides_nothing_is_shown_as_it_is(report: None) -> None:
     assert shown("eu", 7, deep=True) == name_of("eu", 7, deep=True)
-    assert shown("hunter2", key="the one") == "shop.report#the one"
     assert not HIDING.search(shown("x" * 1000))
 
 

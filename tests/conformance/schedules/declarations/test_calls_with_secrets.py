@@ -42,6 +42,13 @@ def test_a_call_without_secrets_is_named_in_full() -> None:
     assert made.name == "tests.app.tasks.nothing(7)"
 
 
+def test_a_key_is_the_name_that_was_chosen() -> None:
+    made = log_in.using(repeat=3600, key="ann").enqueue("ann", "hunter2")
+
+    assert isinstance(made, Schedule)
+    assert made.name == "vault.tasks.log_in#ann"
+
+
 def test_equal_calls_make_one_schedule_and_those_with_another_secret_another() -> None:
     one, again, other = called("hunter2"), called("hunter2"), called("hunter3")
 
