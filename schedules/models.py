@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
+from worker.indexes import SteadyIndex
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255
@@ -119,8 +120,8 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         return self.filter(_ACTIVE)
 
     def marked_broken(self) -> Self:
-        """Those that could not be decided on."""
-        return self.filter(_BROKEN)
+        """Those that could not be decided on: they have no next run, by which an index finds them."""
+        return self.filter(_BROKEN, next_run_at=None)
 
     def retired(self) -> Self:
         return self.filter(_RETIRED)
@@ -159,7 +160,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 class Schedule(Columns, models.Model):
     """Which task, with which arguments, on which recurrence, under which policies, and when next."""
 
-    identity = models.CharField(max_length=64, unique=True, editable=False)
+    identity = models.CharField(max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
     verbose_name = models.CharField(_("verbose name"), max_length=255, default="", blank=True)
     creator = models.CharField(
@@ -269,6 +270,13 @@ class Schedule(Columns, models.Model):
         permissions = [
             ("run_schedule", _("Can run schedules now")),
             ("pause_schedule", _("Can pause schedules")),
+        ]
+        # Not `unique=True`, with which PostgreSQL gets a second index, for LIKE.
+        constraints = [models.UniqueConstraint(fields=["identity"], name="schedules_schedule_identity")]
+        indexes = [
+            models.Index(fields=["settled_until"], name="schedules_settled_until"),
+            models.Index(fields=["task"], name="schedules_task"),
+            SteadyIndex(given="next_run_at", fields=["zone_version", "queue"], name="schedules_planned"),
         ]
 
     def __str__(self) -> str:

@@ -60,8 +60,8 @@ The queue: it does the work, and knows nothing of schedules
 
 The clock: it decides what is due
 
-+ schedules.models
-  schedules.migrations
++ schedules.models          | indexes
+  schedules.migrations      | indexes
   schedules.describe
   schedules.spec            | arguments calls tasks
   schedules.signals         | masking

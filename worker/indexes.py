@@ -58,5 +58,31 @@ class GivenIndex(Index):
         return plain.create_sql(model, schema_editor, using, **kwargs)
 
 
+class SteadyIndex(Index):
+    """Serves queries by columns that keep their values through most updates, of the rows that have a value in `given`.
+
+    PostgreSQL enters each new version of a row into each index that holds it, and MySQL leaves an entry alone whose
+    values stay. SQLite takes it out and puts it in again, so there it holds no row: what is on one machine can be read.
+    """
+
+    def __init__(self, *, given: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.given = given
+
+    def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
+        path, args, kwargs = super().deconstruct()
+        return path, args, {**kwargs, "given": self.given}
+
+    def create_sql(
+        self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **kwargs: Any
+    ) -> Statement:
+        held = {
+            "postgresql": Q(**{f"{self.given}__isnull": False}),
+            "sqlite": Q(id__isnull=True),
+        }
+        plain = Index(fields=self.fields, name=self.name, condition=held.get(schema_editor.connection.vendor))
+        return plain.create_sql(model, schema_editor, using, **kwargs)
+
+
 def _rising(field: str) -> F | CombinedExpression:
     return -F(field[1:]) if field.startswith("-") else F(field)

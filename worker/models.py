@@ -141,6 +141,7 @@ class FinishedJob(JobRecord):
         indexes = [
             models.Index(fields=["finished_at"], name="worker_finished_at"),
             GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+            StateIndex(state="failed", fields=["schedule_id", "finished_at"], name="worker_finished_failed"),
         ]
 
 

@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.apps import apps
 from django.db import migrations, models
 
+import worker.indexes
+
 LABEL = apps.get_containing_app_config(__name__).label
 
 
@@ -39,7 +41,7 @@ class Migration(migrations.Migration):
             name="Schedule",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("identity", models.CharField(editable=False, max_length=64, unique=True)),
+                ("identity", models.CharField(editable=False, max_length=64)),
                 ("name", models.CharField(max_length=255, verbose_name="name")),
                 ("verbose_name", models.CharField(blank=True, default="", max_length=255, verbose_name="verbose name")),
                 (
@@ -237,6 +239,14 @@ class Migration(migrations.Migration):
                 "verbose_name": "schedule",
                 "verbose_name_plural": "schedules",
                 "permissions": [("run_schedule", "Can run schedules now"), ("pause_schedule", "Can pause schedules")],
+                "indexes": [
+                    models.Index(fields=["settled_until"], name="schedules_settled_until"),
+                    models.Index(fields=["task"], name="schedules_task"),
+                    worker.indexes.SteadyIndex(
+                        fields=["zone_version", "queue"], given="next_run_at", name="schedules_planned"
+                    ),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("identity",), name="schedules_schedule_identity")],
             },
         ),
         migrations.CreateModel(

@@ -22,6 +22,8 @@ from worker.models import FinishedJob, Job, JobState
 MOST_HISTORY = 10
 MOST_KEYS = 500
 """In one statement."""
+ENDS = ("state", "reason", "scheduled_for", "started_at", "finished_at")
+"""What is read of a finished job."""
 RETRYING = "retrying"
 """The outcome of a run that failed and will be tried again."""
 
@@ -45,7 +47,7 @@ def last_runs(using: str, rows: Sequence[Any], now: datetime) -> Mapping[int, Pa
 
     `rows`: as `with_newest` reads them.
     """
-    finished = _by_key(FinishedJob.objects.using(using).defer("arguments", "errors"), rows, "newest_finished")
+    finished = _by_key(FinishedJob.objects.using(using).only(*ENDS), rows, "newest_finished")
     started = _newest_started(using, rows)
     idle = [row for row in rows if row.newest_finished is None and row.pk not in started]
     lines = _by_key(Occurrence.objects.using(using), idle, "newest_line")

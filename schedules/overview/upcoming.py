@@ -15,7 +15,7 @@ from schedules.models import Schedule, Status
 from schedules.occurrences.materialize import why_broken
 from schedules.overview.values import NextRun, PastRun, Pause, Upcoming
 from schedules.planning import Run, Standing, decide, next_run, runs_after
-from schedules.recurrence import note
+from schedules.recurrence import Recurrence, note
 from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
 from worker import masking
@@ -27,8 +27,10 @@ def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) 
     broken = row.broken
     description, next_runs = expression_of(row), tuple[NextRun, ...]()
     try:
-        description = describe(row.recurrence, options().time_zone)
-        next_runs = tuple(NextRun(at, note(row.recurrence, at)) for at in islice(_next_runs(row, now), runs))
+        recurrence = row.recurrence
+        description = describe(recurrence, options().time_zone)
+        instants = islice(_next_runs(row, recurrence, now), runs)
+        next_runs = tuple(NextRun(at, note(recurrence, at)) for at in instants)
     except (ValueError, ArithmeticError) as error:
         broken = broken or why_broken(error)
     return Upcoming(
@@ -70,7 +72,7 @@ def expression_of(schedule: Schedule) -> str:
     return schedule.cron or schedule.repeat or (schedule.run_at.isoformat() if schedule.run_at else "")
 
 
-def _next_runs(row: Schedule, now: datetime) -> Iterator[datetime]:
+def _next_runs(row: Schedule, recurrence: Recurrence, now: datetime) -> Iterator[datetime]:
     """First what is overdue, as the next tick will decide on it; then what the recurrence says."""
     cursor = _counted_from(row)
     if cursor is None:
@@ -78,9 +80,9 @@ def _next_runs(row: Schedule, now: datetime) -> Iterator[datetime]:
     overdue = tuple[Run, ...]()
     if cursor < now and (row.next_run_at is None or row.next_run_at <= now):
         standing = Standing(cursor, row.runs)
-        plan = decide(row.recurrence, row.policies, standing, now, seed=row.name, timezone=row.timezone)
+        plan = decide(recurrence, row.policies, standing, now, seed=row.name, timezone=row.timezone)
         overdue, cursor = plan.runs, max(plan.cursor, now)
-    later = runs_after(row.recurrence, row.policies, row.timezone, cursor, row.runs + len(overdue))
+    later = runs_after(recurrence, row.policies, row.timezone, cursor, row.runs + len(overdue))
     return chain((run.scheduled_for for run in overdue), later)
 
 

@@ -132,6 +132,9 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["finished_at"], name="worker_finished_at"),
                     worker.indexes.GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+                    worker.indexes.StateIndex(
+                        fields=["schedule_id", "finished_at"], name="worker_finished_failed", state="failed"
+                    ),
                 ],
             },
         ),

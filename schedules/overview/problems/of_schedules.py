@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 
-from schedules.models import Occurrence
 from schedules.overview.kinds import values_of
 from schedules.overview.scope import Scope
 from schedules.overview.values import LATE, Problem
 from worker import masking
+from worker.dialects.portions import portions
 from worker.models import FinishedJob, FinishedState
+
+MOST_KEYS = 500
+"""In one statement."""
 
 
 def broken(scope: Scope) -> Iterator[Problem]:
@@ -34,14 +37,10 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
 def ahead(scope: Scope) -> Iterator[Problem]:
     """The clock was set back, and the schedule would stand still until it has caught up.
 
-    Whatever has moved a cursor has left a trace: a tick in the ledger, a change in the row. A cursor that is ahead of
-    the clock was moved in what is now the future, and so was dated: these few are found by an index, where cursors have
-    none, since each tick would have to keep it.
+    By the index on the cursors, of which none is in the future where all is well, but for those of schedules that are
+    to begin later. A tick keeps that index for a hundredth of its time.
     """
-    in_ledger = Occurrence.objects.filter(recorded_at__gt=scope.now).values("schedule")
-    changed = scope.all_rows.filter(changed_at__gt=scope.now).values("pk")
-    suspects = scope.rows.filter(pk__in=in_ledger.union(changed))
-    for name in suspects.ahead(scope.now).values_list("name", flat=True):
+    for name in scope.rows.ahead(scope.now).values_list("name", flat=True):
         message = _('"%(name)s" stands still since the clock was set back; repair it in schedules.api.')
         yield Problem("ahead", message % {"name": name}, name)
 
@@ -55,11 +54,20 @@ def late(scope: Scope) -> Iterator[Problem]:
 
 
 def failing(scope: Scope) -> Iterator[Problem]:
-    """The job that finished last has failed. Only schedules of which any has failed are asked for their last."""
-    failed = FinishedJob.objects.filter(state=FinishedState.FAILED, schedule_id__isnull=False)
-    finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk")).order_by("-finished_at")
-    rows = scope.rows.planned().filter(pk__in=failed.values("schedule_id"))
-    last = rows.annotate(last_state=Subquery(finished.values("state")[:1]), why=Subquery(finished.values("reason")[:1]))
-    for name, why in last.filter(last_state=FinishedState.FAILED).values_list("name", "why"):
-        message = _('"%(name)s" failed in its last run: %(why)s') % {"name": name, "why": masking.text(why)}
-        yield Problem("failing", message, name)
+    """The job that finished last has failed."""
+    for some in portions(_last_failed(scope), MOST_KEYS):
+        reasons = FinishedJob.objects.filter(schedule_id=OuterRef("pk")).order_by("-finished_at").values("reason")
+        rows = scope.rows.planned().filter(pk__in=some).annotate(why=Subquery(reasons[:1]))
+        for name, why in rows.values_list("name", "why"):
+            message = _('"%(name)s" failed in its last run: %(why)s') % {"name": name, "why": masking.text(why)}
+            yield Problem("failing", message, name)
+
+
+def _last_failed(scope: Scope) -> list[int]:
+    """The keys of such schedules: those of jobs that failed after which no other finished. Indexes have the answer."""
+    finished = FinishedJob.objects.using(scope.using)
+    failed = finished.filter(state=FinishedState.FAILED, schedule_id__isnull=False)
+    newest = finished.filter(schedule_id=OuterRef("schedule_id")).order_by("-finished_at").values("finished_at")
+    last = failed.filter(finished_at=Subquery(newest[:1]))
+    keys = last.order_by("schedule_id").values_list("schedule_id", flat=True).distinct()
+    return [key for key in keys if key is not None]

@@ -1,0 +1,87 @@
+"""What is wrong is found by indexes, so that a check costs what is wrong, and not how many schedules there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from schedules.models import Schedule
+from schedules.overview import health
+from schedules.overview.kinds import values_of
+from schedules.overview.problems import of_schedules
+from schedules.overview.scope import Scope
+from tests.conformance.model.virtual import ALIAS, VirtualClock, declared, declared_many, finish, start_jobs
+from tests.conformance.worker.dialects.test_plans import NOW, crowd, strays
+from tests.conformance.worker.queue.jobs import another_session
+from tests.schedules.recurrence.moments import at
+from worker.models import FinishedJob
+
+ASKED: dict[str, tuple[str, Callable[[str], object]]] = {
+    "broken": (".*next_run_at_.*", lambda using: list(of_schedules.broken(Scope(using, NOW)))),
+    "ahead": ("schedules_settled_until", lambda using: list(of_schedules.ahead(Scope(using, NOW)))),
+    "late": (".*next_run_at_.*", lambda using: list(of_schedules.late(Scope(using, NOW)))),
+    "failing": ("worker_finished_failed", lambda using: list(of_schedules.failing(Scope(using, NOW)))),
+    "tasks": ("schedules_task", lambda using: list(values_of(Schedule.objects.using(using), "task"))),
+    "editions": (
+        "schedules_planned",
+        lambda using: list(values_of(Schedule.objects.using(using).planned(), "zone_version")),
+    ),
+}
+"""What is asked, and the index that answers."""
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("question", ASKED)
+def test_a_problem_is_looked_for_along_an_index(question: str) -> None:
+    crowd()
+    index, ask = ASKED[question]
+
+    with another_session() as using:
+        astray = [each for each in strays(ask, using, index) if not _ends_at_the_first(each)]
+
+    assert not astray
+
+
+@pytest.fixture
+def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    return VirtualClock(monkeypatch)
+
+
+def test_a_check_reads_few_schedules_where_all_are_well(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared_many(200, cron="0 * * * *")
+    read: list[str] = []
+    from_db = Schedule.from_db
+
+    def count(*args: object) -> Schedule:
+        row = from_db(*args)  # type: ignore[arg-type]
+        read.append(row.name)
+        return row
+
+    monkeypatch.setattr(Schedule, "from_db", count)
+    found = health(ALIAS, clock.now)
+
+    assert [problem.code for problem in found.problems] == ["no-leader"]
+    assert (found.schedules, len(read)) == (200, 0)
+
+
+def test_a_schedule_that_failed_once_and_has_succeeded_since_is_well(clock: VirtualClock) -> None:
+    declared(cron="0 * * * *")
+    for hour in ("11:00", "12:00", "13:00"):
+        clock.tick(hour)
+        finish(start_jobs(), clock)
+    scope = Scope(ALIAS, at("13:01"))
+    first, second, third = FinishedJob.objects.order_by("finished_at")
+
+    FinishedJob.objects.filter(pk__in=[first.pk, second.pk]).update(state="failed")
+    assert not list(of_schedules.failing(scope))
+
+    FinishedJob.objects.filter(pk=third.pk).update(state="failed", reason="TimeoutError: no answer")
+    (problem,) = of_schedules.failing(scope)
+    assert problem.message == '"s" failed in its last run: TimeoutError: no answer'
+
+
+def _ends_at_the_first(stray: str) -> bool:
+    """MariaDB calls it a walk along the whole index, and takes one step."""
+    return stray.startswith("index of") and stray.endswith("ORDER BY 1 ASC LIMIT 1")
