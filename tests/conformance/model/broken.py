@@ -6,7 +6,6 @@ A fault that finds nothing to break fails, so none is tried on a function that i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from inspect import getsource
 from textwrap import dedent
 from types import ModuleType
@@ -14,14 +13,12 @@ from types import ModuleType
 import pytest
 
 from schedules import changes, planning, recurrence
-from schedules.changes import backfills, pauses, row
+from schedules.changes import backfills, declare, pauses, row
 from schedules.occurrences import materialize
 from worker import queue
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
-
-declare = import_module("schedules.changes.declare")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
         ),
     ),
     "an edit moves the cursor back": (Fault(declare, "_change", "max(now, row.settled_until)", "row.anchor"),),
-    "a one-off in the past does not run": (Fault(declare, "_begin", "now = spec.run_at - TICK", "pass"),),
+    "a one-off in the past does not run": (Fault(declare, "_begin", "now = begins = spec.run_at - TICK", "pass"),),
     "a backfill runs what ran": (Fault(backfills, "_without_job", "at not in have and "), UNIQUE_KEY),
     "a backfill is ahead of the tick": (Fault(changes, "backfill", "min(end, row.settled_until)", "end"),),
     "a backfill leaves in the ledger what it runs": (
@@ -82,7 +79,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     "who waits does not wait its turn": (Fault(queue, "_next_in_line", ".filter(~Exists(before))"),),
     "who is let in may run already": (Fault(queue, "promote", ", state=JobState.WAITING)", ")"),),
     "an unfinished run is overlooked": (Fault(materialize, "materialize", "each.overlap != ", "each.overlap == "),),
-    "what a pause held back is forgotten": (Fault(row, "_settle", "in plan.not_run", "in ()"),),
+    "what a pause held back is forgotten": (Fault(row, "_explain", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (
         Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
     ),
