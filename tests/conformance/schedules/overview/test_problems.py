@@ -11,7 +11,7 @@ from schedules.overview import health
 from schedules.overview.kinds import values_of
 from schedules.overview.problems import of_schedules
 from schedules.overview.scope import Scope
-from tests.conformance.model.virtual import ALIAS, VirtualClock, declared, declared_many, finish, start_jobs
+from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
 from tests.conformance.worker.dialects.test_plans import NOW, crowd, strays
 from tests.conformance.worker.queue.jobs import another_session
 from tests.schedules.recurrence.moments import at
@@ -45,12 +45,12 @@ def test_a_problem_is_looked_for_along_an_index(question: str) -> None:
 
 
 @pytest.fixture
-def clock(database: None, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
-    return VirtualClock(monkeypatch)
+def clock(database: None) -> VirtualClock:
+    return VirtualClock()
 
 
 def test_a_check_reads_few_schedules_where_all_are_well(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    declared_many(200, cron="0 * * * *")
+    clock.declared_many(200, cron="0 * * * *")
     read: list[str] = []
     from_db = Schedule.from_db
 
@@ -60,17 +60,17 @@ def test_a_check_reads_few_schedules_where_all_are_well(clock: VirtualClock, mon
         return row
 
     monkeypatch.setattr(Schedule, "from_db", count)
-    found = health(ALIAS, clock.now)
+    found = health(ALIAS, clock.now())
 
     assert [problem.code for problem in found.problems] == ["no-leader"]
     assert (found.schedules, len(read)) == (200, 0)
 
 
 def test_a_schedule_that_failed_once_and_has_succeeded_since_is_well(clock: VirtualClock) -> None:
-    declared(cron="0 * * * *")
+    clock.declared(cron="0 * * * *")
     for hour in ("11:00", "12:00", "13:00"):
         clock.tick(hour)
-        finish(start_jobs(), clock)
+        finish(start_jobs(), clock.now())
     scope = Scope(ALIAS, at("13:01"))
     first, second, third = FinishedJob.objects.order_by("finished_at")
 
