@@ -7,7 +7,8 @@ them.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -76,6 +77,17 @@ class JobRecord(models.Model):
     def __str__(self) -> str:
         return f"{self.verbose_name or self.task} #{self.pk}"
 
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: models.QuerySet[Self] | None = None,
+    ) -> None:
+        """From where it was written or read, whatever routers say: they may send readers to a copy that lags behind."""
+        if from_queryset is None:
+            using = using or self._state.db
+        super().refresh_from_db(using, fields, from_queryset)
+
     @property
     def args(self) -> list[Any]:
         args: list[Any] = json.loads(self.arguments)[0]
@@ -143,6 +155,23 @@ class FinishedJob(JobRecord):
             GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
             StateIndex(state="failed", fields=["schedule_id", "finished_at"], name="worker_finished_failed"),
         ]
+
+
+class CallLock(models.Model):
+    """What a call locks that replaces others, in a database without locks that end with a transaction.
+
+    A row stands for many calls. It holds nothing, and may be deleted at any time.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+
+    class Meta:
+        verbose_name = _("lock of calls")
+        verbose_name_plural = _("locks of calls")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"lock {self.pk}"
 
 
 class WorkerProcess(models.Model):

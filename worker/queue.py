@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -224,7 +225,12 @@ def cancel(jobs: Collection[int], reason: str, using: str) -> list[int]:
 
 
 def cancel_equal(task: str, arguments: str, reason: str, using: str) -> list[int]:
-    """Cancel the unstarted jobs of that task with those arguments. Returns their ids."""
+    """Cancel the unstarted jobs of that task with those arguments. Returns their ids.
+
+    Until the caller's transaction ends, whoever else does it waits, and then finds what was enqueued in it.
+    """
+    connection = connections[using]
+    dialect_of(connection).hold(connection, _key_of(task, arguments))
     alike = Job.objects.using(using).filter(task=task, arguments=arguments, state__in=UNSTARTED)
     # MySQL's collations take "eu" for "EU".
     equal = [id for id, *what in alike.values_list("pk", "task", "arguments") if what == [task, arguments]]
@@ -327,6 +333,11 @@ def _some(rows: QuerySet[Any]) -> list[int]:
 
 def _news(job: NewJob) -> str:
     return wakeup.READY if job.state == JobState.READY else wakeup.LATER
+
+
+def _key_of(*what: str) -> int:
+    digest = blake2b("\0".join(what).encode(errors="surrogatepass"), digest_size=8, person=b"carillon.call")
+    return int.from_bytes(digest.digest(), signed=True)
 
 
 def _new_token() -> int:

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from worker.dialects.portable import Dialect, in_list
+from worker.dialects.portable import Dialect, in_list, table
+from worker.models import CallLock
 from worker.values import Wanted
+
+CALL_LOCKS = 1024
+"""Rows of `CallLock`: so many calls can be made at once that do not wait for each other, if they are lucky."""
 
 
 class MySQL(Dialect):
@@ -40,6 +45,14 @@ class MySQL(Dialect):
         And for a batch that is a good part of a small table it would read, and lock, the rows of other workers as well.
         """
         return f"FORCE INDEX ({index})"
+
+    def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
+        """By a row, since its named locks outlive the transaction. A row that is there is locked as if it were new."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table(connection, CallLock)} (id) VALUES (%s) ON DUPLICATE KEY UPDATE id = id",
+                [key % CALL_LOCKS + 1],
+            )
 
     def delete(self, cursor: CursorWrapper, jobs: str, ids: Sequence[int]) -> None:
         """A DELETE heeds no FORCE INDEX; but what is joined to a list is looked up by its key."""

@@ -89,6 +89,10 @@ class Dialect:
         cursor.execute(f"{sql} RETURNING id", params)
         return sorted(id for (id,) in cursor.fetchall())
 
+    def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
+        """Until the caller's transaction ends, whoever else asks to hold the key waits. `key`: 64 bits, signed."""
+        raise NotImplementedError
+
     # promote
 
     def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:

@@ -51,6 +51,10 @@ class PostgreSQL(Dialect):
             cursor.execute(f"{sql} RETURNING id, pg_notify(%s, %s)", [*params, channel, topic])
             return [id for id, _ in cursor.fetchall()]
 
+    def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+
     def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
         jobs = table(connection, Job)
         with connection.cursor() as cursor:

@@ -12,6 +12,17 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="CallLock",
+            fields=[
+                ("id", models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
+            ],
+            options={
+                "verbose_name": "lock of calls",
+                "verbose_name_plural": "locks of calls",
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
             name="WorkerProcess",
             fields=[
                 (

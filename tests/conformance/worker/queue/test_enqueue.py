@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import Model
 from django.utils.safestring import SafeString
+from pytest_django import Settings
 
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
@@ -68,6 +70,30 @@ def test_nobody_sees_a_job_before_the_caller_commits() -> None:
             enqueue()
             assert Job.objects.using(other).count() == 0
         assert Job.objects.using(other).count() == 1
+
+
+# What the database decided
+
+
+class ReadsElsewhere:
+    """A router that sends readers to a copy, which has not heard of the job."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str:
+        return "a copy that lags behind"
+
+
+def test_what_a_call_returns_is_read_from_where_it_was_written_whatever_routers_say(
+    settings: Settings,
+) -> None:
+    settings.DATABASE_ROUTERS = [ReadsElsewhere()]
+
+    job = leave_trace("one", schedule=60)
+
+    assert isinstance(job, Job)
+    assert job.run_at - job.enqueued_at == timedelta(seconds=60)
+    job.refresh_from_db()
+    assert job.state == "scheduled"
+    job.refresh_from_db(from_queryset=Job.objects.using(ALIAS).only("state"))
 
 
 # Many, in order
