@@ -307,6 +307,14 @@ def _drawn() -> Iterator[set[str]]:
         yield {name if name in APPS else f"{app}.{name}" for app, name in named}
 
 
+@pytest.mark.parametrize("folder", ["tests", "tests/conformance"])
+def test_tests_stand_in_the_rooms_of_what_they_try(folder: str) -> None:
+    rooms = {f"{app}.{path.parent.name}" for app in APPS for path in (ROOT / folder / app).glob("*/__init__.py")}
+
+    assert rooms
+    assert rooms - ROOMS.keys() == set()
+
+
 def _open_above(room: Room) -> Iterator[str]:
     for each in ROOMS.values():
         if each is room:
