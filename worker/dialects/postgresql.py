@@ -32,18 +32,23 @@ class PostgreSQL(Dialect):
         """One statement for any number of jobs."""
         if len(jobs) == 1:
             return super().insert(connection, jobs)
+        sql, params = self._insertion_of_many(connection, jobs)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return sorted(id for (id,) in cursor.fetchall())
+
+    def _insertion_of_many(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
+        """Apart, so that the columns are gone when the answer arrives: garbage collection would walk through them."""
         columns, given = columns_of(jobs)
         kinds = {**self.many.kinds_of(connection, Job, (*given, "run_at")), "delay": "float8"}
         source, params = as_table(kinds, [columns[name] for name in kinds])
         names, later = ", ".join(given), self.later.replace("%s", "delay")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {table(connection, Job)} "
-                f"({names}, {NEW}) SELECT {names}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
-                f"FROM {source} ORDER BY place RETURNING id",
-                params,
-            )
-            return sorted(id for (id,) in cursor.fetchall())
+        sql = (
+            f"INSERT INTO {table(connection, Job)} "
+            f"({names}, {NEW}) SELECT {names}, COALESCE(run_at, {later}), {self.now}, 0, 0, '' "
+            f"FROM {source} ORDER BY place RETURNING id"
+        )
+        return sql, params
 
     def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
         sql, params = self._insertion(connection, [job])
