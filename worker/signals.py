@@ -254,13 +254,34 @@ class _Line(logging.Formatter):
         return super().format(record)
 
 
+class _Unplaced(logging.Filter):
+    """Passes what loggers say that have no place of their own for it, between this name and theirs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger and logger.name != self.name:
+            if logger.handlers:
+                return False
+            logger = logger.parent
+        return True
+
+
 def show_log(stream: SupportsWrite[str], verbosity: int) -> None:
-    """Print the events on a stream, unless the project's LOGGING has a place for them. Verbosity: as of manage.py."""
+    """Print the events on a stream, as far as the project's LOGGING has no place for them.
+
+    Verbosity, as of manage.py, says the level where LOGGING gives none.
+    """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
-    for name in ("worker", "schedules"):
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
+    for logger in map(logging.getLogger, ("worker", "schedules")):
+        if logger.level == logging.NOTSET and not _obeys_root(logger):
+            logger.setLevel(level)
         if not logger.hasHandlers():
             handler = logging.StreamHandler(stream)
             handler.setFormatter(_Line())
+            handler.addFilter(_Unplaced(logger.name))
             logger.addHandler(handler)
+
+
+def _obeys_root(logger: logging.Logger) -> bool:
+    """The root logger has a level in any case. It is the project's where the project gave it a handler."""
+    return logger.propagate and logging.getLogger().hasHandlers()
