@@ -1,4 +1,4 @@
-"""Logging is the project's: what `LOGGING` says of handlers and levels stays. The command fills what it leaves open."""
+"""Logging is the project's: what LOGGING says of handlers and levels stays. The command fills what it leaves open."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_where_a_project_says_nothing_the_events_are_printed_as_verbosity_says(v
 
 @pytest.mark.parametrize("verbosity", [0, 1, 2])
 def test_a_level_that_the_project_set_stays(verbosity: int) -> None:
-    """`LOGGING` gives `worker` a handler and WARNING."""
+    """LOGGING gives `worker` a handler and WARNING."""
     own = _configure(loggers={"worker": {"handlers": ["own"], "level": "WARNING"}})
     out = io.StringIO()
 
@@ -110,7 +110,7 @@ def test_a_logger_that_the_project_has_disabled_stays_silent() -> None:
 
 
 def _configure(**what: Any) -> io.StringIO:
-    """As in a new process with this `LOGGING`. Returns what the handler named own writes to."""
+    """As in a new process with this LOGGING. Returns what the handler named own writes to."""
     for each in map(logging.getLogger, LOGGERS):
         each.setLevel(logging.NOTSET if each.parent else logging.WARNING)
         each.handlers[:], each.propagate, each.disabled = [], True, False
