@@ -247,7 +247,7 @@ def _let_through(
         if waits and not _may_wait(policies, waiting):
             due.record(each.at, Ledgered.SKIPPED_OVERLAP, "the run before it was unfinished")
         else:
-            let_through.append(each._replace(waits=waits))
+            let_through.append(each._replace(waits=True) if waits else each)
             busy, waiting = True, waiting or waits
     return let_through
 
