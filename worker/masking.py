@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, signature, unwrap
 from typing import Any
 
 from worker import tasks
@@ -73,19 +73,32 @@ def _hides_any(names: Collection[str]) -> bool:
 def _names_of_places(task: str, count: int, kwargs: Collection[str]) -> list[set[str]]:
     """Of so many positional arguments, the parameters to which each may go: none where nobody knows.
 
-    A decorator may put arguments of its own before those of the call: then each goes to some later parameter, of those
-    that the call leaves open.
+    A decorator may take arguments of its own before those that it passes on, and may put others before them. So each
+    may go to some earlier or later parameter of what it wraps, of those that the call leaves open.
     """
     try:
-        function = tasks.get(task).function
-        is_wrapped = hasattr(function, "__wrapped__")
-        inner = signature(function)
-        outer = signature(function, follow_wrapped=False) if is_wrapped else inner
+        layers = [signature(each, follow_wrapped=False) for each in _layers(tasks.get(task).function)]
     except (tasks.UnknownTask, TypeError, ValueError):
         return [set() for _ in range(count)]
-    first, (named, rest) = _positional(outer, ())[0], _positional(inner, kwargs)
-    added = max(len(named) - count, 0) if is_wrapped else 0
-    return [{*first[at : at + 1], *(named[at : at + added + 1] or rest)} for at in range(count)]
+    names: list[set[str]] = [set() for _ in range(count)]
+    taken, above = 0, list[str]()
+    for depth, layer in enumerate(layers):
+        named, rest = _positional(layer, kwargs if depth == len(layers) - 1 else ())
+        taken += 0 if named == above else len(above)
+        added = max(len(named) - count, 0) if depth else 0
+        for at, found in enumerate(names):
+            found.update(named[max(at - taken, 0) : at + added + 1])
+            if depth == len(layers) - 1 and at + added >= len(named):
+                found.update(rest)
+        above = named
+    return names
+
+
+def _layers(function: Any) -> list[Any]:
+    """The function, what it wraps, what that wraps, and so on. Raises ValueError where that has no end."""
+    layers: list[Any] = []
+    innermost = unwrap(function, stop=layers.append)  # it stops nowhere
+    return [*layers, innermost]
 
 
 def _positional(of: Signature, kwargs: Collection[str]) -> tuple[list[str], list[str]]:

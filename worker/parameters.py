@@ -11,17 +11,25 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Parameters:
-    """Of one function. Raises TypeError or ValueError where nobody knows them."""
+    """Of one function, as it takes a call: a decorator may take arguments of its own, or give some to what it wraps.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._signature = signature(function)
-        self.names = tuple(self._signature.parameters)
+    `where` opens the message of what does not fit. Raises TypeError or ValueError where nobody knows them.
+    """
+
+    def __init__(self, function: Callable[..., Any], where: str) -> None:
+        self._where = where
+        self._signature = signature(function, follow_wrapped=False)
+        self.names = tuple(dict.fromkeys((*self._signature.parameters, *signature(function).parameters)))
+        """With those of the function that it wraps."""
         self._fitting = _positional_counts(list(self._signature.parameters.values()))
 
     def require(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raises TypeError for arguments that do not fit the function."""
         if kwargs or len(args) not in self._fitting:  # binding takes a microsecond, and says what is wrong
-            self._signature.bind(*args, **kwargs)
+            try:
+                self._signature.bind(*args, **kwargs)
+            except TypeError as unfit:
+                raise TypeError(f"{self._where}: {unfit}.") from None
 
 
 def _positional_counts(parameters: Sequence[Parameter]) -> range:

@@ -51,7 +51,7 @@ class Background(Generic[P, R]):
     def __init__(self, task: Task, options: Mapping[str, Any], parameters: Parameters | None = None) -> None:
         self.task = task
         self.options = dict(options)
-        self.parameters = parameters or _parameters_of(task.function)
+        self.parameters = parameters or _parameters_of(task)
         self.shadowed = [name for name in self.parameters.names if name in CALL_OPTIONS]
         """Parameters of the function that bear the name of an option."""
         _look_like(self, task.function)
@@ -200,11 +200,13 @@ def declare_task(function: Callable[P, R], name: str | None, options: Mapping[st
     return task
 
 
-def _parameters_of(function: Callable[..., Any]) -> Parameters:
+def _parameters_of(task: Task) -> Parameters:
     try:
-        return Parameters(function)
+        return Parameters(task.function, f"{task.name}(…)")
     except (TypeError, ValueError) as unknown:
-        raise InvalidTask(f"{echo(function)} cannot be a task: nobody knows which arguments it takes.") from unknown
+        raise InvalidTask(
+            f"{echo(task.function)} cannot be a task: nobody knows which arguments it takes."
+        ) from unknown
 
 
 def _look_like(task: Background[Any, Any], function: Callable[..., Any]) -> None:

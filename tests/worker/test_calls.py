@@ -80,7 +80,7 @@ def test_an_option_that_could_not_work_is_refused_in_a_sentence_that_opens_with_
     given: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InvalidCall) as refused:
-        Calls(TASK, Parameters(report), given, where="here")
+        Calls(TASK, Parameters(report, "report(…)"), given, where="here")
 
     assert str(refused.value).startswith("here: ")
     assert said in str(refused.value)

@@ -132,6 +132,21 @@ def test_behind_a_decorator_that_adds_arguments_no_secret_goes_by_the_name_of_it
     assert (args, kwargs) == (["ann"], {"password": MASK, "note": "x"})
 
 
+def test_behind_a_decorator_that_takes_arguments_of_its_own_secrets_are_found_where_they_then_stand() -> None:
+    def sign_in(password: str, user: str, note: str = "") -> None: ...
+
+    @wraps(sign_in)
+    def called(region: str, *args: Any, **kwargs: Any) -> None: ...
+
+    @wraps(called)
+    def traced(*args: Any, **kwargs: Any) -> None: ...
+
+    for function in (called, traced):
+        tasks.register(Task(function, f"shop.tasks.{function}"))
+        args, _ = masking.arguments(f"shop.tasks.{function}", ["eu", "hunter2", "ann"], {})
+        assert args[1:] == [MASK, "ann"]
+
+
 def test_behind_a_decorator_that_adds_nothing_the_arguments_go_by_their_own_names() -> None:
     @wraps(log_in)
     def called(*args: Any, **kwargs: Any) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -22,12 +23,28 @@ def any_number(a: Any, *b: Any) -> None: ...
 def anything(*a: Any, **b: Any) -> None: ...
 
 
+@wraps(one_of_two)
+def gives_the_first(*args: Any, **kwargs: Any) -> None:
+    one_of_two("client", *args, **kwargs)
+
+
+@wraps(one)
+def takes_one_of_its_own(*args: Any, c: Any = None) -> None:
+    one(*args)
+
+
+@wraps(only_keyword)
+def takes_the_first(b: Any) -> None:
+    only_keyword(b, b=b)
+
+
 class Callee:
     def __call__(self, a: Any) -> None: ...
 
 
 FUNCTIONS: list[Callable[..., None]] = [
     *(none, one, one_of_two, only_positional, only_keyword, keyword_if_wanted, any_number, anything),
+    takes_the_first,
     Callee(),
 ]
 
@@ -44,6 +61,31 @@ def test_arguments_fit_if_a_call_takes_them(
         function(*args, **kwargs)
     except TypeError:
         with pytest.raises(TypeError):
-            Parameters(function).require(args, kwargs)
+            Parameters(function, "report(…)").require(args, kwargs)
     else:
-        Parameters(function).require(args, kwargs)
+        Parameters(function, "report(…)").require(args, kwargs)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs"),
+    [
+        (gives_the_first, [7], {}),
+        (gives_the_first, [], {"b": 7}),
+        (gives_the_first, [], {}),
+        (takes_one_of_its_own, [7], {"c": 7}),
+    ],
+)
+def test_what_a_decorator_gives_or_takes_is_no_fault_of_the_call(
+    function: Callable[..., None], args: list[Any], kwargs: dict[str, Any]
+) -> None:
+    function(*args, **kwargs)
+    Parameters(function, "report(…)").require(args, kwargs)
+
+
+def test_the_names_are_those_of_the_decorator_and_of_what_it_wraps() -> None:
+    assert Parameters(takes_one_of_its_own, "report(…)").names == ("args", "c", "a")
+
+
+def test_what_does_not_fit_is_told_with_where_it_was_given() -> None:
+    with pytest.raises(TypeError, match=r"^report\(…\): missing a required argument: 'a'\.$"):
+        Parameters(one, "report(…)").require([], {})

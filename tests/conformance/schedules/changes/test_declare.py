@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
@@ -284,6 +286,53 @@ def test_a_call_may_give_a_cron_expression_and_its_zone() -> None:
     assert (schedule.cron, schedule.timezone) == ("30 2 * * *", "Europe/Paris")
     assert schedule.next_run_at is not None
     assert f"{local(schedule.next_run_at, 'Europe/Paris'):%H:%M}" == "02:30"
+
+
+# Behind a decorator that takes arguments of its own, or gives some
+
+
+def with_client(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def called(*args: Any, dry_run: bool = False, **kwargs: Any) -> Any:
+        return None if dry_run else function("client", *args, **kwargs)
+
+    return called
+
+
+@background
+@with_client
+def charge(client: str, number: int) -> str:
+    return f"{client} {number}"
+
+
+def only_by_name(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def called(*, number: int) -> Any:
+        return function("client", number)
+
+    return called
+
+
+@background(name="strict")
+@only_by_name
+def strict(client: str, number: int) -> None: ...
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((7,), {}), ((), {"number": 7}), ((7,), {"dry_run": True})])
+def test_a_call_is_held_against_what_is_called_and_not_against_what_that_wraps(args: Any, kwargs: Any) -> None:
+    job = job_from(charge(*args, **kwargs))
+    charge.enqueue_many([(args, kwargs)])
+
+    assert job.args == list(args)
+    assert Job.objects.count() == 2
+    assert charge.now(*args, **kwargs) in ("client 7", None)
+
+
+def test_what_the_wrapped_function_would_take_is_refused_where_the_decorator_does_not_and_the_task_is_named() -> None:
+    for call in (lambda: strict("client", 7), lambda: strict.enqueue_many([(("client", 7), {})])):
+        with pytest.raises(TypeError, match=r"^strict\(…\): too many positional arguments\.$"):
+            call()
+    assert job_from(strict(number=7)).kwargs == {"number": 7}
 
 
 # The other options
