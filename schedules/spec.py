@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from schedules.models import NAME_LENGTH, Source, identity_of
 from schedules.planning.columns import KINDS, POLICIES, RECURRENCE, columns_of
 from schedules.planning.policies import InvalidPolicy, Policies
-from schedules.recurrence import InvalidRecurrence, parse_repeat, recurrence_of
+from schedules.recurrence import GapRule, InvalidRecurrence, OverlapRule, parse_repeat, recurrence_of
 from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
 from worker.calls import JOB, InvalidCall, Start, job_options, start_of
@@ -196,7 +196,7 @@ _COLUMNS = (
     *JOB,
     *RECURRENCE,
 )
-_DST = {"dst_gap": ("run", "skip"), "dst_overlap": ("first", "second", "both")}
+_DST = {"dst_gap": get_args(GapRule), "dst_overlap": get_args(OverlapRule)}
 _DURATIONS = {"catch_up_window", "late_after", "start_deadline", "jitter"}
 _ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 """A repeat counts from an instant that is known only when it is stored; any will do to check it."""
