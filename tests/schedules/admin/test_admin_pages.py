@@ -69,6 +69,17 @@ def test_a_user_who_may_only_look_is_offered_nothing(viewer: Client) -> None:
         assert 'name="action"' not in text, page
 
 
+def test_a_page_has_a_button_for_each_verb_that_applies_to_its_row(admin_client: Client) -> None:
+    schedule, job, finished = admin_rows.schedule("nightly"), admin_rows.job(), admin_rows.finished(10**6)
+
+    def verbs(page: str) -> set[str]:
+        return set(re.findall(r"/do/(\w+)/", admin_client.get(f"/admin/{page}/change/").content.decode()))
+
+    assert verbs(f"schedules/schedule/{schedule.pk}") == {"run_now", "pause"}
+    assert verbs(f"worker/job/{job.pk}") == {"cancel"}
+    assert verbs(f"worker/finishedjob/{finished.pk}") == {"retry"}
+
+
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_a_list_costs_the_same_whatever_its_length(viewer: Client, count: int) -> None:
     row = admin_rows.schedule("nightly")
