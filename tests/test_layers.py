@@ -31,6 +31,7 @@ Pure: they know no Django, no table and no clock
   worker.registry
   worker.backoff
   worker.signs
++ worker.vigil
   worker.dialects.portions
   worker.arguments          dialects.portions
 + schedules.recurrence
@@ -49,12 +50,13 @@ The queue: it does the work, and knows nothing of schedules
   worker.signals            masking
   worker.dialects           dialects.portions
   worker.clock              dialects
-  worker.roster             clock
+  worker.roster             clock dialects
   worker.sessions
   worker.wakeup             clock dialects sessions signals
-  worker.queue              clock dialects dialects.portions roster signals wakeup
+  worker.queue              clock dialects dialects.portions signals wakeup
   worker.calls              arguments parameters queue tasks
-  worker.chores             clock queue
+  worker.rescue             clock queue roster
+  worker.chores             clock queue rescue
   worker.running            arguments clock queue signals tasks
   worker.process            chores clock dialects queue roster running sessions signals tasks wakeup
 
@@ -102,7 +104,7 @@ DOORS = """
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
   schedules.declarations    background configured scheduled sync
-  schedules.leader          lock
+  schedules.leader          alive lock
   schedules.overview        kinds past_runs problems serving upcoming values
   schedules.commandline     columns contract moments pipes table terminal
   schedules.doctor          findings report

@@ -49,7 +49,8 @@ DOCUMENTED = """
     django.core.management.base.CommandError django.core.management.base.CommandParser
     django.core.signals.setting_changed.* django.db.*Error django.db.close_old_connections django.db.connections
     django.db.reset_queries django.db.backends.signals.connection_created.* django.db.transaction.*
-    django.db.models.[A-Z]* django.db.models.lookups.GreaterThan django.template.response.TemplateResponse
+    django.db.models.[A-Z]*
+    django.db.models.functions.[A-Z]* django.db.models.lookups.GreaterThan django.template.response.TemplateResponse
     django.urls.path django.urls.reverse django.utils.encoding.force_bytes django.utils.html.format_html
     django.utils.safestring.SafeString
     django.utils.timezone.* django.utils.translation.* django.views.decorators.http.*

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from worker import queue
 from worker.clock import Monotonic
 from worker.options import options
+from worker.rescue import Rescue
 
 FIRST_OF_MANY = 500
 """Jobs that are promoted at first, so that workers begin with them while the others follow."""
@@ -20,16 +21,12 @@ HELD_BY_OTHERS = timedelta(seconds=0.05)
 
 
 class Chores:
-    """Does each chore when its time has come.
+    """Does each chore when its time has come."""
 
-    Whoever has just come to the database cannot tell the dead from those who were kept from it as well: so everybody
-    has two heartbeats to show up, before anything is taken from them. `at_once`: this process will not stay so long.
-    """
-
-    def __init__(self, clock: Monotonic = time, *, at_once: bool = False) -> None:
+    def __init__(self, clock: Monotonic = time) -> None:
+        self.rescue = Rescue(clock)
         self._clock = clock
         self._prune_at = clock.monotonic()
-        self._rescue_at = self._prune_at + (0 if at_once else 2 * options().HEARTBEAT)
         self._limit = FIRST_OF_MANY
 
     def do(self, using: str, now: datetime) -> datetime | None:
@@ -47,10 +44,8 @@ class Chores:
 
     def keep(self, using: str, now: datetime) -> None:
         """Rescue and prune, now and then."""
+        self.rescue.look(using)
         moment = self._clock.monotonic()
-        if moment >= self._rescue_at:
-            self._rescue_at = moment + options().HEARTBEAT / 2
-            queue.rescue(using, options().RESCUE_AFTER)
         if moment >= self._prune_at:
             self._prune_at = moment + PRUNE_EVERY
             queue.prune(using, now - options().KEEP_FINISHED)

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
 from worker.dialects import dialect_of
+from worker.dialects.portable import Dialect
 
 
 def database_now(using: str) -> datetime:
@@ -42,7 +43,17 @@ class DatabaseNow(models.Func):
     def as_sql(  # type: ignore[override]  # it takes no template and no separator
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> tuple[str, tuple[float]]:
-        return dialect_of(connection).later, (self.after,)
+        return self._sql(dialect_of(connection)), (self.after,)
+
+    def _sql(self, dialect: Dialect) -> str:
+        return dialect.later
+
+
+class WhenWritten(DatabaseNow):
+    """The same for what an UPDATE sets: not older than a lock that it had to wait for."""
+
+    def _sql(self, dialect: Dialect) -> str:
+        return dialect.when_written
 
 
 class Monotonic(Protocol):

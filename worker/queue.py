@@ -15,22 +15,22 @@ the alias of the connection it runs on.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from worker import roster, signals, wakeup
-from worker.clock import DatabaseNow, database_now
+from worker import signals, wakeup
+from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portions import portions
-from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import Outcome, Retry, Snoozed
 from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack, Wanted
 
@@ -154,24 +154,19 @@ def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> in
     return running.update(state=JobState.READY, **UNHELD)
 
 
-def rescue(using: str, silence: float) -> int:
-    """Take the jobs of workers that were silent for `silence` seconds and give them to others. Returns how many.
+def rescue(using: str, limit: int) -> int:
+    """Give to others up to `limit` jobs that workers hold who are not on the roster. Returns how many that were.
 
     A job whose workers died again and again may be what kills them: it is given up as failed. One whose end is being
     recorded just now is left for the next time: its worker may stand still in the middle of that, and whoever waited
     for it would stand still too.
     """
-    long_ago = DatabaseNow(after=-silence)
-    if not (roster.silent(using, long_ago).exists() or _orphans(using, long_ago).exists()):
+    if not (dead := _holders_off_the_roster(using)):
         return 0
     with transaction.atomic(using=using):
-        since = database_now(using) - timedelta(seconds=silence)
-        orphans = dict(_orphans(using, since).values_list("pk", "claim"))
-        under_their_claim = Job.objects.using(using).filter(pk__in=orphans, claim__in=set(orphans.values()))
-        free = under_their_claim.select_for_update(skip_locked=True)
-        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)))
+        free = _held_by(dead, using).select_for_update(skip_locked=True)
+        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)[:limit]))
         count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
-        roster.bury(using, since)
         deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
         given_up = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
     if count:
@@ -278,7 +273,7 @@ def _schedule_again(using: str, job: PutBack) -> bool:
     return (
         held.update(
             state=JobState.SCHEDULED if job.delay else JobState.READY,
-            run_at=DatabaseNow(after=job.delay),
+            run_at=WhenWritten(after=job.delay),
             attempts=job.attempts,
             errors=job.errors,
             **UNHELD,
@@ -316,9 +311,18 @@ def _as_new(job: FinishedJob) -> NewJob:
 # Which jobs
 
 
-def _orphans(using: str, since: datetime | DatabaseNow) -> QuerySet[Job]:
-    alive = roster.living(using, since).values("pk")
-    return Job.objects.using(using).filter(state=JobState.RUNNING).exclude(worker_id__in=alive)
+def _holders_off_the_roster(using: str) -> set[int]:
+    """First who holds jobs, then who is there: whoever signs in in between, and claims, is not among the holders."""
+    running = Job.objects.using(using).filter(state=JobState.RUNNING)
+    holders = {worker or NOBODY for worker in running.order_by().values_list("worker_id", flat=True).distinct()}
+    return holders - set(WorkerProcess.objects.using(using).filter(pk__in=holders).values_list("pk", flat=True))
+
+
+def _held_by(workers: Set[int], using: str) -> QuerySet[Job]:
+    theirs = Q(worker_id__in=workers - {NOBODY})
+    if NOBODY in workers:
+        theirs |= Q(worker_id=None)
+    return Job.objects.using(using).filter(theirs, state=JobState.RUNNING)
 
 
 def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
@@ -344,6 +348,8 @@ def _new_token() -> int:
     return secrets.randbits(63)
 
 
+NOBODY = 0
+"""No worker has that id."""
 UNHELD: dict[str, None] = {"claim": None, "worker_id": None, "claimed_at": None}
 _SUSPECT_FROM = MOST_INTERRUPTIONS - 1
 _DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

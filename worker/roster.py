@@ -1,21 +1,31 @@
-"""The heartbeats of workers: each signs in, gives signs of life, and signs off; who is silent is taken for dead."""
+"""The heartbeats of workers: each signs in, gives signs of life, and signs off; who is silent is struck off.
+
+Who that is, no statement here decides: a heartbeat's date is for people, and may stand in the future where a clock was
+set. For whoever watches (`worker.rescue`) it is a sign that differs from the one before it, and nothing else.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db import connections, models, transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Cast
 
-from worker.clock import DatabaseNow, database_now
+from worker.clock import WhenWritten, database_now
+from worker.dialects import dialect_of
 from worker.models import WorkerProcess
 
 
 def process_name() -> str:
     """Host and process id, as people see them."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+# A worker's own
 
 
 def sign_in(using: str, name: str, slots: int, queues: Sequence[str]) -> int:
@@ -29,23 +39,66 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str]) -> int:
 
 def beat(using: str, worker_id: int) -> bool:
     """Give a sign of life. False: this worker was taken for dead, and its jobs belong to others now."""
-    return WorkerProcess.objects.using(using).filter(pk=worker_id).update(heartbeat_at=DatabaseNow()) == 1
+    with transaction.atomic(using=using):
+        mine = dialect_of(connections[using]).once_free(WorkerProcess.objects.using(using).filter(pk=worker_id))
+        return mine.update(heartbeat_at=WhenWritten()) == 1
 
 
 def sign_off(using: str, worker_id: int) -> None:
     WorkerProcess.objects.using(using).filter(pk=worker_id).delete()
 
 
-def living(using: str, since: datetime | DatabaseNow) -> QuerySet[WorkerProcess]:
-    """Workers that gave a sign of life since then. It is asked anew in each statement: workers sign in at any time."""
-    return WorkerProcess.objects.using(using).filter(heartbeat_at__gte=since)
+# For whoever watches them
 
 
-def silent(using: str, since: datetime | DatabaseNow) -> QuerySet[WorkerProcess]:
-    """Those that gave none."""
-    return WorkerProcess.objects.using(using).filter(heartbeat_at__lt=since)
+def signs(using: str) -> dict[int, str]:
+    """By worker, its last sign of life, as the database writes it: one that cannot be read is a sign as well."""
+    return dict(WorkerProcess.objects.using(using).values_list("pk", _sign()))
 
 
-def bury(using: str, since: datetime) -> None:
-    """Strike off the silent."""
-    silent(using, since).delete()
+def touch(using: str, signs: Mapping[int, str]) -> set[int]:
+    """Write to the rows of workers as they would themselves, and change nothing. Returns those that may be written.
+
+    What keeps workers from giving signs of life holds this up as well, or makes it fail. Left out are those who have
+    given another sign meanwhile, and those whose row somebody holds.
+    """
+    if not signs:
+        return set()
+    with transaction.atomic(using=using):
+        free = _free(using, signs)
+        WorkerProcess.objects.using(using).filter(pk__in=free).update(heartbeat_at=F("heartbeat_at"))
+    return free
+
+
+def strike_off(using: str, signs: Mapping[int, str]) -> set[int]:
+    """Workers who gave no other sign of life. In the caller's transaction, and waiting for nobody. Returns which."""
+    free = _free(using, signs)
+    WorkerProcess.objects.using(using).filter(pk__in=free).delete()
+    return free
+
+
+# For people
+
+
+def seem_alive(using: str, now: datetime, patience: float) -> QuerySet[WorkerProcess]:
+    """Workers whose last sign of life is not further from now than that many seconds, by the database's clock."""
+    return WorkerProcess.objects.using(using).filter(heartbeat_at__range=_around(now, patience))
+
+
+def seem_silent(using: str, now: datetime, patience: float) -> QuerySet[WorkerProcess]:
+    """The others."""
+    return WorkerProcess.objects.using(using).exclude(heartbeat_at__range=_around(now, patience))
+
+
+def _around(now: datetime, patience: float) -> tuple[datetime, datetime]:
+    return now - timedelta(seconds=patience), now + timedelta(seconds=patience)
+
+
+def _free(using: str, signs: Mapping[int, str]) -> set[int]:
+    """Those of the workers whose sign of life is still this one, and whose rows nobody holds. They are held now."""
+    rows = WorkerProcess.objects.using(using).filter(pk__in=signs).select_for_update(skip_locked=True)
+    return {id for id, sign in rows.values_list("pk", _sign()) if sign == signs[id]}
+
+
+def _sign() -> Cast:
+    return Cast("heartbeat_at", models.TextField())

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from schedules.admin.filters import ScheduleInUse
 from schedules.admin.jobs import page_of_schedule
 from schedules.admin.outlook import wall
-from schedules.leader import is_alive
+from schedules.leader.alive import is_alive
 from schedules.models import Leadership, Occurrence
 from worker import masking
 from worker.admin import labels

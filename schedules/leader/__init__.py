@@ -12,7 +12,7 @@ The protocol, which the code below can be reviewed against:
 4. Between ticks it sleeps until the next due instant, and is woken by whoever changes a schedule or delays a job.
 5. Behind a transaction pooler a session is nobody's own. There the lock lasts for a transaction, and in between the
    row of the newest term tells who leads: each proof renews it, and fails once there is a newer one. A candidate
-   begins a term when that row was not renewed for `alive.PATIENCE` seconds.
+   begins a term when it has watched that row for `alive.PATIENCE` seconds, and nobody renewed it.
 6. Time is the database's, read in each tick. When it leaps against the monotonic clock of the process, ticks are held.
 """
 
@@ -27,14 +27,12 @@ from datetime import datetime
 from django.db import DatabaseError, InterfaceError
 
 from schedules import signals
-from schedules.leader.alive import another_leads, is_alive, newest_term, silence
+from schedules.leader.alive import Rival
 from schedules.leader.lock import Lock, NotLeader, lock_on
 from schedules.leader.term import Term
 from worker import roster
 from worker.clock import Monotonic, database_now
 from worker.sessions.connection import private_connection
-
-__all__ = ["Leader", "is_alive", "newest_term", "silence"]
 
 STANDBY = 0.5
 """Seconds between two attempts to get the lock."""
@@ -51,6 +49,9 @@ class Leader:
         self.host = host
         self.longest_sleep = longest_sleep
         self.name = roster.process_name()
+        self.rival = Rival(host)
+        self.term = 0
+        """The last of its own."""
         self.news = threading.Event()
         self.stopped = threading.Event()
         self.started_at: datetime | None = None
@@ -82,7 +83,7 @@ class Leader:
         """Lead until nothing is due, as plain cron would want it. False: another process leads."""
         with private_connection(self.alias, "leader") as using, suppress(NotLeader):
             lock = lock_on(using)
-            if self._may_lead(using, lock):
+            if self._may_lead_once_it_knows(using, lock):
                 with self._term(using, lock) as term:
                     while not self.stopped.is_set() and term.turn() == 0:
                         pass
@@ -102,9 +103,15 @@ class Leader:
             self.stopped.wait(STANDBY)
 
     def _may_lead(self, using: str, lock: Lock) -> bool:
-        if not lock.lasts and another_leads(using, self.name, database_now(using)):
+        if not lock.lasts and self.rival.leads(using, self.term):
             return False
         return lock.acquire()
+
+    def _may_lead_once_it_knows(self, using: str, lock: Lock) -> bool:
+        while not (may_lead := self._may_lead(using, lock)) and not lock.lasts and not self.rival.lives:
+            if self.stopped.wait(STANDBY):
+                return False
+        return may_lead
 
     def _lead(self, using: str, lock: Lock) -> None:
         with self._term(using, lock) as term:
@@ -119,7 +126,8 @@ class Leader:
         self.started_at = self.started_at or database_now(using)
         term = Term(using, lock, self.name, self.started_at, host=self.host, longest_sleep=self.longest_sleep)
         try:
-            term.begin()
+            term.begin(after=self.rival.seen)
+            self.term = term.id
             yield term
             term.end()
             lock.release()

@@ -1,43 +1,76 @@
-"""Who leads, as the rows of terms tell it: the newest term, whether it lasts, and for how long all have been silent."""
+"""Whether somebody leads. For people a date tells it; who acts on it watches for signs of life (`worker.vigil`)."""
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
-from django.db.models import Max
+from django.db import models
+from django.db.models.functions import Cast
 
 from schedules.models import Leadership
-from worker.clock import database_now
+from worker.clock import Monotonic
 from worker.options import options
+from worker.vigil import Vigil
 
-PATIENCE = 5.0
-"""Seconds without a sign of life after which another may begin a term; see rule 5 of the protocol."""
 SHOWN_ALIVE = 10.0
 """Seconds after its last sign of life for which a leader counts as alive."""
+PATIENCE = 5.0
+"""Seconds without a sign of life after which another may begin a term; see rule 5 of the protocol."""
+
+
+class LastSign(NamedTuple):
+    """The last sign of life of the newest term. Each differs from the one before it. Instants are texts."""
+
+    term: int
+    renewed_at: str
+    ended_at: str | None
+
+
+def last_sign(using: str) -> LastSign | None:
+    """None: nobody ever led."""
+    terms = Leadership.objects.using(using).order_by("-pk")
+    newest = terms.values_list("pk", _as_text("renewed_at"), _as_text("ended_at")).first()
+    return newest and LastSign(*newest)
+
+
+class Rival:
+    """Another process that leads. Where the lock lasts for a transaction only, nothing but its signs of life tells.
+
+    `seen`: the sign on which the last answer rests.
+    """
+
+    def __init__(self, host: Monotonic) -> None:
+        self.host = host
+        self.seen: LastSign | None = None
+        self.lives = False
+        """It gave a sign of life between the last two looks."""
+        self._vigil: Vigil[int, LastSign] = Vigil(PATIENCE)
+
+    def leads(self, using: str, own_term: int) -> bool:
+        """Whether the newest term goes on, as far as this candidate can tell, and is not its own."""
+        began = self.host.monotonic()
+        before, self.seen = self.seen, last_sign(using)
+        if self.seen is None or self.seen.ended_at or self.seen.term == own_term:
+            self.lives = False
+            return False
+        self.lives = before is not None and before != self.seen
+        self._vigil.look({self.seen.term: self.seen}, began=began, ended=self.host.monotonic())
+        return not self._vigil.silent()
 
 
 def newest_term(using: str) -> Leadership | None:
     return Leadership.objects.using(using).order_by("-pk").first()
 
 
-def is_alive(term: Leadership | None, now: datetime, seconds: float | None = None) -> TypeGuard[Leadership]:
-    """Whether the newest term still lasts; `seconds`: how long it may give no sign of life.
+def is_alive(term: Leadership | None, now: datetime) -> TypeGuard[Leadership]:
+    """Whether the newest term seems to last, by the database's clock.
 
-    A sign of life from the future was given before the database's clock was set back: it says nothing of now.
+    A sign of life from the future was given before that clock was set back: it says nothing of now.
     """
-    patience = timedelta(seconds=seconds or max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
+    patience = timedelta(seconds=max(SHOWN_ALIVE, 2 * options().HEARTBEAT))
     return term is not None and term.ended_at is None and abs(now - term.renewed_at) <= patience
 
 
-def another_leads(using: str, leader: str, now: datetime) -> bool:
-    """Where the lock lasts for a transaction only, the signs of life tell who leads in between."""
-    term = newest_term(using)
-    return is_alive(term, now, PATIENCE) and term.leader != leader
-
-
-def silence(using: str) -> float:
-    """Seconds since a leader gave a sign of life; infinite if none ever did."""
-    last = Leadership.objects.using(using).aggregate(last=Max("renewed_at"))["last"]
-    return math.inf if last is None else (database_now(using) - last).total_seconds()
+def _as_text(column: str) -> Cast:
+    return Cast(column, models.TextField())

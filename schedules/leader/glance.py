@@ -11,7 +11,7 @@ from django.db import connections
 
 from schedules.models import Instant, Schedule
 from worker import queue
-from worker.clock import DatabaseNow, database_now
+from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
 
@@ -28,7 +28,7 @@ class Watch:
 
     def when_written(self) -> Instant:
         """The same for a statement: the time at which it writes."""
-        return DatabaseNow()
+        return WhenWritten()
 
     def glance(self) -> tuple[datetime, datetime | None]:
         """Now, and when the next tick is due."""

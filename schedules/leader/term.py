@@ -15,7 +15,7 @@ from django.db.models import Exists
 
 from schedules import signals
 from schedules.declarations.sync import declared, retire_undeclared, sync
-from schedules.leader.alive import another_leads
+from schedules.leader.alive import LastSign, last_sign
 from schedules.leader.glance import Watch
 from schedules.leader.lock import Lock, NotLeader
 from schedules.models import Leadership, Schedule
@@ -67,13 +67,17 @@ class Term:
     def authority(self) -> Authority:
         return Authority(self.id, self.prove)
 
-    def begin(self) -> None:
-        """Raises NotLeader where another was faster."""
+    def begin(self, after: LastSign | None = None) -> None:
+        """Raises NotLeader where another was faster.
+
+        `after`: the last sign of whoever led before, as far as it was seen; of use where the lock lasts for a
+        transaction only.
+        """
         with transaction.atomic(using=self.using):
             self.lock.prove()
-            now = self.watch.now()
-            if not self.lock.lasts and another_leads(self.using, self.leader, now):
+            if not self.lock.lasts and last_sign(self.using) != after:
                 raise NotLeader("Another process began a term at this moment.")
+            now = self.watch.now()
             row = Leadership(leader=self.leader, lock=self.lock.kind, started_at=now, renewed_at=now)
             (begun,) = Leadership.objects.using(self.using).bulk_create([row])
         self.id = begun.pk
@@ -94,6 +98,7 @@ class Term:
         self._watch_clock(now)
         self._renew()
         if self.host.monotonic() < self.hold_until:
+            self.chores.rescue.look(self.using)  # which heeds no date
             return LONGEST_SILENCE
         self._upkeep(now)
         if due is not None and due <= now:

@@ -12,7 +12,7 @@ from functools import cached_property
 from django.db import connections
 
 from schedules.declarations.sync import declared
-from schedules.leader import is_alive, newest_term
+from schedules.leader.alive import is_alive, newest_term
 from schedules.models import Leadership, Schedule, ScheduleQuerySet
 from schedules.overview.selection import EVERYTHING, Selection
 from schedules.overview.values import Lead

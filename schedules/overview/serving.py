@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from worker import roster
 from worker.models import WorkerProcess
@@ -18,4 +18,4 @@ def served_queues(using: str, now: datetime) -> set[str] | None:
 
 
 def living_workers(using: str, now: datetime) -> list[WorkerProcess]:
-    return list(roster.living(using, now - timedelta(seconds=options().RESCUE_AFTER)))
+    return list(roster.seem_alive(using, now, options().RESCUE_AFTER))

@@ -96,7 +96,7 @@ def _somebody_looks() -> Iterator[None]:
 
 @contextmanager
 def _worker() -> Iterator[None]:
-    worker = Worker(DEFAULT_DB_ALIAS, threads=4, leader_silence=lambda using: 0.0)
+    worker = Worker(DEFAULT_DB_ALIAS, threads=4, leader_sign=lambda using: time.monotonic())
     thread = Thread(target=worker.run)
     thread.start()
     try:

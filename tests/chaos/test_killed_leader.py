@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from schedules import api
-from schedules.leader import newest_term
+from schedules.leader.alive import newest_term
 from schedules.models import Leadership, Schedule
 from tests.chaos import figures, scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit

@@ -24,7 +24,7 @@ class WorkerProcessAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, worker: WorkerProcess) -> SafeString:
-        silence = read_at(worker) - worker.heartbeat_at
+        silence = abs(read_at(worker) - worker.heartbeat_at)
         if silence <= timedelta(seconds=options().RESCUE_AFTER):
             return labels.status("alive", _("alive"))
         return labels.status("silent", _("silent: its jobs go to others"))

@@ -21,6 +21,9 @@ CALL_LOCKS = 1024
 class MySQL(Dialect):
     now = "UTC_TIMESTAMP(6)"
     later = "UTC_TIMESTAMP(6) + INTERVAL (%s * 1000000) MICROSECOND"
+    when_written = (
+        "SYSDATE(6) + INTERVAL (TIMESTAMPDIFF(MICROSECOND, NOW(6), UTC_TIMESTAMP(6)) + %s * 1000000) MICROSECOND"
+    )
     row_lock = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     join_in_order = "STRAIGHT_JOIN"

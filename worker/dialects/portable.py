@@ -14,6 +14,7 @@ from typing import Any
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 from worker.dialects.many import ROWS, ManyRows
 from worker.dialects.portions import portions
@@ -41,6 +42,8 @@ class Dialect:
     """SQL: the current instant by the database's clock."""
     later: str
     """SQL: that, plus a parameter of seconds."""
+    when_written: str
+    """SQL: the same, read when a row is written and not when its statement began: it may have waited in between."""
     row_lock: str
     """SQL: lock the rows of a SELECT until the transaction ends."""
     skip_locked: str
@@ -60,6 +63,10 @@ class Dialect:
     def instant(self, value: Any) -> datetime:
         """An instant as the database gave it → aware, UTC."""
         raise NotImplementedError
+
+    def once_free(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The same rows, to be changed by the clock when nobody else holds them. In a transaction."""
+        return rows
 
     def to_database(self, connection: BaseDatabaseWrapper, value: Any) -> Any:
         """An instant as the database takes it. Any other value is taken as it is."""

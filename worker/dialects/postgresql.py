@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
 
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, columns_of, table
@@ -17,6 +18,7 @@ from worker.values import ClaimedJob, Finish, NewJob, Wanted
 class PostgreSQL(Dialect):
     now = "statement_timestamp()"
     later = "statement_timestamp() + %s * interval '1 second'"
+    when_written = "clock_timestamp() + %s * interval '1 second'"
     row_lock = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     notifies = True
@@ -27,6 +29,11 @@ class PostgreSQL(Dialect):
 
     def instant(self, value: datetime) -> datetime:
         return value.astimezone(UTC)
+
+    def once_free(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """An UPDATE that waits for a row has read the clock before; one of rows that a subquery holds has not."""
+        held = rows.select_for_update(no_key=True).values("pk")
+        return QuerySet(rows.model, using=rows.db).filter(pk__in=held)
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
         """One statement for any number of jobs."""

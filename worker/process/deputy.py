@@ -5,45 +5,52 @@ It decides when a leader is missed, and what of the chores is due then. Schedule
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Hashable
 from datetime import datetime
 
 from worker import signals
 from worker.chores import Chores
 from worker.clock import Monotonic
+from worker.options import options
+from worker.vigil import Vigil
 
 LEADER_MISSED_AFTER = 10.0
+"""Seconds without a sign of life, or two heartbeats where they are further apart."""
 LOOK_FOR_LEADER_EVERY = 2.0
-"""Seconds between two looks, once it may be missed."""
 ACT_EVERY = 0.05
 """Seconds between two looks of a busy worker for delayed jobs, where none is known to be due."""
+LEADER = "the leader"
+SEEN = object()
 
 
 class Deputy:
     """Does the chores when no leader was seen for ten seconds, and says so once.
 
-    `leader_silence(using)` gives the seconds since a leader gave a sign of life. `at_once`: do not wait to see.
+    `leader_sign(using)`: the last sign of life of any leader; each differs from the one before it. `at_once`: do not
+    wait to see one, for this process will not stay long.
     """
 
-    def __init__(self, leader_silence: Callable[[str], float], clock: Monotonic, *, at_once: bool) -> None:
-        self.leader_silence = leader_silence
+    def __init__(self, leader_sign: Callable[[str], Hashable], clock: Monotonic, *, at_once: bool) -> None:
+        self.leader_sign = leader_sign
         self.clock = clock
         self.at_once = at_once
-        self.begin_session()
-        self.began_at = self.clock.monotonic()
-        self.look_at = self.began_at
-        self.act_at = self.began_at
         self.due: datetime | None = None
         self.acting = self.warned = at_once
+        self.missed_sign: Hashable = SEEN
+        """The last sign of the leader that was missed, as long as no other is seen; `SEEN`: none was missed."""
+        self.begin_session()
 
     def begin_session(self) -> None:
-        """The worker has come to the database, for the first time or again."""
-        self.chores = Chores(self.clock, at_once=self.at_once)
+        """The worker has come to the database, for the first time or again: what it saw before counts for nothing."""
+        self.chores = Chores(self.clock)
+        self.vigil: Vigil[str, Hashable] = Vigil(max(LEADER_MISSED_AFTER, 2 * options().HEARTBEAT))
+        self.look_at = self.act_at = self.clock.monotonic()
 
     def do(self, using: str, now: datetime) -> datetime | None:
         """Returns when the next job is to be promoted, if that is up to this worker."""
         if self.clock.monotonic() >= self.look_at and not self.at_once:
-            self.acting = self._leader_is_missed(using)
+            self._look_for_leader(using)
         if not self.acting:
             return None
         if self.clock.monotonic() >= self.act_at or (self.due is not None and self.due <= now):
@@ -51,11 +58,27 @@ class Deputy:
             self.act_at = self.clock.monotonic() + ACT_EVERY
         return self.due
 
-    def _leader_is_missed(self, using: str) -> bool:
-        silence = min(self.leader_silence(using), self.clock.monotonic() - self.began_at)
-        self.look_at = self.clock.monotonic() + max(LOOK_FOR_LEADER_EVERY, LEADER_MISSED_AFTER - silence)
-        missed = silence > LEADER_MISSED_AFTER
-        if missed and not self.warned:
-            signals.leader_missing.send_robust(None, seconds=silence)
-        self.warned = missed
-        return missed
+    def is_undecided(self, using: str) -> bool:
+        """Whether a process that will not stay for long should stay, to learn who is dead and take what they held."""
+        return self.at_once and self.chores.rescue.is_undecided(using)
+
+    @property
+    def wanted_at(self) -> float:
+        """When there is something to look at again, by the monotonic clock."""
+        leader_at = math.inf if self.at_once else self.look_at
+        return min(leader_at, max(self.act_at, self.chores.rescue.look_at) if self.acting else math.inf)
+
+    def _look_for_leader(self, using: str) -> None:
+        """When none gives signs of life, the dead are looked for as well: whoever died with it is not found later."""
+        began = self.clock.monotonic()
+        sign = self.leader_sign(using)
+        self.vigil.look({LEADER: sign}, began=began, ended=self.clock.monotonic())
+        self.look_at = self.clock.monotonic() + LOOK_FOR_LEADER_EVERY
+        if self.vigil.silent():
+            self.missed_sign = sign
+        self.acting = sign == self.missed_sign
+        if self.acting and not self.warned:
+            signals.leader_missing.send_robust(None, seconds=self.vigil.patience)
+        self.warned = self.acting
+        if self.vigil.silent(options().HEARTBEAT):
+            self.chores.rescue.look(using)

@@ -86,7 +86,7 @@ class Loop:
         self.intake.give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
-        elif self.ending.when_idle and not self.pool.held() and self._nothing_is_due(due):
+        elif self.ending.when_idle and not self.pool.held() and self._nothing_is_left(using, due):
             self.ending.stop()
         return self._sleep(due)
 
@@ -110,13 +110,14 @@ class Loop:
         self.retry_in.reset()
         self.clock.set(database_now(using))
 
-    def _nothing_is_due(self, due: datetime | None) -> bool:
-        return (due is None or due > self.clock.now()) and self.intake.marks.rest_due_at == math.inf
+    def _nothing_is_left(self, using: str, due: datetime | None) -> bool:
+        nothing_is_due = due is None or due > self.clock.now()
+        return nothing_is_due and self.intake.marks.rest_due_at == math.inf and not self.deputy.is_undecided(using)
 
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
         pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
-        look_at = min(self.standing.beat_at, self.intake.rest_due_at)
+        look_at = min(self.standing.beat_at, self.deputy.wanted_at, self.intake.rest_due_at)
         return max(0.0, min(pause, until_due, look_at - self.clock.monotonic()))
 
     # The end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from django.db import DatabaseError, InterfaceError, connections
 
@@ -32,7 +32,7 @@ class Worker:
     """Drains queues of the database `alias` until told to stop.
 
     `queues`: their names; none: all. `longest_sleep`: seconds between two looks at the queue when idle.
-    `until_idle`: end when nothing is due. `leader_silence(using)`: seconds since a leader gave a sign of life.
+    `until_idle`: end when nothing is due. `leader_sign(using)`: the last sign of life of any leader.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Worker:
         alias: str,
         *,
         threads: int,
-        leader_silence: Callable[[str], float],
+        leader_sign: Callable[[str], Hashable],
         queues: Sequence[str] = (),
         longest_sleep: float | None = None,
         until_idle: bool = False,
@@ -49,7 +49,7 @@ class Worker:
         self.name = roster.process_name()
         self.threads = threads
         self.queues = tuple(queues)
-        self.leader_silence = leader_silence
+        self.leader_sign = leader_sign
         self.longest_sleep = longest_sleep or longest_wait(alias)
         self.ending = Ending(when_idle=until_idle)
         self.news = threading.Event()
@@ -100,7 +100,7 @@ class Worker:
             standing=Standing(self.name, self.threads, self.queues, clock),
             intake=Intake(self.queues, pool, clock, marks=marks),
             unrecorded=Unrecorded(self.name),
-            deputy=Deputy(self.leader_silence, clock, at_once=self.ending.when_idle),
+            deputy=Deputy(self.leader_sign, clock, at_once=self.ending.when_idle),
             ending=self.ending,
             news=self.news,
             patience=Patience(self.longest_sleep),

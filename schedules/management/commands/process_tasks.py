@@ -13,8 +13,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils import autoreload
 
-from schedules import leader
 from schedules.commandline.pipes import quiet_when_unread
+from schedules.leader import Leader
+from schedules.leader.alive import last_sign
 from schedules.models import Schedule
 from worker import wakeup
 from worker.options import options as project_options
@@ -74,7 +75,7 @@ class Command(BaseCommand):
     def _serve(self, **options: Any) -> None:
         alias = project_options().DATABASE
         leads = options["leader"] or options["leader_only"]
-        chief = leader.Leader(alias) if leads else None
+        chief = Leader(alias) if leads else None
         worker = None if options["leader_only"] else _worker(alias, options)
         with ExitStack() as stack:
             stack.enter_context(Listener(alias, _hearers(chief, worker)))
@@ -109,11 +110,11 @@ def _worker(alias: str, options: dict[str, Any]) -> Worker:
         queues=options["queue"],
         longest_sleep=options["sleep"],
         until_idle=options["until_idle"],
-        leader_silence=leader.silence,
+        leader_sign=last_sign,
     )
 
 
-def _duties(chief: leader.Leader | None, worker: Worker | None, *, until_idle: bool) -> list[Callable[[], None]]:
+def _duties(chief: Leader | None, worker: Worker | None, *, until_idle: bool) -> list[Callable[[], None]]:
     if not until_idle:
         return [each.run for each in (chief, worker) if each]
 
@@ -126,7 +127,7 @@ def _duties(chief: leader.Leader | None, worker: Worker | None, *, until_idle: b
     return [once]
 
 
-def _hearers(chief: leader.Leader | None, worker: Worker | None) -> dict[str, Callable[[], None]]:
+def _hearers(chief: Leader | None, worker: Worker | None) -> dict[str, Callable[[], None]]:
     def wake_all() -> None:
         for each in (chief, worker):
             if each:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -21,6 +20,7 @@ from worker import queue, roster, signals
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.process import worker as process
+from worker.rescue import Rescue
 from worker.roster import beat
 
 
@@ -39,10 +39,10 @@ def holding(crew: Crew, traces: str) -> Hand:
 
 
 def take_for_dead() -> None:
-    """The only worker was silent for a minute, and somebody rescues its jobs."""
+    """The only worker is struck off the roster, and somebody rescues its jobs."""
     with transaction.atomic():
-        WorkerProcess.objects.update(heartbeat_at=database_now(ALIAS) - timedelta(minutes=1))
-        queue.rescue(ALIAS, silence=20)
+        WorkerProcess.objects.all().delete()
+        queue.rescue(ALIAS, 1000)
 
 
 # The session
@@ -301,8 +301,10 @@ def test_signs_of_life_cover_jobs_that_run_longer_than_the_silence(crew: Crew, s
     hand = holding(crew, "a")
     began = WorkerProcess.objects.get().started_at
 
+    rescue = Rescue()
+
     def a_second_later() -> bool:
-        assert queue.rescue(ALIAS, silence=0.5) == 0
+        assert rescue.look(ALIAS) == 0
         return (database_now(ALIAS) - began).total_seconds() > 1
 
     eventually(a_second_later)

@@ -6,7 +6,8 @@ Decides that no worker outlives its test. Knows nothing of which jobs there are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -25,8 +26,12 @@ from worker.process.worker import Worker
 
 
 def led(using: str) -> float:
-    """A leader gave a sign of life just now, so workers leave the chores to it."""
-    return 0.0
+    """A leader gives a sign of life whenever somebody looks, so workers leave the chores to it."""
+    return time.monotonic()
+
+
+def unled(using: str) -> None:
+    """Nobody ever led."""
 
 
 class Hand:
@@ -102,8 +107,8 @@ class Crew:
         self.hands: list[Hand] = []
         self.sessions: list[Session] = []
 
-    def start(self, *, threads: int = 4, leader_silence: Callable[[str], float] = led, **options: Any) -> Hand:
-        hand = Hand(Worker(ALIAS, threads=threads, leader_silence=leader_silence, **options))
+    def start(self, *, threads: int = 4, leader_sign: Callable[[str], Hashable] = led, **options: Any) -> Hand:
+        hand = Hand(Worker(ALIAS, threads=threads, leader_sign=leader_sign, **options))
         self.hands.append(hand)
         return hand
 

@@ -133,8 +133,14 @@ def living_worker() -> int:
     return roster.sign_in(ALIAS, "alive", 4, [])
 
 
-def silent_worker(seconds: float = 60) -> int:
-    """A worker that gave its last sign of life so many seconds ago."""
-    id = roster.sign_in(ALIAS, "silent", 4, [])
-    WorkerProcess.objects.filter(pk=id).update(heartbeat_at=database_now(ALIAS) - timedelta(seconds=seconds))
-    return id
+def strike_off(*workers: int) -> None:
+    """They were taken for dead."""
+    WorkerProcess.objects.filter(pk__in=workers).delete()
+
+
+def claimed_by_the_dead() -> list[ClaimedJob]:
+    """All that is ready, by a worker that was taken for dead since."""
+    worker = living_worker()
+    jobs = claim(worker_id=worker)
+    strike_off(worker)
+    return jobs

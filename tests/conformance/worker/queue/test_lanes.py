@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conformance.worker.queue.jobs import ALIAS, ack, claim_one, enqueue, error, new, silent_worker
+from tests.conformance.worker.queue.jobs import ALIAS, ack, claim_one, claimed_by_the_dead, enqueue, error, new
 from tests.schedules.recurrence.moments import at
 from worker import queue
 from worker.dialects.many import ROWS
@@ -48,8 +48,8 @@ def test_a_job_that_will_be_retried_is_unfinished() -> None:
 
 def test_a_job_that_a_dead_worker_held_does_not_count() -> None:
     enqueue(lane="a")
-    queue.claim(ALIAS, silent_worker(), 1)
-    queue.rescue(ALIAS, silence=20)
+    claimed_by_the_dead()
+    queue.rescue(ALIAS, 1000)
 
     assert queue.unfinished_of(["a"], ALIAS) == {}
 

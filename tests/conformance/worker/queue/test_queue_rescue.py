@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from tests.conformance.worker.queue.jobs import (
     ALIAS,
@@ -14,6 +15,7 @@ from tests.conformance.worker.queue.jobs import (
     another_session,
     claim,
     claim_one,
+    claimed_by_the_dead,
     ended,
     enqueue,
     error,
@@ -21,8 +23,8 @@ from tests.conformance.worker.queue.jobs import (
     living_worker,
     rows,
     rows_are_locked,
-    silent_worker,
     state_of,
+    strike_off,
 )
 from worker import queue, roster, signals
 from worker.clock import database_now
@@ -33,36 +35,28 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 def rescue() -> int:
-    return queue.rescue(ALIAS, silence=20)
+    return queue.rescue(ALIAS, 1000)
 
 
 def interrupt(times: int) -> None:
     """So many workers die one after another, each holding all that is ready."""
     for _ in range(times):
-        claim(worker_id=silent_worker())
+        claimed_by_the_dead()
         rescue()
 
 
-def test_jobs_of_a_silent_worker_go_to_others() -> None:
+def test_jobs_of_a_worker_that_was_struck_off_the_roster_go_to_others() -> None:
     numbers = [enqueue(), enqueue()]
-    claim(worker_id=silent_worker())
+    claimed_by_the_dead()
 
     assert rescue() == 2
     assert ids(claim(worker_id=living_worker())) == numbers
 
 
-def test_jobs_of_a_worker_that_is_not_on_the_roster_go_to_others() -> None:
-    id = enqueue()
-    claim(worker_id=987_654_321)
-
-    assert rescue() == 1
-    assert state_of(id) == "ready"
-
-
 @rows_are_locked
 def test_a_worker_that_stands_still_while_it_records_an_end_holds_nobody_up() -> None:
     recorded, held = enqueue(), enqueue()
-    jobs = claim(worker_id=silent_worker())
+    jobs = claimed_by_the_dead()
     with another_session() as standing_still:
         with transaction.atomic(using=standing_still):
             queue.ack(standing_still, [ended(jobs[0], Succeeded())])
@@ -75,23 +69,22 @@ def test_a_worker_that_stands_still_while_it_records_an_end_holds_nobody_up() ->
     assert state_of(recorded) == "ready"
 
 
-def test_signs_of_life_keep_a_workers_jobs() -> None:
+def test_who_is_on_the_roster_keeps_its_jobs_whatever_its_last_sign_of_life_says() -> None:
     enqueue()
-    worker = silent_worker()
-    claim(worker_id=worker)
-    assert roster.beat(ALIAS, worker)
+    claim(worker_id=living_worker())
+    WorkerProcess.objects.update(heartbeat_at=database_now(ALIAS) - timedelta(days=1))
     before = rows()
 
     assert rescue() == 0
     assert rows() == before
 
 
-def test_silence_is_measured_by_the_databases_clock() -> None:
-    enqueue()
-    claim(worker_id=silent_worker(seconds=15))
+def test_what_many_dead_workers_held_is_rescued_a_portion_at_a_time() -> None:
+    numbers = [enqueue() for _ in range(5)]
+    claimed_by_the_dead()
 
-    assert rescue() == 0
-    assert queue.rescue(ALIAS, silence=10) == 1
+    assert [queue.rescue(ALIAS, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert ids(claim()) == numbers
 
 
 def test_an_interruption_is_counted_and_is_no_attempt() -> None:
@@ -140,20 +133,18 @@ def test_only_the_deadly_job_is_given_up() -> None:
     assert [state_of(id) for id in others] == ["ready"] * 3
 
 
-def test_the_dead_are_struck_off_the_roster_and_learn_of_it() -> None:
-    dead, alive = silent_worker(), living_worker()
+def test_who_was_struck_off_learns_of_it_by_its_next_sign_of_life() -> None:
+    dead, alive = living_worker(), living_worker()
 
-    rescue()
+    strike_off(dead)
 
-    assert list(WorkerProcess.objects.values_list("pk", flat=True)) == [alive]
     assert roster.beat(ALIAS, dead) is False
     assert roster.beat(ALIAS, alive) is True
 
 
 def test_what_a_worker_that_was_taken_for_dead_says_is_lost() -> None:
     enqueue()
-    worker = silent_worker()
-    job = claim(worker_id=worker)[0]
+    (job,) = claimed_by_the_dead()
     rescue()
 
     assert ack(job, Succeeded()) is False
@@ -162,7 +153,7 @@ def test_what_a_worker_that_was_taken_for_dead_says_is_lost() -> None:
 
 def test_a_second_rescue_finds_nothing() -> None:
     enqueue()
-    claim(worker_id=silent_worker())
+    claimed_by_the_dead()
     rescue()
     before = rows()
 
@@ -170,21 +161,30 @@ def test_a_second_rescue_finds_nothing() -> None:
     assert rows() == before
 
 
-def test_a_worker_that_signs_in_during_a_rescue_keeps_its_place_and_its_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_signs_in_during_a_rescue_keeps_its_place_and_its_jobs() -> None:
+    """Between any two of its statements."""
     enqueue()
-    newborn: list[int] = []
-    living = roster.living
+    claimed_by_the_dead()
+    newborn: list[int | None] = []
 
-    def overtaken(using: str, since: datetime) -> Any:
-        alive = living(using, since)
-        newborn.append(living_worker())
-        claim(worker_id=newborn[0])
-        return alive
+    def sign_in_and_claim(execute: Callable[..., Any], *statement: Any) -> Any:
+        if not newborn or newborn[-1] is not None:
+            newborn.append(None)  # these are statements, too
+            worker = living_worker()
+            enqueue()
+            claim(worker_id=worker)
+            newborn[-1] = worker
+        return execute(*statement)
 
-    monkeypatch.setattr(roster, "living", overtaken)
+    with connection.execute_wrapper(sign_in_and_claim):
+        assert rescue() == 1
 
-    assert rescue() == 0
-    assert roster.beat(ALIAS, newborn[0])
+    alive = set(WorkerProcess.objects.values_list("pk", flat=True))
+    assert len(newborn) > 4
+    assert alive == set(newborn)
+    held = Job.objects.filter(state="running")
+    assert set(held.values_list("worker_id", flat=True)) == alive
+    assert sum(held.values_list("interruptions", flat=True)) <= 1  # one may have got the rescued one
 
 
 def test_a_rescue_tells_how_many_it_took_and_how_many_it_gave_up() -> None:
@@ -204,7 +204,8 @@ def test_a_rescue_tells_how_many_it_took_and_how_many_it_gave_up() -> None:
 
 
 def test_a_sign_of_life_is_dated_by_the_database() -> None:
-    worker = silent_worker()
+    worker = living_worker()
+    WorkerProcess.objects.update(heartbeat_at=database_now(ALIAS) - timedelta(minutes=1))
 
     roster.beat(ALIAS, worker)
 

@@ -19,6 +19,7 @@ from tests.conformance.worker.queue.jobs import (
     error,
     rows,
     state_of,
+    strike_off,
 )
 from worker import queue
 from worker.arguments import encode
@@ -27,6 +28,12 @@ from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, 
 from worker.values import ClaimedJob
 
 pytestmark = pytest.mark.usefixtures("database")
+
+
+def rescued_from(worker: int) -> None:
+    strike_off(worker)
+    queue.rescue(ALIAS, 1000)
+
 
 VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "promote": lambda job: queue.promote(ALIAS, FAR_FUTURE),
@@ -41,7 +48,7 @@ VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "snooze for no time": lambda job: ack(job, Snoozed(0)),
     "release": lambda job: queue.release(ALIAS, [job]),
     "release unheld": lambda job: queue.release_unheld(ALIAS, SOMEBODY, []),
-    "rescue": lambda job: queue.rescue(ALIAS, silence=20),
+    "rescue": lambda job: rescued_from(SOMEBODY),
     "cancel": lambda job: queue.cancel([job.id], "by hand", ALIAS),
     "cancel equal": lambda job: queue.cancel_equal("a.task", encode([], {}), "by hand", ALIAS),
     "cancel lane": lambda job: queue.cancel_lane("a", "by hand", ALIAS),

@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -20,7 +19,6 @@ from tests.conformance.worker.process.workers import Crew, heard
 from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
 from tests.processes import eventually
 from worker import queue, signals
-from worker.clock import database_now
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Cancel, Snooze
 
@@ -231,8 +229,8 @@ def test_what_a_zombie_did_is_undone(crew: Crew, body: Callable[[str], None]) ->
     assert begun.wait(timeout=10)
 
     with transaction.atomic():
-        WorkerProcess.objects.update(heartbeat_at=database_now(ALIAS) - timedelta(minutes=1))
-        queue.rescue(ALIAS, silence=20)
+        WorkerProcess.objects.all().delete()
+        queue.rescue(ALIAS, 1000)
     (heirs,) = claim(worker_id=living_worker())
     with heard(signals.job_lost) as lost:
         gate.set()

@@ -1,0 +1,71 @@
+"""The rescue of what dead workers held: who is dead is found by watching, struck off the roster, and inherited from.
+
+Whoever watches distrusts itself. It looks twice in a heartbeat, and forgets what it saw where a look, or the pause
+before one, was longer than it should be (`worker.vigil`). When somebody has said nothing for half of `RESCUE_AFTER`,
+each look writes to its row as well: what holds up signs of life, a lock on the table or on the whole server, a server
+or a disk that stands still, holds up that look, too. And a burial that had to wait is undone.
+"""
+
+from __future__ import annotations
+
+import time
+
+from django.db import transaction
+
+from worker import queue, roster
+from worker.clock import Monotonic, database_now
+from worker.options import options
+from worker.vigil import LONGEST_LOOK, Vigil
+
+DOUBTED_AFTER = 1 / 2
+"""Of the patience."""
+MOST_JOBS = 1000
+"""That are rescued in one turn; the others in the next, so that nothing is held up by them."""
+
+
+class Rescue:
+    """By one process, in one session with the database."""
+
+    def __init__(self, clock: Monotonic = time) -> None:
+        self.look_at = clock.monotonic()
+        """When the next look is due."""
+        self._clock = clock
+        self._vigil: Vigil[int, str] = Vigil(options().RESCUE_AFTER)
+        self._knows_at = self.look_at + options().RESCUE_AFTER + options().HEARTBEAT
+
+    def look(self, using: str) -> int:
+        """Give to others what the dead held, if it is time to look. Returns how many jobs that were."""
+        if self._clock.monotonic() < self.look_at:
+            return 0
+        try:
+            self._watch(using)
+            self._bury(using)
+        except BaseException:
+            self._vigil.begin_anew()
+            raise
+        rescued = queue.rescue(using, MOST_JOBS)
+        self.look_at = self._clock.monotonic() + (options().HEARTBEAT / 2 if rescued < MOST_JOBS else 0)
+        return rescued
+
+    def is_undecided(self, using: str) -> bool:
+        """Whether somebody may be dead, and this process, not having watched for long, cannot say yet."""
+        if self._clock.monotonic() >= self._knows_at:
+            return False
+        return roster.seem_silent(using, database_now(using), self._vigil.patience).exists()
+
+    def _watch(self, using: str) -> None:
+        began = self._clock.monotonic()
+        doubted = self._vigil.silent(DOUBTED_AFTER * self._vigil.patience, at=began)
+        hindered = doubted.keys() - roster.touch(using, doubted)
+        signs = {id: sign for id, sign in roster.signs(using).items() if id not in hindered}
+        self._vigil.look(signs, began=began, ended=self._clock.monotonic())
+
+    def _bury(self, using: str) -> None:
+        if not (dead := self._vigil.silent()):
+            return
+        began = self._clock.monotonic()
+        with transaction.atomic(using=using):
+            roster.strike_off(using, dead)
+            if self._clock.monotonic() - began > LONGEST_LOOK * self._vigil.patience:
+                transaction.set_rollback(True, using=using)
+                self._vigil.begin_anew()
