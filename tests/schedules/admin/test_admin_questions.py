@@ -58,7 +58,9 @@ each_user = pytest.mark.parametrize("superuser", [False, True], ids=["viewer", "
 
 
 def test_all_our_models_are_tried() -> None:
-    assert set(OPEN) == {model for label in APPS for model in apps.get_app_config(label).get_models()}
+    models = [model for label in APPS for model in apps.get_app_config(label).get_models()]
+
+    assert set(OPEN) == {model for model in models if "view" in model._meta.default_permissions}
     assert {page.model for page in PAGES} == set(OPEN)
 
 
