@@ -49,16 +49,15 @@ DOCUMENTED = """
     django.core.management.base.CommandError django.core.management.base.CommandParser
     django.core.signals.setting_changed.* django.db.*Error django.db.close_old_connections django.db.connections
     django.db.reset_queries django.db.backends.signals.connection_created.* django.db.transaction.*
-    django.db.models.[A-Z]*
-    django.db.models.functions.[A-Z]* django.db.models.lookups.GreaterThan django.template.response.TemplateResponse
-    django.urls.path django.urls.reverse django.utils.encoding.force_bytes django.utils.html.format_html
-    django.utils.safestring.SafeString
-    django.utils.timezone.* django.utils.translation.* django.views.decorators.http.*
+    django.db.models.[A-Z]* django.db.models.functions.[A-Z]* django.db.models.lookups.GreaterThan
+    django.template.response.TemplateResponse django.urls.path django.urls.reverse django.utils.encoding.force_bytes
+    django.utils.html.format_html django.utils.safestring.SafeString django.utils.timezone.*
+    django.utils.translation.* django.views.decorators.http.*
 
     AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.handle BaseCommand.help
     BaseCommand.requires_system_checks BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
-    BaseExpression.output_field Field.clean Field.widget Func.as_sql ListFilter.* Model.pk Model.refresh_from_db QuerySet.filter
-    SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets BaseModelAdmin.form
+    BaseExpression.output_field Field.clean Field.widget Func.as_sql ListFilter.* Model.pk Model.refresh_from_db
+    QuerySet.filter SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets BaseModelAdmin.form
     BaseModelAdmin.get_fieldsets BaseModelAdmin.get_queryset BaseModelAdmin.has_add_permission
     BaseModelAdmin.has_change_permission BaseModelAdmin.has_delete_permission BaseModelAdmin.has_view_permission
     BaseModelAdmin.lookup_allowed BaseModelAdmin.ordering BaseModelAdmin.show_full_result_count
