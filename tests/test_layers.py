@@ -95,7 +95,7 @@ Leaves: they put the house together, and no other room imports them
 DOORS = """
   worker.dialects           portable portions
   worker.messages           echo expected nearest
-  worker.process            crew departure supervisor worker
+  worker.process            crew departure reloading supervisor worker
   worker.running            atomic_run pool
   worker.sessions           connection
   worker.wakeup             asking listening

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from django.db import connections
 
 STOP = "stop"
+RETIRE = "retire"
 DONE = "done"
 LONGEST_WAIT = 1.0
 """Seconds after which the main thread looks up, so that no signal waits longer to be handled."""
@@ -31,6 +32,8 @@ class Crew:
         self.duties = duties
         self.stops = stops
         self.news: SimpleQueue[BaseException | str] = SimpleQueue()
+        self.retired = False
+        """Whether it was told to make room for a new one, before anybody told it to stop."""
 
     def run(self, duration: float | None) -> None:
         """Returns when all duties are done; raises what the first of them to fail raised. Duration: seconds."""
@@ -45,18 +48,30 @@ class Crew:
         """As a signal would. From any thread, and in a signal handler."""
         self.news.put(STOP)
 
+    def retire(self) -> None:
+        """Stop, to make room for a new one. Neither this nor the signal after it, which asks for the same, hurries."""
+        self.news.put(RETIRE)
+
     def _oversee(self, deadline: float) -> Iterator[BaseException]:
         working = len(self.duties)
+        before: list[BaseException | str] = []
         while working:
             news = self._next(deadline)
-            if news == STOP:
+            if news in (STOP, RETIRE):
                 deadline = math.inf
             else:
                 working -= 1
             if isinstance(news, BaseException):
                 yield news
             if news != DONE:
-                self._stop()
+                self._obey(news, before)
+                before.append(news)
+
+    def _obey(self, order: BaseException | str, before: Sequence[BaseException | str]) -> None:
+        if order == RETIRE:
+            self.retired = not before
+        if self.retired if order == RETIRE else before != [RETIRE]:
+            self._stop()
 
     def _next(self, deadline: float) -> BaseException | str:
         while (left := deadline - time.monotonic()) > 0:

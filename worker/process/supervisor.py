@@ -1,8 +1,9 @@
-"""Several worker processes under one.
+"""Several worker processes under one, or one that begins anew when code changes.
 
-Each is started afresh, for a fork would share sockets and locks. One that dies is replaced. When the supervisor
-itself is gone, however it ended, its children notice, and end as if they had been told to stop. What it measures are
-processes of this host, by this host's monotonic clock.
+Each is started afresh, for a fork would share sockets and locks. One that dies is replaced. Where somebody works on the
+code, one that has failed by it is replaced when it has changed. When the supervisor itself is gone, however it ended,
+its children notice, and end as if they had been told to stop. What it measures are processes of this host, by this
+host's monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,17 +17,25 @@ from collections.abc import Callable, Sequence
 from threading import Thread
 from types import FrameType
 
+from worker.process.reloading import CHANGED
+
 RESTART_AFTER = 1.0
 """Seconds from the start of a process to that of its successor, at the least: what dies at once does not spin."""
 LOOK_EVERY = 0.1
+USUAL_START, LONGEST_START = 3.0, 10.0
+"""Seconds after which a process sees for itself when its code changes. Sooner, it might never begin."""
 
 
 class Supervisor:
-    """Keeps `count` processes of the command running until it is told to stop, which it tells each of them."""
+    """Keeps `count` processes of the command running until it is told to stop, which it tells each of them.
 
-    def __init__(self, command: Sequence[str], count: int) -> None:
+    `code()`: what they are made of, equal as long as it has not changed. None: nobody works on it.
+    """
+
+    def __init__(self, command: Sequence[str], count: int, code: Callable[[], object] | None = None) -> None:
         self.command = list(command)
         self.count = count
+        self.code = code
         self.children: list[Child] = []
         self.stopping = False
 
@@ -34,16 +43,51 @@ class Supervisor:
         """Returns when all have ended by themselves or were stopped: 0, or the exit code of one that failed."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._pass_on)
-        self.children = [Child(self.command) for _ in range(self.count)]
+        self.children = [self._start() for _ in range(self.count)]
         while any(child.runs or self._is_to_be_replaced(child) for child in self.children):
             time.sleep(LOOK_EVERY)
             for number, child in enumerate(self.children):
-                if self._is_to_be_replaced(child) and time.monotonic() >= child.started_at + RESTART_AFTER:
-                    self.children[number] = Child(self.command)
-        return max(map(_exit_code, self.children))
+                if self._is_to_be_replaced(child) and self._can_be_replaced(child):
+                    self.children[number] = self._start()
+                    self._stop_late_comer(self.children[number])
+                elif self._has_begun_with_old_code(child):
+                    child.has_old_code = True
+                    child.process.send_signal(signal.SIGTERM)
+        return max(0 if self._has_retired(child) else _exit_code(child) for child in self.children)
+
+    def _start(self) -> Child:
+        return Child(self.command, self.code and self.code())
 
     def _is_to_be_replaced(self, child: Child) -> bool:
-        return not self.stopping and child.process.poll() not in (None, 0)
+        return not self.stopping and not child.runs and (child.process.returncode != 0 or child.has_old_code)
+
+    def _has_begun_with_old_code(self, child: Child) -> bool:
+        """Code was saved while the process started, and had not begun to look for that."""
+        if not self.code or self.stopping or child.has_old_code or not child.runs:
+            return False
+        age = time.monotonic() - child.started_at
+        return USUAL_START < age < LONGEST_START and self.code() != child.code
+
+    def _can_be_replaced(self, child: Child) -> bool:
+        if self._has_retired(child) or child.has_old_code:
+            return True
+        if self.code and child.process.returncode > 0:
+            return self._has_changed_since(child, self.code)
+        return time.monotonic() >= child.started_at + RESTART_AFTER
+
+    def _has_retired(self, child: Child) -> bool:
+        return self.code is not None and child.process.returncode == CHANGED
+
+    def _has_changed_since(self, child: Child, code: Callable[[], object]) -> bool:
+        if not child.mourned:
+            child.mourned = True
+            sys.stderr.write("It has failed, and begins anew when code is saved.\n")
+        return code() != child.code
+
+    def _stop_late_comer(self, child: Child) -> None:
+        """The signal came while it was started, so nobody has told it."""
+        if self.stopping:
+            child.process.send_signal(signal.SIGTERM)
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -53,9 +97,17 @@ class Supervisor:
 
 
 class Child:
-    """A process whose standard input stays open as long as its supervisor lives, and carries nothing."""
+    """A process whose standard input stays open as long as its supervisor lives, and carries nothing.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    `code`: what it was made of.
+    """
+
+    def __init__(self, command: Sequence[str], code: object) -> None:
+        self.code = code
+        self.mourned = False
+        """Whether people were told that it has failed."""
+        self.has_old_code = False
+        """Whether it was told to end for that."""
         self.started_at = time.monotonic()
         # Our own command line again, and no shell.
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603

@@ -21,6 +21,7 @@ from worker import wakeup
 from worker.options import options as project_options
 from worker.process.crew import Crew
 from worker.process.departure import departing
+from worker.process.reloading import CHANGED, code, when_changed
 from worker.process.supervisor import Supervisor, when_orphaned
 from worker.process.worker import Worker
 from worker.signals import show_log
@@ -61,18 +62,16 @@ class Command(BaseCommand):
         for fault in filter(None, map(queue_problem, options["queue"])):
             raise CommandError(f"--queue: {fault}")
         _require_tables(project_options().DATABASE)
-        if options["processes"] > 1:
+        if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
             connections.close_all()
-            sys.exit(Supervisor(_supervised(), options["processes"]).run())
+            sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
         # Log lines are no errors: not in red.
         self.stderr.style_func = None
         show_log(self.stderr, options["verbosity"])
-        if options["reload"]:
-            autoreload.run_with_reloader(self._serve, **options)
-        else:
-            self._serve(**options)
+        if self._serve(**options).retired:
+            sys.exit(CHANGED)
 
-    def _serve(self, **options: Any) -> None:
+    def _serve(self, **options: Any) -> Crew:
         alias = project_options().DATABASE
         leads = options["leader"] or options["leader_only"]
         chief = Leader(alias) if leads else None
@@ -83,8 +82,11 @@ class Command(BaseCommand):
             crew = Crew(duties, [each.stop for each in (chief, worker) if each])
             if options["supervised"]:
                 when_orphaned(crew.stop)
+            if options["reload"]:
+                when_changed(crew.retire)
             stack.enter_context(_settled())
             crew.run(options["duration"])
+        return crew
 
 
 def _require_tables(alias: str) -> None:
@@ -137,7 +139,7 @@ def _hearers(chief: Leader | None, worker: Worker | None) -> dict[str, Callable[
 
 
 def _supervised() -> list[str]:
-    """The same command, for one process of several."""
+    """The same command, for one process under a supervisor."""
     return [*autoreload.get_child_arguments(), "--processes", "1", "--supervised"]
 
 
