@@ -26,7 +26,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The decorators need Django's models, which exist only some time after Django has imported this package."""
     if name in ("background", "scheduled"):
-        from schedules import declarations
+        from django.core.exceptions import AppRegistryNotReady
 
+        try:
+            from schedules import declarations
+        except AppRegistryNotReady as too_early:
+            raise AppRegistryNotReady(
+                f"schedules.{name} is imported before Django has loaded its apps: put tasks into tasks.py of an app, "
+                "or import their module in ready() of its AppConfig."
+            ) from too_early
         return getattr(declarations, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ from schedules.models import Schedule, Source
 from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
+from worker.calls import RequiringTables
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
@@ -128,11 +129,14 @@ def schedule(
         options=options,
     )
     alias = project_options().DATABASE
-    known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
-    if known is not None and known.is_declared:
-        raise InvalidSchedule(f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another.")
-    if known is None or not changes.is_as(known, spec):
-        changes.bring_in_line(spec, alias, database_now(alias))
+    with RequiringTables(where, alias):
+        known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
+        if known is not None and known.is_declared:
+            raise InvalidSchedule(
+                f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another."
+            )
+        if known is None or not changes.is_as(known, spec):
+            changes.bring_in_line(spec, alias, database_now(alias))
     return Handle(name)
 
 
@@ -142,7 +146,9 @@ def get(name: str) -> Handle:
 
 
 def _row(name: str) -> Schedule:
-    row = Schedule.objects.using(project_options().DATABASE).named(name).first()
+    alias = project_options().DATABASE
+    with RequiringTables(f"get({quoted(name)})", alias):
+        row = Schedule.objects.using(alias).named(name).first()
     if row is None:
         raise NoSuchSchedule(f"There is no schedule {quoted(name)}. See manage.py list_schedule.")
     return row

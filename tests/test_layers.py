@@ -54,7 +54,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              clock dialects dialects.portions signals wakeup
-  worker.calls              arguments parameters queue tasks
+  worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
   worker.running            arguments clock queue signals tasks
@@ -73,7 +73,7 @@ The clock: it decides what is due
   schedules.scheduler       changes occurrences | chores
   schedules.leader       declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
-  schedules.api             changes declarations spec | clock tasks
+  schedules.api             changes declarations spec | calls clock tasks
   schedules                 declarations
 
 Leaves: they put the house together, and no other room imports them

@@ -6,7 +6,7 @@ An error says that it is of the door at which it stands: tracebacks show that na
 from __future__ import annotations
 
 from worker.arguments import InvalidArguments
-from worker.calls import InvalidCall
+from worker.calls import InvalidCall, TablesMissing
 from worker.tasks import InvalidTask, UnknownTask
 
-__all__ = ["InvalidArguments", "InvalidCall", "InvalidTask", "UnknownTask"]
+__all__ = ["InvalidArguments", "InvalidCall", "InvalidTask", "TablesMissing", "UnknownTask"]

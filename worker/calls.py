@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from django.db import models, transaction
+from django.db import DatabaseError, connections, models, transaction
 
 from worker import queue
 from worker.arguments import Call, as_json, encode, encode_each
+from worker.dialects import dialect_of
 from worker.messages.echo import echo
 from worker.messages.expected import A_FLAG, A_SHORT_TEXT, AN_INSTANT, is_instant, is_number, is_short_text, must_be
 from worker.models import Job, JobState
@@ -35,6 +36,29 @@ class InvalidCall(ValueError):
     __module__ = "worker.api"
 
 
+class TablesMissing(DatabaseError):
+    """A call is made in a database without the tables of the queue."""
+
+    __module__ = "worker.api"
+
+
+@dataclass(frozen=True, slots=True)
+class RequiringTables:
+    """Around the statements of a call: says what to do where the tables that they need are missing."""
+
+    where: str
+    using: str
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, DatabaseError) and dialect_of(connections[self.using]).misses_table(error):
+            raise TablesMissing(
+                f'{self.where}: the tables are missing in database "{self.using}": run manage.py migrate, and make no '
+                "call while a module is imported, which would come before it; @scheduled declares without a call."
+            ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """When a job, or the first run of a repeat, is to start: so many seconds from now, or at an instant."""
@@ -52,6 +76,7 @@ class Calls:
     def __init__(self, task: Task, parameters: Parameters, given: Mapping[str, Any], where: str) -> None:
         self._task = task
         self._parameters = parameters
+        self._where = where
         try:
             start = start_of(given["schedule"]) if given.get("schedule") is not None else Start()
             self._replaces = replaces(given)
@@ -69,7 +94,10 @@ class Calls:
         self._parameters.require(args, kwargs)
         alias = options().DATABASE
         job = self._job(encode(args, kwargs))
-        with replacing(job.task, job.arguments, alias) if self._replaces else _REPLACING_NOTHING:
+        with (
+            RequiringTables(self._where, alias),
+            replacing(job.task, job.arguments, alias) if self._replaces else _REPLACING_NOTHING,
+        ):
             return _enqueued(job, queue.enqueue(job, alias), alias)
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
@@ -77,7 +105,9 @@ class Calls:
         task, _, *alike = self._job(arguments="")
         arguments = encode_each([self._required(call) for call in calls])
         jobs = [NewJob._make((task, text, *alike)) for text in arguments]
-        return queue.enqueue_many(jobs, options().DATABASE)
+        alias = options().DATABASE
+        with RequiringTables(self._where, alias):
+            return queue.enqueue_many(jobs, alias)
 
     def _job(self, arguments: str) -> NewJob:
         return NewJob(self._task.name, arguments, max_attempts=self._task.attempts_allowed, **self._alike)

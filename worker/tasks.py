@@ -132,6 +132,10 @@ def priority_problem(priority: object) -> str | None:
 
 
 def _faults(task: Task) -> Iterable[str]:
+    if getattr(task.function, "__module__", None) == "__main__":
+        yield (
+            "it is defined in the script that runs, where no worker finds it: move it into a module, such as tasks.py."
+        )
     for kind, remedy in _deferred(task.function):
         yield f"it is {kind}, so a call would not run it: {remedy} inside a plain function."
     if not isinstance(task.name, str) or not task.name.strip() or not task.name.isprintable():

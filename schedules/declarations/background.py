@@ -20,7 +20,7 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
 from worker.backoff import Backoff
-from worker.calls import CALL, Calls, InvalidCall, replaces, replacing
+from worker.calls import CALL, Calls, InvalidCall, RequiringTables, replaces, replacing
 from worker.clock import database_now
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
@@ -123,7 +123,10 @@ class Background(Generic[P, R]):
         self.parameters.require(args, kwargs)
         spec = self._spec(args, kwargs, f"{self.task.name}(…)")
         alias = project_options().DATABASE
-        with replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION:
+        with (
+            RequiringTables(f"{self.task.name}(…)", alias),
+            replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION,
+        ):
             return changes.in_line(spec, alias) or changes.bring_in_line(spec, alias, database_now(alias))
 
     def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
@@ -30,6 +31,9 @@ class MySQL(Dialect):
 
     def instant(self, value: datetime) -> datetime:
         return value.replace(tzinfo=UTC)
+
+    def misses_table(self, error: DatabaseError) -> bool:
+        return error.args[:1] == (_NO_SUCH_TABLE,)
 
     def ready_filter(self, wanted: Wanted) -> tuple[str, list[Any]]:
         """Names are compared byte by byte: its collations take "Mail", "máil" and "mail " for "mail"."""
@@ -82,6 +86,9 @@ class MySQL(Dialect):
         cursor.execute("SELECT @@auto_increment_increment", [])
         (step,) = cursor.fetchone()
         return list(range(first, first + count * step, step))
+
+
+_NO_SUCH_TABLE = 1146
 
 
 def _bytes_of(column: str) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
@@ -71,6 +71,10 @@ class Dialect:
     def to_database(self, connection: BaseDatabaseWrapper, value: Any) -> Any:
         """An instant as the database takes it. Any other value is taken as it is."""
         return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+    def misses_table(self, error: DatabaseError) -> bool:
+        """Whether the database says that there is no such table."""
+        raise NotImplementedError
 
     # enqueue
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
@@ -34,6 +35,11 @@ class PostgreSQL(Dialect):
         """An UPDATE that waits for a row has read the clock before; one of rows that a subquery holds has not."""
         held = rows.select_for_update(no_key=True).values("pk")
         return QuerySet(rows.model, using=rows.db).filter(pk__in=held)
+
+    def misses_table(self, error: DatabaseError) -> bool:
+        """By its code (https://www.postgresql.org/docs/current/errcodes-appendix.html), which psycopg 2 has as well."""
+        cause = error.__cause__
+        return getattr(cause, "sqlstate", getattr(cause, "pgcode", None)) == _UNDEFINED_TABLE
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
         """One statement for any number of jobs."""
@@ -197,6 +203,7 @@ _URGENCY = "priority * -1"
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
 _IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
+_UNDEFINED_TABLE = "42P01"
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 

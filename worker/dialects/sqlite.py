@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.dialects.portable import Dialect, table
@@ -23,6 +24,9 @@ class SQLite(Dialect):
         """A column comes parsed by Django's converter, an expression as text; both in UTC, without saying so."""
         naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return naive.replace(tzinfo=UTC)
+
+    def misses_table(self, error: DatabaseError) -> bool:
+        return str(error).startswith("no such table")
 
     def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
         """By the one write lock, which a statement takes that changes nothing: others wait, whatever they hold."""

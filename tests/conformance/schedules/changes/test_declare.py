@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing import get_context
 from threading import Barrier
@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Model
 from django.utils.safestring import SafeString
 
 from schedules import DAILY, HOURLY, NEVER, background, changes
@@ -26,7 +27,7 @@ from tests.app.models import Effect
 from tests.conformance.model.virtual import ALIAS, again, finish, start_jobs
 from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
-from worker.calls import InvalidCall
+from worker.calls import InvalidCall, TablesMissing
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState
@@ -286,6 +287,45 @@ def test_a_call_may_give_a_cron_expression_and_its_zone() -> None:
     assert (schedule.cron, schedule.timezone) == ("30 2 * * *", "Europe/Paris")
     assert schedule.next_run_at is not None
     assert f"{local(schedule.next_run_at, 'Europe/Paris'):%H:%M}" == "02:30"
+
+
+# Before the tables are there
+
+
+@pytest.mark.parametrize("is_atomic", [False, True], ids=["alone", "in a transaction"])
+@pytest.mark.parametrize("repeats", [False, True], ids=["once", "repeating"])
+def test_where_the_tables_are_missing_a_call_says_to_run_migrate(repeats: bool, is_atomic: bool) -> None:
+    task, model = (hourly, Schedule) if repeats else (bare, Job)
+
+    with (
+        without_table(model),
+        pytest.raises(TablesMissing, match=r"^\S+\(…\): the tables .* run manage\.py migrate"),
+        transaction.atomic() if is_atomic else nullcontext(),
+    ):
+        task()
+
+    task()
+    assert model.objects.count() == 1
+
+
+def test_another_error_of_the_database_is_left_as_it_is() -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(DatabaseError) as raised:
+            bare()
+
+    assert not isinstance(raised.value, TablesMissing)
+
+
+@contextmanager
+def without_table(model: type[Model]) -> Iterator[None]:
+    name = model._meta.db_table
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {name} RENAME TO {name}_away")
+        try:
+            yield
+        finally:
+            cursor.execute(f"ALTER TABLE {name}_away RENAME TO {name}")
 
 
 # Behind a decorator that takes arguments of its own, or gives some
