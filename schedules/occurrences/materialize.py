@@ -123,7 +123,7 @@ def _unchanged(using: str, schedules: Iterable[Readable]) -> set[int]:
     dialect = dialect_of(connection)
     locked: list[tuple[int, int]] = []
     with connection.cursor() as cursor:
-        for those, params in dialect.many.among("id", list(revisions)):
+        for those, params in dialect.many.among(connection, Schedule, "id", list(revisions)):
             cursor.execute(
                 f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.skip_locked}", params
             )

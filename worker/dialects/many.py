@@ -47,7 +47,9 @@ class ManyRows:
                 [(*row[1:], row[0]) for row in _values(connection, model, columns, rows)],
             )
 
-    def among(self, column: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    def among(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], column: str, values: Sequence[Any]
+    ) -> Iterator[tuple[str, list[Any]]]:
         """Conditions and their parameters, each for a statement of its own: the column has one of these values.
 
         MariaDB makes a join of a list of a thousand, and may then read the whole table.
@@ -94,9 +96,12 @@ class ManyRowsByArrays(ManyRows):
                     params,
                 )
 
-    def among(self, column: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    def among(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], column: str, values: Sequence[Any]
+    ) -> Iterator[tuple[str, list[Any]]]:
         if values:
-            yield f"{column} = ANY(%s)", [[*values]]
+            array, param = _as_array(self.kinds_of(connection, model, (column,))[column], values)
+            yield f"{column} = ANY({array})", [param]
 
 
 def as_table(kinds: Mapping[str, str], columns: Sequence[Row], compared: Collection[str] = ()) -> tuple[str, list[Any]]:

@@ -139,7 +139,7 @@ class Dialect:
     def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Lanes and states of their jobs, each pair once, but for jobs that a dead worker held."""
         with connection.cursor() as cursor:
-            for theirs, params in self.many.among("lane", lanes):
+            for theirs, params in self.many.among(connection, Job, "lane", lanes):
                 cursor.execute(
                     f"SELECT DISTINCT lane, state FROM {table(connection, Job)} {self.along('worker_job_lane')} "
                     f"WHERE {theirs} AND interruptions = 0",
