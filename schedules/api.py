@@ -14,7 +14,7 @@ from schedules.models import Schedule, Source
 from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
-from worker.calls import RequiringTables
+from worker.calls import Explained
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
@@ -129,7 +129,7 @@ def schedule(
         options=options,
     )
     alias = project_options().DATABASE
-    with RequiringTables(where, alias):
+    with Explained(where, alias, _IN_ASYNC_CODE):
         known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
         if known is not None and known.is_declared:
             raise InvalidSchedule(
@@ -147,8 +147,11 @@ def get(name: str) -> Handle:
 
 def _row(name: str) -> Schedule:
     alias = project_options().DATABASE
-    with RequiringTables(f"get({quoted(name)})", alias):
+    with Explained(f"get({quoted(name)})", alias, _IN_ASYNC_CODE):
         row = Schedule.objects.using(alias).named(name).first()
     if row is None:
         raise NoSuchSchedule(f"There is no schedule {quoted(name)}. See manage.py list_schedule.")
     return row
+
+
+_IN_ASYNC_CODE = "await asgiref.sync.sync_to_async(…)(…)"

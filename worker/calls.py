@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, connections, models, transaction
 
 from worker import queue
@@ -43,15 +44,21 @@ class TablesMissing(DatabaseError):
 
 
 @dataclass(frozen=True, slots=True)
-class RequiringTables:
-    """Around the statements of a call: says what to do where the tables that they need are missing."""
+class Explained:
+    """Around the statements of a call: says what to do where the tables are missing, or where nobody may wait for them.
+
+    `instead`: what to write in async code.
+    """
 
     where: str
     using: str
+    instead: str
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, SynchronousOnlyOperation):
+            raise SynchronousOnlyOperation(f"{self.where} in async code: write {self.instead}.") from error
         if isinstance(error, DatabaseError) and dialect_of(connections[self.using]).misses_table(error):
             raise TablesMissing(
                 f'{self.where}: the tables are missing in database "{self.using}": run manage.py migrate, and make no '
@@ -95,7 +102,7 @@ class Calls:
         alias = options().DATABASE
         job = self._job(encode(args, kwargs))
         with (
-            RequiringTables(self._where, alias),
+            Explained(self._where, alias, "await ….aenqueue(…)"),
             replacing(job.task, job.arguments, alias) if self._replaces else _REPLACING_NOTHING,
         ):
             return _enqueued(job, queue.enqueue(job, alias), alias)
@@ -106,7 +113,7 @@ class Calls:
         arguments = encode_each([self._required(call) for call in calls])
         jobs = [NewJob._make((task, text, *alike)) for text in arguments]
         alias = options().DATABASE
-        with RequiringTables(self._where, alias):
+        with Explained(self._where, alias, "await ….aenqueue_many(…)"):
             return queue.enqueue_many(jobs, alias)
 
     def _job(self, arguments: str) -> NewJob:

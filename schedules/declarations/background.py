@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import cached_property, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from asgiref.sync import sync_to_async
 from django.db import transaction
 
 from schedules import changes
@@ -20,7 +21,7 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
 from worker.backoff import Backoff
-from worker.calls import CALL, Calls, InvalidCall, RequiringTables, replaces, replacing
+from worker.calls import CALL, Calls, Explained, InvalidCall, replaces, replacing
 from worker.clock import database_now
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
@@ -90,6 +91,14 @@ class Background(Generic[P, R]):
             raise InvalidSchedule(f"{self.task.name}: enqueue_many makes jobs, but this task repeats. Call it instead.")
         return self._calls.enqueue_many(calls)
 
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
+        """The same as `enqueue`, in async code: in the thread, and its transaction, where Django does synchronous work."""
+        return await sync_to_async(self.enqueue)(*args, **kwargs)
+
+    async def aenqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
+        """The same as `enqueue_many`, in async code."""
+        return await sync_to_async(self.enqueue_many)(calls)
+
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here, at once, and return its result. An atomic task runs in a transaction."""
         with transaction.atomic(using=project_options().DATABASE) if self.task.atomic else _NO_TRANSACTION:
@@ -124,7 +133,7 @@ class Background(Generic[P, R]):
         spec = self._spec(args, kwargs, f"{self.task.name}(…)")
         alias = project_options().DATABASE
         with (
-            RequiringTables(f"{self.task.name}(…)", alias),
+            Explained(f"{self.task.name}(…)", alias, "await ….aenqueue(…)"),
             replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION,
         ):
             return changes.in_line(spec, alias) or changes.bring_in_line(spec, alias, database_now(alias))
