@@ -84,7 +84,7 @@ Leaves: they put the house together, and no other room imports them
   worker.admin              arguments clock masking queue signs
   schedules.checks          declarations leader overview spec | sessions wakeup
   schedules.apps            checks declarations occurrences | queue
-  schedules.admin           changes declarations describe leader occurrences spec | admin arguments clock masking tasks
+  schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
   schedules.testing         | registry

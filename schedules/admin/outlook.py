@@ -1,70 +1,91 @@
-"""What a schedule will do: its rule in words, and its next runs by its own clock. It reads one row and no table."""
+"""How the values of the overview look on the pages of schedules. It reads no table, and decides nothing about time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from schedules.describe import describe
-from schedules.models import Schedule
-from schedules.planning import next_run
-from schedules.planning.policies import InvalidPolicy
-from schedules.recurrence import InvalidRecurrence, note
+from schedules.models import LEDGERED, Status
+from schedules.overview.past_runs import RETRYING
+from schedules.overview.values import LATE, PastRun, Upcoming
+from schedules.recurrence import InvalidRecurrence
 from schedules.recurrence.zones import local
 from worker.admin import labels
+from worker.models import FinishedState, Job, JobState
 
 SHOWN = 6
-LATE = timedelta(seconds=60)
+OUTCOMES = {
+    **dict(LEDGERED),
+    **dict(JobState.choices),
+    **dict(FinishedState.choices),
+    RETRYING: gettext_lazy("to be retried"),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Upcoming:
+class ToldRun:
     """A run to come: by the schedule's clock, from now, exactly, and what is special about it."""
 
     wall: SafeString
-    relative: str
+    relative: SafeString | str
     iso: str
     note: str
 
-
-def words(schedule: Schedule) -> str:
-    """The recurrence in words. Its zone is for the reader to see beside it."""
-    try:
-        return describe(schedule.recurrence, schedule.timezone)
-    except InvalidRecurrence:
-        return schedule.cron or schedule.repeat or (schedule.run_at.isoformat() if schedule.run_at else "")
+    @property
+    def mark(self) -> SafeString | str:
+        return labels.status("warning", self.note) if self.note else ""
 
 
-def expression(schedule: Schedule) -> str:
-    """The cron expression or the period as it was given, where it is not all that the words say."""
-    given = schedule.cron or schedule.repeat
-    return "" if given == words(schedule) else given
+def expression(schedule: Upcoming) -> str:
+    """The expression or the period as it was given, where it is not what the words say."""
+    return "" if schedule.expression == schedule.description else schedule.expression
 
 
-def next_runs(schedule: Schedule, now: datetime) -> list[Upcoming]:
+def next_runs(schedule: Upcoming, now: datetime) -> list[ToldRun]:
     """The next few, and what the change of a clock or an excluded date has to do with them."""
-    try:
-        recurrence, excluded = schedule.recurrence, schedule.policies.exclude
-        instants = list(islice(_instants(schedule), SHOWN))
-    except (InvalidRecurrence, InvalidPolicy):
-        return []
+    runs = [(run.at, run.note or "") for run in schedule.next_runs]
+    runs += [(at, _("Excluded: does not run")) for at in schedule.left_out]
     return [
-        Upcoming(
-            wall=wall(at, schedule.timezone, now),
-            relative=labels.relative(at, now),
-            iso=in_zone(at, schedule.timezone).isoformat(),
-            note=_("Excluded: does not run")
-            if in_zone(at, schedule.timezone).date() in excluded
-            else note(recurrence, at) or "",
-        )
-        for at in instants
+        ToldRun(wall(at, schedule.timezone, now), _distance(schedule, at, now), _iso(at, schedule.timezone), note)
+        for at, note in sorted(runs)
     ]
+
+
+def next_run_label(schedule: Upcoming, now: datetime) -> SafeString | str:
+    at = schedule.next_run_at
+    if at is None:
+        return labels.labelled(_("Next run"), labels.NOTHING)
+    return format_html(
+        '{} <span class="carillon-quiet">{}</span> <span class="carillon-quiet">{}</span>',
+        labels.labelled(_("Next run"), wall(at, schedule.timezone, now)),
+        schedule.timezone,
+        _distance(schedule, at, now),
+    )
+
+
+def last_run_label(run: PastRun | None, site: str, now: datetime) -> SafeString | str:
+    if run is None:
+        return labels.labelled(_("Last run"), labels.NOTHING)
+    label = labels.status(run.outcome, str(OUTCOMES.get(run.outcome, run.outcome)))
+    if run.job_id is not None:
+        label = format_html('<a href="{}">{}</a>', _page_of_job(run.job_id, site), label)
+    return format_html(
+        '{} <span class="carillon-quiet">{}</span>',
+        labels.labelled(_("Last run"), label),
+        " · ".join(_when_and_how_long(run, now)),
+    )
+
+
+def status_label(schedule: Upcoming, now: datetime) -> SafeString:
+    label = labels.status(schedule.status, str(Status(schedule.status).label))
+    return format_html('{} <span class="carillon-quiet">{}</span>', label, _why(schedule, now))
 
 
 def wall(at: datetime, timezone: str, now: datetime) -> SafeString:
@@ -80,23 +101,47 @@ def in_zone(at: datetime, timezone: str) -> datetime:
         return at
 
 
-def next_run_label(schedule: Schedule, now: datetime) -> SafeString | str:
-    at = schedule.next_run_at
-    if at is None:
-        return labels.NOTHING
-    relative = labels.relative(at, now)
-    return format_html(
-        '{} <span class="carillon-quiet">{} · {}</span>',
-        wall(at, schedule.timezone, now),
-        schedule.timezone,
-        labels.status("late", relative) if now - at > LATE else relative,
-    )
+def _distance(schedule: Upcoming, at: datetime, now: datetime) -> SafeString | str:
+    """From now; of what is overdue, for how long nobody has decided on it."""
+    since = schedule.overdue_since
+    if at > now or since is None or now - since <= LATE:
+        return labels.relative(at, now)
+    return labels.status("late", _("late by %(time)s") % {"time": labels.span(since, now)})
 
 
-def _instants(schedule: Schedule) -> Iterator[datetime]:
-    recurrence, policies = schedule.recurrence, schedule.policies
-    at, runs = schedule.next_run_at, schedule.runs
-    while at is not None:
-        yield at
-        runs += in_zone(at, schedule.timezone).date() not in policies.exclude
-        at = next_run(recurrence, policies, at, runs)
+def _when_and_how_long(run: PastRun, now: datetime) -> Iterator[str]:
+    yield labels.relative(run.at, now)
+    if run.duration is not None:
+        yield labels.duration(timedelta(seconds=max(run.duration, 0)))
+
+
+def _why(schedule: Upcoming, now: datetime) -> str:
+    match schedule.status:
+        case Status.PAUSED:
+            return _why_paused(schedule, now)
+        case Status.BROKEN:
+            return schedule.broken or _("Its next run is far off: the clock was set back.")
+        case Status.RETIRED:
+            return _("No code declares it any more.")
+        case Status.ENDED:
+            return _("No run is left.")
+    return ""
+
+
+def _why_paused(schedule: Upcoming, now: datetime) -> str:
+    pause = schedule.pause
+    if pause is None:
+        return ""
+    parts = [pause.reason, pause.by]
+    if pause.until is not None:
+        parts.append(_("until %(time)s") % {"time": labels.wall(in_zone(pause.until, schedule.timezone), now)})
+    return " · ".join(filter(None, parts))
+
+
+def _iso(at: datetime, timezone: str) -> str:
+    return in_zone(at, timezone).isoformat()
+
+
+def _page_of_job(pk: int, site: str) -> str:
+    """Of the live ones: it leads on to where a finished job is."""
+    return reverse(f"{site}:{Job._meta.app_label}_{Job._meta.model_name}_change", args=[pk])

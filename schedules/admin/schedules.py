@@ -6,16 +6,16 @@ entered goes the way of every declaration, through `spec_of` and `schedules.chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules import changes
@@ -23,15 +23,16 @@ from schedules.admin import outlook
 from schedules.admin.fieldsets import TO_EDIT, TO_READ
 from schedules.admin.filters import HasStatus
 from schedules.admin.forms import ScheduleForm
-from schedules.admin.history import last_jobs, last_lines, page_of_job
+from schedules.admin.history import last_jobs, last_lines
 from schedules.admin.verbs import ScheduleVerbs
 from schedules.declarations.sync import declared
-from schedules.models import Occurrence, Schedule, Status
-from worker import masking
-from worker.admin import arguments, labels
+from schedules.models import Occurrence, Schedule
+from schedules.overview import of_rows
+from schedules.overview.past_runs import with_newest
+from worker.admin import arguments
 from worker.admin.filters import QueueInUse, TaskInUse
 from worker.admin.tables import read_at
-from worker.clock import database_now
+from worker.clock import DatabaseNow, database_now
 from worker.models import FinishedJob
 from worker.options import options
 
@@ -53,19 +54,21 @@ class ScheduleAdmin(ScheduleVerbs):
         css = {"all": ["schedules/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk")).order_by("-finished_at")
-        schedules: QuerySet[Any] = super().get_queryset(request).annotate(last_job=Subquery(finished.values("pk")[:1]))
-        return schedules
+        rows: Any = super().get_queryset(request)
+        return with_newest(rows, DatabaseNow())
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Bring along the last jobs of the page's schedules, in one query."""
+        """Bring along how the page's schedules stand."""
         changelist = super().get_changelist_instance(request)
         changelist.result_list = rows = list(changelist.result_list)
-        last = FinishedJob.objects.using(options().DATABASE).defer("arguments", "errors")
-        found = last.in_bulk([row.last_job for row in rows if row.last_job])
-        for row in rows:
-            row.last_job = found.get(row.last_job)
+        _bring_along(rows, runs=1)
         return changelist
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            _bring_along([row], runs=outlook.SHOWN)
+        return row
 
     # Who may do what
 
@@ -116,9 +119,9 @@ class ScheduleAdmin(ScheduleVerbs):
         row = kwargs.get("obj")
         if row is not None:
             context |= {
-                "outlook": outlook.next_runs(row, read_at(row)),
-                "words": outlook.words(row),
-                "expression": outlook.expression(row),
+                "outlook": outlook.next_runs(row.shown, read_at(row)),
+                "words": row.shown.description,
+                "expression": outlook.expression(row.shown),
                 "status": self.status(row),
                 "jobs": last_jobs(row, self.admin_site.name, read_at(row)),
                 "lines": last_lines(row, self.admin_site.name, read_at(row)),
@@ -136,38 +139,22 @@ class ScheduleAdmin(ScheduleVerbs):
 
     # Columns and fields
 
-    @admin.display(description=gettext_lazy("when"))
-    def when(self, row: Schedule) -> SafeString:
-        return format_html(
-            '{} <span class="carillon-quiet"><code>{}</code> {}</span>',
-            *(outlook.words(row), outlook.expression(row), row.timezone),
-        )
+    @admin.display(description=gettext_lazy("next run"), ordering="next_run_at")
+    def next_run(self, row: Any) -> SafeString | str:
+        return outlook.next_run_label(row.shown, read_at(row))
 
     @admin.display(description=gettext_lazy("status"))
-    def status(self, row: Schedule) -> SafeString:
-        status = row.status_at(read_at(row))
-        return format_html(
-            '{} <span class="carillon-quiet">{}</span>',
-            labels.status(status, str(status.label)),
-            _why(row, status),
-        )
+    def status(self, row: Any) -> SafeString:
+        return outlook.status_label(row.shown, read_at(row))
+
+    @admin.display(description=gettext_lazy("when"))
+    def when(self, row: Any) -> SafeString:
+        words, given = row.shown.description, outlook.expression(row.shown)
+        return format_html('{} <span class="carillon-quiet"><code>{}</code></span>', words, given)
 
     @admin.display(description=gettext_lazy("last run"))
     def last_run(self, row: Any) -> SafeString | str:
-        job = row.last_job
-        if job is None:
-            return labels.NOTHING
-        return format_html(
-            '<a href="{}">{}</a> <span class="carillon-quiet">{} · {}</span>',
-            page_of_job(job, self.admin_site.name),
-            labels.status(job.state, job.get_state_display()),
-            labels.ago(job.finished_at, read_at(row)),
-            labels.took(job.started_at, job.finished_at),
-        )
-
-    @admin.display(description=gettext_lazy("next run"), ordering="next_run_at")
-    def next_run(self, row: Schedule) -> SafeString | str:
-        return outlook.next_run_label(row, read_at(row))
+        return outlook.last_run_label(row.shown.last_run, self.admin_site.name, read_at(row))
 
     @admin.display(description=gettext_lazy("arguments"))
     def given(self, row: Schedule) -> SafeString:
@@ -178,25 +165,12 @@ def _may_go(row: Schedule) -> bool:
     return not row.is_declared or row.retired_at is not None
 
 
-def _why(row: Schedule, status: Status) -> str:
-    match status:
-        case Status.PAUSED:
-            return _why_paused(row)
-        case Status.BROKEN:
-            return masking.text(row.broken) or _("Its next run is far off: the clock was set back.")
-        case Status.RETIRED:
-            return _("No code declares it any more.")
-        case Status.ENDED:
-            return _("No run is left.")
-    return ""
-
-
-def _why_paused(row: Schedule) -> str:
-    parts = [masking.text(row.pause_reason), row.paused_by]
-    if row.paused_until is not None:
-        there = outlook.in_zone(row.paused_until, row.timezone)
-        parts.append(_("until %(time)s") % {"time": labels.wall(there, read_at(row))})
-    return " · ".join(filter(None, parts))
+def _bring_along(rows: Sequence[Any], runs: int) -> None:
+    """Give each row its value in the overview, in the same few queries for any number."""
+    if rows:
+        shown = of_rows(options().DATABASE, rows, read_at(rows[0]), runs)
+        for row, value in zip(rows, shown, strict=True):
+            row.shown = value
 
 
 def _count_declared() -> int:

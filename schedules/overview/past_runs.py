@@ -6,9 +6,10 @@ Reasons come without secrets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
@@ -22,8 +23,6 @@ from worker.models import FinishedJob, Job, JobState
 MOST_HISTORY = 10
 MOST_KEYS = 500
 """In one statement."""
-ENDS = ("state", "reason", "scheduled_for", "started_at", "finished_at")
-"""What is read of a finished job."""
 RETRYING = "retrying"
 """The outcome of a run that failed and will be tried again."""
 
@@ -47,74 +46,77 @@ def last_runs(using: str, rows: Sequence[Any], now: datetime) -> Mapping[int, Pa
 
     `rows`: as `with_newest` reads them.
     """
-    finished = _by_key(FinishedJob.objects.using(using).only(*ENDS), rows, "newest_finished")
-    started = _newest_started(using, rows)
-    idle = [row for row in rows if row.newest_finished is None and row.pk not in started]
-    lines = _by_key(Occurrence.objects.using(using), idle, "newest_line")
-    found = {row.pk: _newest_run(row, finished, started, lines, now) for row in rows}
-    return {key: run for key, run in found.items() if run is not None}
+    newest = _newest_jobs(using, rows)
+    ran = {row.pk: _past_run(newest[row.pk], now) for row in rows if row.pk in newest}
+    lines = {row.newest_line: row.pk for row in rows if row.pk not in ran and row.newest_line is not None}
+    decided = Occurrence.objects.using(using)
+    found = [line for some in portions(list(lines), MOST_KEYS) for line in decided.filter(pk__in=some)]
+    return ran | {
+        lines[line.pk]: PastRun(line.scheduled_for, line.outcome, masking.text(line.reason)) for line in found
+    }
 
 
 def history(using: str, schedule_id: int, now: datetime) -> tuple[HistoryLine, ...]:
     """The newest lines of the schedule's ledger with what became of their jobs, the newest first."""
     ledger = Occurrence.objects.using(using).filter(schedule=schedule_id).order_by("-scheduled_for", "-pk")
     lines = list(ledger[:MOST_HISTORY])
-    jobs = [line.job_id for line in lines]
-    finished = FinishedJob.objects.using(using).in_bulk(jobs)
-    runs = {id: _run_of_live(job, now) for id, job in Job.objects.using(using).in_bulk(jobs).items()}
-    runs |= {id: _run_of_finished(job) for id, job in finished.items()}
+    keys = [line.job_id for line in lines if line.job_id is not None]
+    jobs = _read(FinishedJob.objects.using(using).filter(pk__in=keys), Job.objects.using(using).filter(pk__in=keys))
+    runs: dict[int | None, PastRun] = {job.id: _past_run(job, now) for job in jobs}
     return tuple(_history_line(line, runs.get(line.job_id)) for line in lines)
 
 
-def _by_key(found: QuerySet[Any], rows: Iterable[Any], name: str) -> dict[int, Any]:
-    keys = [key for row in rows if (key := getattr(row, name)) is not None]
-    return {key: each for some in portions(keys, MOST_KEYS) for key, each in found.in_bulk(some).items()}
+class _Job(NamedTuple):
+    """What a job tells of a run, whether it is finished or not."""
+
+    id: int
+    schedule_id: int | None
+    state: str
+    attempts: int
+    words: str
+    """The reason of one that is finished, else the errors so far."""
+    scheduled_for: datetime | None
+    started_at: datetime | None
+    at: datetime
+    """When it finished, or when it may run."""
 
 
-def _newest_started(using: str, rows: Iterable[Any]) -> dict[int | None, Job]:
-    """By the key of a row: its newest job that was started and is not finished."""
+_OF_FINISHED = ("pk", "schedule_id", "state", "attempts", "reason", "scheduled_for", "started_at", "finished_at")
+_OF_LIVE = ("pk", "schedule_id", "state", "attempts", "errors", "scheduled_for", "claimed_at", "run_at")
+
+
+def _newest_jobs(using: str, rows: Sequence[Any]) -> dict[int | None, _Job]:
+    """By the key of a row: the newest of its jobs that was started. One that is not finished is found by its lane."""
     live = Job.objects.using(using)
     started = live.filter(Q(state=JobState.RUNNING) | Q(attempts__gt=0)).order_by()
-    found: list[Job] = []
-    for some in portions([lane_of(row.pk) for row in rows], MOST_KEYS):
-        newest = [id for _, id in started.filter(lane__in=some).values_list("lane", Max("pk"))]
-        found += live.defer("arguments").in_bulk(newest).values()
-    return {job.schedule_id: job for job in found}
+    newest: dict[int | None, _Job] = {}
+    for some in portions(rows, MOST_KEYS):
+        ended = FinishedJob.objects.using(using).filter(pk__in=[row.newest_finished for row in some])
+        last = started.filter(lane__in=[lane_of(row.pk) for row in some]).values("lane").annotate(newest=Max("pk"))
+        for job in _read(ended, live.filter(pk__in=last.values("newest"))):
+            if job.schedule_id not in newest or job.id > newest[job.schedule_id].id:
+                newest[job.schedule_id] = job
+    return newest
 
 
-def _newest_run(
-    row: Any,
-    finished: Mapping[int, FinishedJob],
-    started: Mapping[int | None, Job],
-    lines: Mapping[int, Occurrence],
-    now: datetime,
-) -> PastRun | None:
-    """A job that has moved on since its key was read is not among those found."""
-    ended, live = finished.get(row.newest_finished), started.get(row.pk)
-    if live is not None and (ended is None or live.pk > ended.pk):
-        return _run_of_live(live, now)
-    if ended is not None:
-        return _run_of_finished(ended)
-    line = lines.get(row.newest_line)
-    return None if line is None else PastRun(line.scheduled_for, line.outcome, masking.text(line.reason))
+def _read(finished: QuerySet[FinishedJob], live: QuerySet[Job]) -> Iterator[_Job]:
+    """Of both tables in one statement."""
+    both = finished.order_by().values_list(*_OF_FINISHED).union(live.order_by().values_list(*_OF_LIVE), all=True)
+    return map(_Job._make, both)
 
 
-def _run_of_live(job: Job, now: datetime) -> PastRun:
-    if job.state == JobState.RUNNING and job.claimed_at is not None:
-        return PastRun(job.claimed_at, job.state, duration=(now - job.claimed_at).total_seconds(), job_id=job.pk)
-    if job.errors:
-        error = job.error_list[-1]
-        reason = masking.text(f"{error['kind']}: {error['message']}")
-        return PastRun(datetime.fromisoformat(error["at"]), RETRYING, reason, job_id=job.pk)
-    return PastRun(job.scheduled_for or job.run_at, RETRYING if job.attempts else job.state, job_id=job.pk)
-
-
-def _run_of_finished(job: FinishedJob) -> PastRun:
-    reason = masking.text(job.reason)
-    if job.started_at is None:
-        return PastRun(job.scheduled_for or job.finished_at, job.state, reason, job_id=job.pk)
-    duration = (job.finished_at - job.started_at).total_seconds()
-    return PastRun(job.started_at, job.state, reason, duration, job.pk)
+def _past_run(job: _Job, now: datetime) -> PastRun:
+    at = job.started_at or job.scheduled_for or job.at
+    if job.state not in JobState.values:
+        duration = None if job.started_at is None else (job.at - job.started_at).total_seconds()
+        return PastRun(at, job.state, masking.text(job.words), duration, job.id)
+    if job.state == JobState.RUNNING:
+        return PastRun(at, job.state, duration=(now - at).total_seconds(), job_id=job.id)
+    if not job.words:
+        return PastRun(job.scheduled_for or job.at, RETRYING if job.attempts else job.state, job_id=job.id)
+    error = json.loads(job.words.splitlines()[-1])
+    reason = masking.text(f"{error['kind']}: {error['message']}")
+    return PastRun(datetime.fromisoformat(error["at"]), RETRYING, reason, job_id=job.id)
 
 
 def _history_line(line: Occurrence, run: PastRun | None) -> HistoryLine:

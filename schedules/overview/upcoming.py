@@ -6,7 +6,7 @@ callers decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 
@@ -15,6 +15,7 @@ from schedules.models import Schedule, Status
 from schedules.occurrences.materialize import why_broken
 from schedules.overview.values import NextRun, PastRun, Pause, Upcoming
 from schedules.planning import Run, Standing, decide, next_run, runs_after
+from schedules.planning.due import day_span
 from schedules.recurrence import Recurrence, note
 from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
@@ -25,12 +26,13 @@ from worker.options import options
 def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) -> Upcoming:
     """The schedule with so many of its next `runs`. One that cannot be read is shown as broken."""
     broken = row.broken
-    description, next_runs = expression_of(row), tuple[NextRun, ...]()
+    description, next_runs, left_out = expression_of(row), tuple[NextRun, ...](), tuple[datetime, ...]()
     try:
         recurrence = row.recurrence
         description = describe(recurrence, options().time_zone)
         instants = islice(_next_runs(row, recurrence, now), runs)
         next_runs = tuple(NextRun(at, note(recurrence, at)) for at in instants)
+        left_out = tuple(_left_out(row, recurrence, now, next_runs))
     except (ValueError, ArithmeticError) as error:
         broken = broken or why_broken(error)
     return Upcoming(
@@ -46,6 +48,7 @@ def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) 
         description=description,
         status=Status.BROKEN if broken and row.status in (Status.ACTIVE, Status.PAUSED) else row.status_at(now),
         next_runs=next_runs,
+        left_out=left_out,
         overdue_since=row.next_run_at if row.next_run_at is not None and row.next_run_at <= now else None,
         last_run=last_run,
         pause=_pause_of(row),
@@ -84,6 +87,17 @@ def _next_runs(row: Schedule, recurrence: Recurrence, now: datetime) -> Iterator
         overdue, cursor = plan.runs, max(plan.cursor, now)
     later = runs_after(recurrence, row.policies, row.timezone, cursor, row.runs + len(overdue))
     return chain((run.scheduled_for for run in overdue), later)
+
+
+def _left_out(row: Schedule, recurrence: Recurrence, now: datetime, runs: Sequence[NextRun]) -> Iterator[datetime]:
+    cursor = _counted_from(row)
+    if not row.exclude or cursor is None:
+        return
+    for day in row.policies.exclude:
+        start, end = day_span(day, row.timezone)
+        at = recurrence.after(max(start, cursor, now))
+        if at is not None and at <= end and (not runs or at < runs[-1].at):
+            yield at
 
 
 def _counted_from(row: Schedule) -> datetime | None:

@@ -73,6 +73,8 @@ class Upcoming:
     """As `Schedule.status_at`."""
     next_runs: tuple[NextRun, ...]
     """The nominal instants. First those that are overdue and that catch-up will run; excluded dates are left out."""
+    left_out: tuple[datetime, ...]
+    """The first instant on each excluded date before the last of these runs."""
     overdue_since: datetime | None
     """The first instant that no leader has decided on, though it has come."""
     last_run: PastRun | None

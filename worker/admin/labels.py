@@ -34,6 +34,11 @@ def status(name: str, words: str) -> SafeString:
     )
 
 
+def labelled(head: str, value: SafeString | str) -> SafeString:
+    """A value with the head of its column, which is seen where a narrow screen has no columns."""
+    return format_html('<span class="carillon-label">{}</span> {}', head, value)
+
+
 def ago(at: datetime | None, now: datetime) -> SafeString | str:
     """An instant as its distance from now; the exact one, in the reader's zone, on hovering."""
     return NOTHING if at is None else exact(at, _local(at), relative(at, now))
@@ -60,8 +65,16 @@ def wall(local: datetime, now: datetime) -> str:
 def relative(at: datetime, now: datetime) -> str:
     """`in 3 hours, 19 minutes`, or `12 seconds ago`."""
     if at > now:
-        return _("in %(time)s") % {"time": _span(now, at)}
-    return _("%(time)s ago") % {"time": _span(at, now)}
+        return _("in %(time)s") % {"time": span(now, at)}
+    return _("%(time)s ago") % {"time": span(at, now)}
+
+
+def span(start: datetime, end: datetime) -> str:
+    """How long it is from one to the other, in words."""
+    seconds = int((end - start).total_seconds())
+    if seconds < 60:
+        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+    return timesince(start, end, depth=2)
 
 
 def took(start: datetime | None, end: datetime | None) -> str:
@@ -93,10 +106,3 @@ def _local(at: datetime) -> datetime:
         return localtime(at)
     except OverflowError:  # the last hours of the year 9999
         return at
-
-
-def _span(start: datetime, end: datetime) -> str:
-    seconds = int((end - start).total_seconds())
-    if seconds < 60:
-        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
-    return timesince(start, end, depth=2)

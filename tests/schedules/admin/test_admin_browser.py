@@ -24,6 +24,13 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+COLUMNS = ["NAME", "NEXT RUN", "STATUS", "WHEN", "LAST RUN"]
+CUT_OFF = """cells => cells.filter(cell => {
+    const box = cell.getBoundingClientRect()
+    const list = cell.closest("#changelist-form").getBoundingClientRect()
+    const outside = box.width == 0 || box.left < list.left - 1 || box.right > Math.min(list.right, innerWidth) + 1
+    return outside || cell.scrollWidth > cell.clientWidth + 1
+}).map(cell => cell.innerText)"""
 OFFENCE = '<!doctype html><link rel="icon" href="data:,"><p style="color: red">inline</p>'
 
 
@@ -88,6 +95,43 @@ def test_pages_offend_no_strict_policy_and_log_nothing(page: Page, site: str, ad
 
     page.goto(f"{site}/offence")
     assert "Content Security Policy" in said[0]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_column_of_the_schedules_is_seen_beside_both_side_bars(page: Page, site: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # it is one of the two
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{site}/admin/schedules/schedule/")
+
+    assert page.locator("#nav-sidebar").bounding_box() is not None
+    assert _columns(page) == COLUMNS
+    assert _cut_off(page, "#result_list :is(thead, tbody) :is(th, td)") == []
+
+
+def test_each_cell_of_the_schedules_is_seen_on_a_narrow_screen(page: Page, site: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{site}/admin/schedules/schedule/")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert _cut_off(page, "#result_list tbody :is(th, td)") == []
+    first = [cell.bounding_box() for cell in page.locator("#result_list tbody tr:first-child :is(th, td)").all()]
+    tops = [box["y"] for box in first if box is not None]
+    assert len(tops) == 1 + len(COLUMNS)
+    assert tops[1:] == sorted(tops[1:])
+
+
+def _columns(page: Page) -> list[str]:
+    """The heads of the columns from left to right."""
+    heads = [
+        (head.bounding_box(), head.inner_text().strip()) for head in page.locator("#result_list thead .text").all()
+    ]
+    return [text.upper() for _, text in sorted((box["x"], text) for box, text in heads if box and text)]
+
+
+def _cut_off(page: Page, cells: str) -> list[str]:
+    """The texts of cells that reach beyond the list, or whose words reach beyond them."""
+    found: list[str] = page.locator(cells).evaluate_all(CUT_OFF)
+    return found
 
 
 def _with_policy(route: Route) -> None:
