@@ -6,8 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from django.dispatch import Signal
-
+from worker.events import Event
 from worker.masking import line
 
 __all__ = [
@@ -23,25 +22,25 @@ __all__ = [
     "schedule_changed",
 ]
 
-leader_elected = Signal()
+leader_elected = Event()
 """leader, term, lock."""
-leader_synced = Signal()
+leader_synced = Event()
 """schedules: how many there are, next_run_at, next_name, now."""
-leader_resigned = Signal()
+leader_resigned = Event()
 """leader, term."""
-leader_lost = Signal()
+leader_lost = Event()
 """leader, term, error: the lock or the session was lost; nothing more is written in this term."""
-leader_disconnected = Signal()
+leader_disconnected = Event()
 """leader, error, retry_in: seconds. A candidate or leader lost the database."""
-leader_standby = Signal()
+leader_standby = Event()
 """leader: another process leads."""
-clock_leapt = Signal()
+clock_leapt = Event()
 """leader, seconds: the database's clock against this process's monotonic one. Ticks are held for a while."""
-schedule_broken = Signal()
+schedule_broken = Event()
 """name, reason."""
-run_at_past = Signal()
+run_at_past = Event()
 """name, run_at: a one-off was declared whose time was past; it is recorded as missed."""
-schedule_changed = Signal()
+schedule_changed = Event()
 """name, change: created, updated, retired, paused, resumed, detached, repaired or deleted."""
 
 leader_log = logging.getLogger("schedules.leader")

@@ -1,20 +1,21 @@
 """The events of the queue, and the one place that makes log lines of them.
 
-Receivers get keyword arguments, listed at each signal. A receiver that raises is logged and stops nothing.
-What has to be written together with an outcome is no signal: see `worker.queue.in_the_recording_transaction`.
+Receivers get keyword arguments, listed at each signal. A receiver that raises is logged and stops nothing, and no more
+does a part of the log. What has to be written together with an outcome is no signal: see
+`worker.queue.in_the_recording_transaction`.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from textwrap import indent
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
-from django.dispatch import Signal
-
+from worker.events import Event, say_unheard
 from worker.masking import line, text
+from worker.messages.errors import message_of, traceback_of
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
 from worker.values import ClaimedJob
 
@@ -32,14 +33,17 @@ __all__ = [
     "Snoozed",
     "Succeeded",
     "callback_failed",
+    "connection_unclosed",
     "database_lost",
     "job_ended",
     "job_lost",
+    "job_put_off",
     "job_started",
     "jobs_rescued",
     "leader_missing",
     "news_unheard",
     "outcome_refused",
+    "surroundings_restored",
     "task_unknown",
     "tasks_outstayed",
     "worker_declared_dead",
@@ -48,60 +52,83 @@ __all__ = [
     "worker_stopping",
 ]
 
-job_started = Signal()
+job_started = Event()
 """job, late: seconds after its time. In the thread that runs the job."""
-job_ended = Signal()
+job_ended = Event()
 """job, outcome, took: seconds. After its outcome was recorded."""
-job_lost = Signal()
+job_lost = Event()
 """job. It was taken from this worker meanwhile: its outcome was not recorded."""
-outcome_refused = Signal()
+job_put_off = Event()
+"""job, error, retry_in: seconds. It has not begun, for want of a session with the database, and waits in its worker."""
+outcome_refused = Event()
 """job, error. The database takes nothing of what came of it, not even that it failed: the job stays as it is."""
-callback_failed = Signal()
+callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
-jobs_rescued = Signal()
+jobs_rescued = Event()
 """count, given_up: how many were taken from dead workers, and how many of those were given up."""
-task_unknown = Signal()
+task_unknown = Event()
 """task. Its jobs stay in the queue for a process that has it."""
-worker_started = Signal()
+worker_started = Event()
 """name, slots, queues."""
-worker_stopping = Signal()
+worker_stopping = Event()
 """name, running, grace: seconds."""
-worker_stopped = Signal()
+worker_stopped = Event()
 """name, released: how many jobs were given back, signed_off: whether the database was there for it."""
-tasks_outstayed = Signal()
+tasks_outstayed = Event()
 """threads: their names. What tasks have left running keeps the process from ending, which it does now all the same."""
-worker_declared_dead = Signal()
+worker_declared_dead = Event()
 """name. It was silent too long, and its jobs were given to others."""
-connection_unclosed = Signal()
+surroundings_restored = Event()
+"""job, what: names of what a task had changed for the whole process, and what was put back after this job."""
+connection_unclosed = Event()
 """error. Closing a connection that jobs had opened failed; the job after them opens a new one."""
-database_lost = Signal()
+database_lost = Event()
 """name, error, retry_in: seconds."""
-news_unheard = Signal()
+news_unheard = Event()
 """database, asks_every: seconds. A pooler delivers no notifications, so this process asks for work."""
-leader_missing = Signal()
+leader_missing = Event()
 """seconds. No leader for so long: delayed jobs run all the same, schedules wait."""
 
 job_log = logging.getLogger("worker.job")
 process_log = logging.getLogger("worker")
+
+LONG_PAUSE = 1.0
+"""Seconds: before that, what is missing may be there at the next try, and nobody has to look after it."""
 
 
 # Each job passes through these two, so one that nobody watches costs nothing.
 
 
 def tell_started(job: ClaimedJob, started_at: datetime) -> None:
-    """In the thread that runs the job, before it does."""
-    if job_started.receivers or job_log.isEnabledFor(logging.INFO):
+    """In the thread that runs the job, before it does. Never raises."""
+    if job_started.receivers or _is_logged():
         late = (started_at - job.run_at).total_seconds()
-        job_log.info("%s #%d started, %.2fs after its time", job.task, job.id, late)
+        _say(job_log.info, "%s #%d started, %.2fs after its time", job.task, job.id, late)
         job_started.send_robust(None, job=job, late=late)
 
 
 def tell_ended(job: ClaimedJob, outcome: Outcome, started_at: datetime, finished_at: datetime) -> None:
-    """After its outcome was recorded."""
-    if job_ended.receivers or job_log.isEnabledFor(logging.INFO) or not isinstance(outcome, Succeeded):
+    """After its outcome was recorded. Never raises."""
+    if job_ended.receivers or _is_logged() or not isinstance(outcome, Succeeded):
         took = (finished_at - started_at).total_seconds()
-        _log_ended(job, outcome, took)
+        _say(_log_ended, job, outcome, took)
         job_ended.send_robust(None, job=job, outcome=outcome, took=took)
+
+
+def _is_logged() -> bool:
+    try:
+        return job_log.isEnabledFor(logging.INFO)
+    except BaseException as error:  # noqa: BLE001  a logger may be of the project's own class
+        say_unheard(error)
+        return False
+
+
+def _say(say: Callable[..., None], *what: Any) -> None:
+    """Filters, handlers and formatters are the project's, and a job is not to suffer from them."""
+    try:
+        say(*what)
+    except BaseException as error:  # noqa: BLE001  who tells of a job is no part of it
+        say_unheard(error)
 
 
 def _log_ended(job: ClaimedJob, outcome: Outcome, took: float) -> None:
@@ -153,6 +180,12 @@ def _log_lost(job: ClaimedJob, **_: Any) -> None:
     job_log.warning("%s #%d was taken from this worker; what it did here is not recorded", job.task, job.id)
 
 
+def _log_put_off(job: ClaimedJob, error: BaseException, retry_in: float, **_: Any) -> None:
+    level = logging.WARNING if retry_in >= LONG_PAUSE else logging.DEBUG
+    why = line(message_of(error).strip())
+    job_log.log(level, "%s #%d waits, for want of a session (%s); again in %.1fs", job.task, job.id, why, retry_in)
+
+
 def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
     job_log.error(
         "%s #%d ended, and the database refuses to record it (%s)", job.task, job.id, line(str(error).strip())
@@ -162,7 +195,7 @@ def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
 def _log_callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
     job_log.error(
         "%s #%d succeeded, and a callback after its commit failed\n%s",
-        *(job.task, job.id, _indented("".join(format_exception(error)))),
+        *(job.task, job.id, _indented(traceback_of(error))),
     )
 
 
@@ -199,10 +232,17 @@ def _log_declared_dead(name: str, **_: Any) -> None:
     process_log.warning("%s was silent too long and its jobs were given to others; it goes on as a new worker", name)
 
 
+def _log_surroundings_restored(job: ClaimedJob, what: list[str], **_: Any) -> None:
+    process_log.warning(
+        "found changed after %s #%d, and put back: %s; a task shares them with all jobs of its process",
+        *(job.task, job.id, ", ".join(what)),
+    )
+
+
 def _log_connection_unclosed(error: Exception, **_: Any) -> None:
     process_log.error(
         "a database connection of jobs that have ended could not be closed\n%s",
-        _indented("".join(format_exception(error))),
+        _indented(traceback_of(error)),
     )
 
 
@@ -225,6 +265,7 @@ def _log_leader_missing(seconds: float, **_: Any) -> None:
 
 
 job_lost.connect(_log_lost)
+job_put_off.connect(_log_put_off)
 outcome_refused.connect(_log_outcome_refused)
 callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
@@ -234,6 +275,7 @@ worker_stopping.connect(_log_worker_stopping)
 worker_stopped.connect(_log_worker_stopped)
 tasks_outstayed.connect(_log_outstayed)
 worker_declared_dead.connect(_log_declared_dead)
+surroundings_restored.connect(_log_surroundings_restored)
 connection_unclosed.connect(_log_connection_unclosed)
 database_lost.connect(_log_database_lost)
 news_unheard.connect(_log_news_unheard)

@@ -6,13 +6,14 @@ import inspect
 import operator
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from traceback import format_exception
 from types import CoroutineType
 from typing import Any
 
 from worker import tasks
 from worker.arguments import InvalidArguments, decode
+from worker.messages.errors import kind_of, message_of, traceback_of
 from worker.outcomes import (
+    LONGEST_SNOOZE,
     Cancel,
     Cancelled,
     Error,
@@ -26,11 +27,12 @@ from worker.outcomes import (
 )
 from worker.values import ClaimedJob
 
-LONGEST_TEXT = 20_000
-"""Characters of a message or a traceback that are kept: its beginning and its end."""
+
+class FaultOfCode(Exception):
+    """What the task did is wrong in a way that no further attempt would mend."""
 
 
-class WorkNotDone(Exception):
+class WorkNotDone(FaultOfCode):
     """The task returned what would do its work, instead of doing it."""
 
 
@@ -48,12 +50,12 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
         return Failed(_told(job, error, now()))
     try:
         return Succeeded(call(_call, task.function, args, kwargs))
-    except WorkNotDone as error:  # nor would a further attempt do it
+    except FaultOfCode as error:
         return Failed(_told(job, error, now()))
     except Cancel as reason:
-        return Cancelled(_said_by(reason))
+        return Cancelled(message_of(reason))
     except Snooze as pause:
-        return Snoozed(pause.seconds)
+        return _snoozed(pause) or after_error(job, task, pause, now())
     except BaseException as error:  # noqa: BLE001  SystemExit and CancelledError in a task are outcomes too
         return after_error(job, task, error, now())
 
@@ -95,20 +97,19 @@ def after_error(job: ClaimedJob, task: tasks.Task, error: BaseException, now: da
     return Retry(what, delay)
 
 
-def _told(job: ClaimedJob, error: BaseException, now: datetime) -> Error:
-    traceback = _storable("".join(format_exception(error)))
-    return Error(job.attempts + 1, _storable(type(error).__qualname__), _said_by(error), traceback, now)
-
-
-def _said_by(error: BaseException) -> str:
+def after_fault(job: ClaimedJob, error: BaseException, now: datetime) -> Outcome:
+    """The same where the run itself broke down, by a fault of ours."""
     try:
-        return _storable(str(error))
-    except BaseException:  # noqa: BLE001  whatever its own method raises, the outcome is that of the task
-        return "(its message cannot be shown)"
+        return after_error(job, tasks.get(job.task), error, now)
+    except BaseException:  # noqa: BLE001  an outcome, whatever happens
+        return Failed(_told(job, error, now))
 
 
-def _storable(text: str) -> str:
-    """What every database accepts, and no statement is too long for: one bad text would block a whole batch."""
-    if len(text) > LONGEST_TEXT:
-        text = f"{text[: LONGEST_TEXT // 2]}\n…\n{text[-LONGEST_TEXT // 2 :]}"
-    return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
+def _snoozed(pause: Snooze) -> Snoozed | None:
+    """A class of the task's own may have mislaid how long."""
+    seconds = vars(pause).get("seconds")
+    return Snoozed(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds <= LONGEST_SNOOZE else None
+
+
+def _told(job: ClaimedJob, error: BaseException, now: datetime) -> Error:
+    return Error(job.attempts + 1, kind_of(error), message_of(error), traceback_of(error), now)

@@ -15,8 +15,10 @@ from django.utils.functional import SimpleLazyObject
 
 from schedules.testing import isolated_registry
 from tests.schedules.recurrence.moments import at
+from tests.worker.messages.test_errors import WHERE
 from worker import tasks
 from worker.arguments import encode
+from worker.messages import errors
 from worker.outcomes import Cancel, Cancelled, Failed, Missed, Outcome, Retry, Snooze, Snoozed, Succeeded
 from worker.running import execution
 from worker.tasks import Task
@@ -216,7 +218,7 @@ def test_of_endless_messages_the_beginning_and_the_end_are_kept(run: Run) -> Non
 
     assert isinstance(outcome, Retry)
     for text in (outcome.error.message, outcome.error.traceback):
-        assert len(text) < 1.1 * execution.LONGEST_TEXT
+        assert len(text) < 1.1 * errors.LONGEST_TOLD
         assert text.rstrip().endswith("last")
     assert outcome.error.message.startswith("first")
     assert outcome.error.traceback.startswith("Traceback")
@@ -240,6 +242,25 @@ def test_a_snooze_that_could_not_be_kept_is_an_error_of_the_task(run: Run) -> No
 
     assert isinstance(outcome, Retry)
     assert outcome.error.kind == "ValueError"
+
+
+def test_a_snooze_that_has_mislaid_how_long_is_an_error_of_the_task(run: Run) -> None:
+    def forget(self: Snooze) -> None:
+        Exception.__init__(self, "soon")
+
+    outcome = run(raising(type("Soon", (Snooze,), {"__init__": forget})()), job())
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.error.kind, outcome.error.message) == ("Soon", "soon")
+
+
+@pytest.mark.parametrize("error", [SyntaxError("unknown word", WHERE), Unprintable()])
+def test_an_error_that_python_cannot_print_keeps_its_kind_and_its_retries(run: Run, error: BaseException) -> None:
+    outcome = run(raising(error), job())
+
+    assert isinstance(outcome, Retry)
+    assert outcome.error.kind == type(error).__name__
+    assert "raise error" in outcome.error.traceback
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 4])

@@ -8,10 +8,10 @@ from django.db import OperationalError, connections
 from tests.conformance.worker.process.workers import Session, cut, heard
 from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, ended, enqueue, error, state_of
 from worker import signals
+from worker.messages.errors import LONGEST_TOLD
 from worker.models import FinishedJob, FinishedState, Job
 from worker.outcomes import Failed, Outcome, Retry, Succeeded
 from worker.process.unrecorded import Unrecorded
-from worker.running.execution import LONGEST_TEXT
 from worker.sessions.connection import private_connection
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -72,7 +72,7 @@ def test_what_a_lost_database_did_not_take_waits_for_the_next_session() -> None:
 
 
 def test_many_errors_of_the_greatest_length_are_recorded() -> None:
-    longest = "\U0001f514" * LONGEST_TEXT
+    longest = "\U0001f514" * LONGEST_TOLD
     unrecorded, ids = after(*(Failed(error(longest)) for _ in range(40)))
 
     while unrecorded.waiting:

@@ -1,0 +1,53 @@
+"""What happens is told, and whoever hears it stops nothing: neither a receiver nor a part of the log that fails.
+
+A failure there is said on standard error, the one place that is left.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from django.dispatch import Signal
+
+from worker.masking import line
+from worker.messages.errors import kind_of, message_of, place_of
+
+MOST_KINDS = 100
+"""Failures that are told apart, and counted."""
+LONGEST_LINE = 500
+"""Characters of what is said of one."""
+
+
+class Event(Signal):
+    """A signal whose receivers raise to no avail, whatever they raise."""
+
+    def send_robust(self, sender: Any, **what: Any) -> list[tuple[Any, Any]]:
+        """As Django's, which lets pass what is no `Exception`, and whatever its own log raises."""
+        try:
+            return super().send_robust(sender, **what)
+        except BaseException as error:  # noqa: BLE001  who tells of a job is no part of it
+            say_unheard(error)
+            return []
+
+
+def say_unheard(error: BaseException) -> None:
+    """One line on standard error: the first time, the tenth, the hundredth … of each kind and place. Never raises."""
+    with suppress(BaseException):
+        kind, place = kind_of(error), place_of(error)
+        times = _count(kind, place)
+        if str(times).strip("0") == "1":
+            told = line(f"what watches the jobs has failed, and stops none of them: {kind}: {message_of(error)}")
+            sys.stderr.write(f"{told[:LONGEST_LINE]} ({place}; {times} so far)\n")
+
+
+def _count(*what: str) -> int:
+    if len(_unheard) > MOST_KINDS:
+        _unheard.clear()
+    _unheard[what] += 1
+    return _unheard[what]
+
+
+_unheard: Counter[tuple[str, ...]] = Counter()
