@@ -47,7 +47,8 @@ The queue: it does the work, and knows nothing of schedules
 + worker.options            backoff
   worker.tasks              backoff registry
   worker.masking            arguments tasks
-  worker.signals            masking
+  worker.events             masking
+  worker.signals            events masking
   worker.dialects           dialects.portions
   worker.clock              dialects
   worker.roster             clock dialects
@@ -57,7 +58,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
-  worker.running            arguments clock queue signals tasks
+  worker.running            arguments clock queue signals tasks wakeup
   worker.process            chores clock dialects queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
@@ -66,7 +67,7 @@ The clock: it decides what is due
   schedules.migrations      | indexes
   schedules.describe
   schedules.spec            | arguments calls tasks
-  schedules.signals         | masking
+  schedules.signals         | events masking
   schedules.occurrences     signals | dialects queue
   schedules.changes         occurrences signals spec | queue wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters registry tasks
@@ -94,7 +95,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.messages           echo expected nearest
+  worker.messages           echo errors expected nearest
   worker.process            crew departure reloading supervisor worker
   worker.running            atomic_run pool
   worker.sessions           connection

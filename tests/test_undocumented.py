@@ -36,7 +36,7 @@ DOCUMENTED = """
     connection.alias connection.cursor connection.vendor connection.connection.cursor connection.connection.execute
     connection.connection.info connection.connection.notifies connection.connection.prepare_threshold
     croniter.croniter croniter.croniter.expand pytz.all_timezones pytz.all_timezones_set pytz.timezone wcwidth.*
-    _make _meta _exit
+    _make _meta _exit connection.copy
 
     django.apps.AppConfig django.apps.apps.* django.conf.* django.dispatch.* django.forms.* django.http.*
     django.contrib.admin.FieldListFilter django.contrib.admin.ModelAdmin django.contrib.admin.ShowFacets.*
@@ -57,7 +57,8 @@ DOCUMENTED = """
     AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.handle BaseCommand.help
     BaseCommand.requires_system_checks BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
     BaseExpression.output_field Field.clean Field.widget Func.as_sql ListFilter.* Model.pk Model.refresh_from_db
-    QuerySet.filter SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets BaseModelAdmin.form
+    QuerySet.filter Signal.send_robust SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets
+    BaseModelAdmin.form
     BaseModelAdmin.get_fieldsets BaseModelAdmin.get_queryset BaseModelAdmin.has_add_permission
     BaseModelAdmin.has_change_permission BaseModelAdmin.has_delete_permission BaseModelAdmin.has_view_permission
     BaseModelAdmin.lookup_allowed BaseModelAdmin.ordering BaseModelAdmin.show_full_result_count
@@ -68,6 +69,7 @@ DOCUMENTED = """
     ModelAdmin.list_filter ModelAdmin.list_per_page ModelAdmin.list_select_related ModelAdmin.message_user
     ModelAdmin.save_model ModelAdmin.search_fields ModelAdmin.search_help_text ModelAdmin.show_facets
 """
+# A connection's `copy` stands for that of a context: no name of it tells them apart.
 # Look a name up before you add it: what is not documented belongs on the page.
 
 

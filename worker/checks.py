@@ -6,7 +6,7 @@ matter of checks: see `list_schedule --check`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,34 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         ]
     return [*_sqlite_faults(connection), *_sqlite_writers(connection)] if connection.vendor == "sqlite" else []
+
+
+@checks.register("worker")
+def check_pools(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A job may use any database, and has a connection of its own to each that it uses."""
+    if any(problems()):
+        return []
+    slots = options().THREADS
+    return [
+        checks.Warning(
+            f'The pool of database "{alias}" has at most {most} connections, but a worker runs {slots} jobs at once: '
+            "some would wait for others, and fail if that takes too long.",
+            hint=f'Set DATABASES["{alias}"]["OPTIONS"]["pool"]["max_size"] = {slots}, or more.',
+            id="worker.W004",
+        )
+        for alias, given in settings.DATABASES.items()
+        if (most := _most_pooled(given)) is not None and most < slots
+    ]
+
+
+def _most_pooled(database: Mapping[str, Any]) -> int | None:
+    """https://www.psycopg.org/psycopg3/docs/api/pool.html: without a greatest size it is the smallest, which is 4."""
+    pool = database.get("OPTIONS", {}).get("pool")
+    if not pool:
+        return None
+    given = pool if isinstance(pool, Mapping) else {}
+    most: int = given.get("max_size") or given.get("min_size", 4)
+    return most
 
 
 @checks.register(Tags.database)

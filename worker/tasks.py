@@ -54,6 +54,8 @@ class Task:
     """None: SCHEDULER["BACKOFF"]."""
     atomic: bool = False
     """Its jobs run in a transaction of the queue's database, which also records that they succeeded."""
+    fresh_connection: bool = False
+    """Each run opens connections of its own, and closes them: whatever it sets in a session is gone with it."""
 
     def __post_init__(self) -> None:
         for fault in _faults(self):
@@ -149,8 +151,8 @@ def _faults(task: Task) -> Iterable[str]:
         yield must_be("max_attempts", task.max_attempts, a_whole_number(1, MOST))
     if task.backoff is not None and (fault := backoff.problem(task.backoff)):
         yield fault
-    if not isinstance(task.atomic, bool):
-        yield must_be("atomic", task.atomic, A_FLAG)
+    flags = {"atomic": task.atomic, "fresh_connection": task.fresh_connection}
+    yield from (must_be(name, given, A_FLAG) for name, given in flags.items() if not isinstance(given, bool))
 
 
 def _deferred(function: Callable[..., Any]) -> Iterator[tuple[str, str]]:

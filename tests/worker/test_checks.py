@@ -50,6 +50,30 @@ def only() -> CheckMessage:
     return message
 
 
+@pytest.mark.parametrize(
+    ("pool", "threads", "found"),
+    [
+        ({"min_size": 1, "max_size": 4}, 8, 4),
+        ({"min_size": 2}, 4, 2),
+        (True, 5, 4),
+        ({"max_size": 8}, 8, None),
+        ({}, 8, None),
+        (True, 4, None),
+    ],
+)
+def test_a_pool_of_connections_that_is_smaller_than_the_slots_is_a_warning(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, pool: Any, threads: int, found: int | None
+) -> None:
+    settings.SCHEDULER = {"THREADS": threads}
+    given = {**connections.settings["default"], "OPTIONS": {"pool": pool}}
+    monkeypatch.setitem(connections.settings, "other", given)
+
+    messages = [each for each in run_checks(tags=["worker"]) if each.id == "worker.W004"]
+    assert [each.msg.startswith(f'The pool of database "other" has at most {found}') for each in messages] == (
+        [] if found is None else [True]
+    )
+
+
 def test_an_unknown_option_is_an_error_with_the_nearest(settings: Settings) -> None:
     settings.SCHEDULER = {"TREADS": 4}
 

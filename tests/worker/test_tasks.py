@@ -106,6 +106,7 @@ def test_a_function_in_a_function_is_no_task() -> None:
         ({"backoff": []}, "[] is no backoff"),
         ({"atomic": 1}, "atomic is 1, but must be True or False"),
         ({"atomic": "default"}, "atomic is 'default', but must be True or False"),
+        ({"fresh_connection": 1}, "fresh_connection is 1, but must be True or False"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -12,17 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
 
 from worker import queue, signals
 from worker.outcomes import Succeeded
 from worker.running import execution
+from worker.running.open_transaction import TransactionLeftOpen
+from worker.running.slot_connections import NoSession, SlotConnections
 from worker.values import ClaimedJob, Ended
 
 
 class Taken(Exception):
     """The job was given to another worker while it ran, so what it did here is undone."""
+
+
+class _Undo(Exception):
+    """Takes the place of what the task raised on its way out of the transaction, where that might do any harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +40,24 @@ class AtomicRuns:
     worker: str
     now: Callable[[], datetime]
 
-    def run(self, job: ClaimedJob, started_at: datetime) -> Ended:
-        run = _Run(self, job, started_at)
+    def run(self, job: ClaimedJob, started_at: datetime, own: SlotConnections) -> Ended:
+        """`own`: the connections of this thread. Raises NoSession if the transaction could not be begun."""
+        run = _Run(self, job, started_at, own)
         outcome = execution.run(job, self.now, call=run.call)
+        if run.refused is not None:
+            raise NoSession from run.refused
         return Ended(job, outcome, started_at, self.now(), recorded=run.committed)
 
 
 class _Run:
-    def __init__(self, runs: AtomicRuns, job: ClaimedJob, started_at: datetime) -> None:
+    def __init__(self, runs: AtomicRuns, job: ClaimedJob, started_at: datetime, own: SlotConnections) -> None:
         self.runs = runs
         self.job = job
         self.started_at = started_at
+        self.own = own
         self.committed = False
+        self.refused: OperationalError | InterfaceError | None = None
+        """Why the transaction could not be begun."""
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call the task in a transaction that also records the job as succeeded.
@@ -60,20 +73,43 @@ class _Run:
         return self._transact("IMMEDIATE", function, *args, **kwargs)
 
     def _transact(self, mode: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        result = None
+        result = failure = None
+        has_begun = False
         try:
             with _transaction(connections[self.runs.using], mode) as connection:
                 connection.on_commit(self._note_commit)  # before those of the task, which may raise
                 mark = connection.savepoint()
                 assert mark is not None, "There are no transactions in this database."
-                result = function(*args, **kwargs)
+                has_begun = True
+                try:
+                    result = function(*args, **kwargs)
+                except BaseException as error:  # noqa: BLE001  it is raised again when all is undone
+                    failure = error
+                    raise _Undo from None
+                self._require_all_else_ended(connection)
                 connection.savepoint_commit(mark)  # fails if the transaction has ended meanwhile, or is broken
                 self._record()
         except BaseException as error:
-            if not self.committed:
+            if self.committed:
+                signals.callback_failed.send_robust(None, job=self.job, error=error)
+                return result
+            if not has_begun and isinstance(error, (OperationalError, InterfaceError)):
+                self.refused = error
+            if failure is None:
                 raise
-            signals.callback_failed.send_robust(None, job=self.job, error=error)
-        return result
+        if failure is None:
+            return result
+        try:
+            raise failure
+        finally:
+            del failure  # it knows this frame, which would know it
+
+    def _require_all_else_ended(self, connection: BaseDatabaseWrapper) -> None:
+        if connection.savepoint_ids:
+            raise TransactionLeftOpen([connection.alias])
+        if not connection.in_atomic_block:
+            raise TransactionManagementError("The transaction of the job was ended within it.")
+        self.own.require_no_transaction(but=connection.alias)
 
     def _record(self) -> None:
         ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())

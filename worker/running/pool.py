@@ -8,18 +8,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Protocol
 
-from worker import signals, tasks
+from worker import signals
 from worker.clock import Clock
-from worker.outcomes import Error, Failed
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
-from worker.running.slot_connections import BREAK, SlotConnections
+from worker.running.slot import Slot
+from worker.running.slot_connections import BREAK, NoSession
+from worker.running.surroundings import Surroundings
 from worker.values import ClaimedJob, Ended
+from worker.wakeup.asking import Patience
+
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries of a slot for which there is no session with the database."""
+
+
+class SlotDied(Exception):
+    """The thread of a slot has ended while it ran a job, so what came of the job is not known."""
 
 
 class Pool(Protocol):
@@ -36,6 +44,9 @@ class Pool(Protocol):
     def held(self) -> list[ClaimedJob]:
         """Jobs that were handed in and not yet collected or taken back."""
 
+    def mend(self) -> int:
+        """Put a new thread in the place of each that has died. Returns how many live."""
+
     def close(self) -> None:
         """Let the slots end when they are free. Jobs that run go on."""
 
@@ -50,17 +61,20 @@ class ThreadPool:
     def __init__(self, slots: int, clock: Clock, on_ended: Callable[[], None], atomic_runs: AtomicRuns) -> None:
         self.slots = slots
         self._clock = clock
-        self._now = clock.now
         self._on_ended = on_ended
         self._atomic_runs = atomic_runs
         self._waiting: deque[ClaimedJob] = deque()
         self._calls: SimpleQueue[None] = SimpleQueue()
-        self._closed = False
+        self._closed = Event()
+        self._surroundings = Surroundings()
         self._uncollected: deque[Ended] = deque()
         self._low_water = 0
         self._held: dict[tuple[int, int], ClaimedJob] = {}
+        self._running: list[ClaimedJob | None] = [None] * slots
+        self._threads: list[Thread] = []
         for number in range(slots):
-            Thread(target=self._slot, name=f"carillon-slot-{number}", daemon=True).start()
+            self._threads.append(self._new_thread(number))
+            self._threads[number].start()
 
     def submit(self, jobs: Sequence[ClaimedJob]) -> None:
         self._held.update((job.hold, job) for job in jobs)
@@ -83,36 +97,84 @@ class ThreadPool:
     def held(self) -> list[ClaimedJob]:
         return list(self._held.values())
 
+    def mend(self) -> int:
+        dead = [number for number, thread in enumerate(self._threads) if not thread.is_alive()]
+        for number in dead:
+            self._collect_from_dead(number)
+            with suppress(RuntimeError):  # there are too many threads: again, the next time
+                self._threads[number] = self._new_thread(number)
+                self._threads[number].start()
+                self._call(1)
+        return sum(thread.is_alive() for thread in self._threads)
+
     def close(self) -> None:
-        self._closed = True
+        self._closed.set()
+        self._surroundings.leave_alone()
         self._call(self.slots)
+
+    def _collect_from_dead(self, number: int) -> None:
+        """What its job did, nobody knows. So that was a failed attempt: another may go better, and not for ever."""
+        job, self._running[number] = self._running[number], None
+        if job and job.hold in self._held and not any(each.job is job for each in self._uncollected):
+            now = self._clock.now()
+            outcome = execution.after_fault(job, SlotDied("The thread that ran the job has ended."), now)
+            self._uncollected.append(Ended(job, outcome, now, now))
 
     def _call(self, slots: int) -> None:
         """See to it that so many slots look for jobs. One that was called for nothing waits for the next call."""
         for _ in range(min(slots, self.slots - self._calls.qsize())):
             self._calls.put(None)
 
-    def _slot(self) -> None:
-        own = SlotConnections(self._clock)
-        try:
-            while not self._closed:
-                self._wait_for_call(own)
-                while job := self._next():
-                    started_at = self._now()
-                    signals.tell_started(job, started_at)
-                    self._uncollected.append(self._run(job, started_at))
-                    if len(self._waiting) <= self._low_water:
-                        self._low_water = 0
-                        self._on_ended()
-                    own.after_job()
-        finally:
-            own.close()
+    # In the threads of the slots
 
-    def _wait_for_call(self, own: SlotConnections) -> None:
-        if own.in_use:
+    def _new_thread(self, number: int) -> Thread:
+        return Thread(target=self._work, args=[number], name=f"carillon-slot-{number}", daemon=True)
+
+    def _work(self, number: int) -> None:
+        slot = Slot(self._clock, self._atomic_runs)
+        patience = Patience(LONGEST_PAUSE)
+        try:
+            while not self._closed.is_set():
+                self._wait_for_call(slot)
+                with self._surroundings:
+                    self._run_what_waits(slot, number, patience)
+        finally:
+            slot.connections.close()
+
+    def _run_what_waits(self, slot: Slot, number: int, patience: Patience) -> None:
+        was_put_off = False
+        while job := self._next():
+            self._running[number] = job
+            try:
+                self._uncollected.append(slot.run(job))
+            except NoSession as error:
+                was_put_off = True
+                slot.after_job()
+                self._put_off(job, number, error, patience.next())
+                continue
+            self._running[number] = None
+            if len(self._waiting) <= self._low_water:
+                self._low_water = 0
+                self._on_ended()
+            slot.after_job()
+            self._surroundings.after_job(job)
+            if was_put_off:
+                was_put_off = False
+                patience.reset()
+
+    def _put_off(self, job: ClaimedJob, number: int, error: NoSession, pause: float) -> None:
+        """It is the next to begin, in this slot after a pause, or in another at once."""
+        self._running[number] = None
+        self._waiting.appendleft(job)
+        self._call(1)
+        signals.job_put_off.send_robust(None, job=job, error=error.__cause__, retry_in=pause)
+        self._closed.wait(pause)
+
+    def _wait_for_call(self, slot: Slot) -> None:
+        if slot.connections.in_use:
             with suppress(Empty):
                 return self._calls.get(timeout=BREAK)
-            own.close_spent()
+            slot.connections.close_spent()
         return self._calls.get()
 
     def _next(self) -> ClaimedJob | None:
@@ -120,13 +182,3 @@ class ThreadPool:
             return self._waiting.popleft()
         except IndexError:
             return None
-
-    def _run(self, job: ClaimedJob, started_at: datetime) -> Ended:
-        try:
-            if tasks.get(job.task).atomic:
-                return self._atomic_runs.run(job, started_at)
-            return Ended(job, execution.run(job, self._now), started_at, self._now())
-        except BaseException as error:  # noqa: BLE001  a fault of ours, or an error that cannot be printed: an outcome too
-            now = self._now()
-            fault = Error(job.attempts + 1, type(error).__qualname__, "The job ended without an outcome.", "", now)
-            return Ended(job, Failed(fault), started_at, now)

@@ -2,21 +2,30 @@
 
 Django closes or checks a request's connections when it ends. A slot does the same, at a price that the smallest
 job can pay: when no job follows at once, each second while one always does, and after any job that left a
-connection in a state that the next must not find.
+connection in a state that the next must not find. What a job has left open is ended, and its next use is of a new one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections, reset_queries
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    reset_queries,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from worker import signals
 from worker.clock import Monotonic
+from worker.running.open_transaction import State, TransactionLeftOpen, is_in_memory, state_of, undo
 
 LONGEST_USE = 1.0
 """Seconds after which connections are looked at as between two requests, although jobs follow each other."""
@@ -24,38 +33,150 @@ BREAK = 0.1
 """Seconds without a job after which the next one no longer follows at once."""
 
 
+class NoSession(Exception):
+    """A job could not begin, for want of a session with the database. That is no fault of its own."""
+
+
 class SlotConnections:
     """Those that this thread opens, from the moment that this is made."""
 
     def __init__(self, clock: Monotonic) -> None:
         self._clock = clock
-        self._opened: list[BaseDatabaseWrapper] = []
+        self._opened: dict[BaseDatabaseWrapper, _FirstUse] = {}
         self._used_since = self._clock.monotonic()
         self.in_use = False
         """Jobs had connections, which nobody has looked at since."""
+        self.gone: set[str] = set()
+        """Aliases of those that the job found gone, before it had done anything in any."""
         _of_thread.opened = self._opened
+
+    def connect(self, alias: str) -> None:
+        """Open a session unless there is one. Raises NoSession if there is none to be had."""
+        connection = connections[alias]
+        try:
+            connection.close_if_health_check_failed()
+            connection.ensure_connection()
+        except (OperationalError, InterfaceError) as error:
+            raise NoSession from error
+
+    def reconnect(self) -> None:
+        """Open anew what the last job found gone. Raises NoSession while it cannot be."""
+        for alias in list(self.gone):
+            self.connect(alias)
+            self.gone.discard(alias)
+
+    def begin_job(self) -> None:
+        for use in self._opened.values():
+            use.begin()
+
+    def call(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        """What the function returns. Raises TransactionLeftOpen if it left one open."""
+        try:
+            result = function(*args)
+        except (OperationalError, InterfaceError):
+            self._look_for_gone()
+            raise
+        if self._opened:
+            self.require_no_transaction()
+        return result
+
+    def require_no_transaction(self, but: str = "") -> None:
+        """Raises TransactionLeftOpen; that of the alias `but` is somebody else's."""
+        others = (each for each in self._opened if each.alias != but)
+        if left := [each.alias for each in others if state_of(each) is State.IN_TRANSACTION]:
+            raise TransactionLeftOpen(left)
 
     def after_job(self) -> None:
         if not self._opened:
             return
+        for connection in list(self._opened):
+            self._settle(connection)
         if self._clock.monotonic() > self._used_since + LONGEST_USE or any(map(_is_tainted, self._opened)):
             self.close_spent()
-            return
-        self.in_use = True
-        for connection in self._opened:  # before its next use, Django sees whether the server has closed it meanwhile
-            connection.health_check_enabled = True  # type: ignore[attr-defined]
-            connection.health_check_done = False  # type: ignore[attr-defined]
+        else:
+            self.in_use = True
 
     def close_spent(self) -> None:
-        """Close those that are broken, or older than CONN_MAX_AGE."""
+        """Close those that are broken, or older than CONN_MAX_AGE. What is left is used after a pause: before that,
+        Django looks whether the server has ended it meanwhile.
+        """
         self.in_use = False
         self._used_since = self._clock.monotonic()
         reset_queries()
         _close_by(close_old_connections)
+        for connection in self._opened:
+            connection.health_check_enabled = True  # type: ignore[attr-defined]
+            connection.health_check_done = False  # type: ignore[attr-defined]
+
+    def end_all(self) -> None:
+        """End all: what is used next is new."""
+        for connection in list(self._opened):
+            self._end(connection)
 
     def close(self) -> None:
         """Close all: the slot ends."""
         _close_by(connections.close_all)
+
+    def _look_for_gone(self) -> None:
+        gone = [use.connection for use in self._opened.values() if use.found_it_gone]
+        if not any(use.has_begun for use in self._opened.values()):
+            self.gone.update(each.alias for each in gone)
+            for each in gone:
+                self._end(each)
+
+    def _settle(self, connection: BaseDatabaseWrapper) -> None:
+        if state_of(connection) in (State.IN_TRANSACTION, State.LOST):
+            self._end(connection)
+        elif _is_pooled(connection):
+            _close_by(connection.close)  # which gives it back to the pool, for another slot
+        elif connection.connection is not None and not connection.autocommit:  # as the project has it
+            _close_by(connection.rollback)
+
+    def _end(self, connection: BaseDatabaseWrapper) -> None:
+        """Forget Django's wrapper too: what is used next is new."""
+        undo(connection)
+        if is_in_memory(connection):  # the database would be gone with it
+            connection.set_autocommit(connection.settings_dict["AUTOCOMMIT"])
+            return
+        if _is_pooled(connection) and connection.connection is not None:
+            with suppress(Exception):  # the driver's own
+                connection.connection.close()  # or the pool would hand it on
+        _close_by(connection.close)
+        del self._opened[connection], connections[connection.alias]
+
+
+class _FirstUse:
+    """Sees how the first statement of a job goes, in a session that was there before the job."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.waits = False
+        """There was a session, and no statement has succeeded in it yet."""
+        self.has_begun = True
+        """The job has done something, or may have, in a session of its own."""
+
+    def begin(self) -> None:
+        self.has_begun = False
+        self.waits = self.connection.connection is not None
+        if self.waits and self not in self.connection.execute_wrappers:
+            self.connection.execute_wrappers.append(self)
+
+    def __call__(self, execute: Callable[..., Any], *what: Any) -> Any:
+        result = execute(*what)
+        self.waits, self.has_begun = False, True
+        with suppress(ValueError):
+            self.connection.execute_wrappers.remove(self)
+        return result
+
+    def reopened(self) -> None:
+        self.waits, self.has_begun = False, True
+
+    @property
+    def found_it_gone(self) -> bool:
+        connection = self.connection
+        if not self.waits or not connection.errors_occurred:
+            return False
+        return connection.connection is None or not connection.is_usable()
 
 
 def _close_by(close: Callable[[], None]) -> None:
@@ -67,16 +188,26 @@ def _close_by(close: Callable[[], None]) -> None:
 
 
 def _is_tainted(connection: BaseDatabaseWrapper) -> bool:
-    """It had an error that may have broken it, or a transaction was begun by hand and not ended."""
+    """It had an error that may have broken it, or it is not as the project has it."""
     return connection.connection is not None and (
         connection.errors_occurred or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
     )
 
 
+def _is_pooled(connection: BaseDatabaseWrapper) -> bool:
+    """https://docs.djangoproject.com/en/stable/ref/databases/#connection-pool"""
+    return bool(connection.settings_dict["OPTIONS"].get("pool"))
+
+
 def _remember(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Not a copy, and none that is somebody's own: of those Django knows nothing."""
     opened = getattr(_of_thread, "opened", None)
-    if opened is not None and connection not in opened:
-        opened.append(connection)
+    if opened is None:
+        return
+    if connection in opened:
+        opened[connection].reopened()
+    elif connection in connections.all(initialized_only=True):
+        opened[connection] = _FirstUse(connection)
 
 
 _of_thread = threading.local()

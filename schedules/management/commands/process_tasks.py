@@ -62,8 +62,8 @@ class Command(BaseCommand):
         for fault in filter(None, map(queue_problem, options["queue"])):
             raise CommandError(f"--queue: {fault}")
         _require_tables(project_options().DATABASE)
+        _close_connections()
         if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
-            connections.close_all()
             sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
         # Log lines are no errors: not in red.
         self.stderr.style_func = None
@@ -85,6 +85,7 @@ class Command(BaseCommand):
             if options["reload"]:
                 when_changed(crew.retire)
             stack.enter_context(_settled())
+            _close_connections()
             crew.run(options["duration"])
         return crew
 
@@ -92,6 +93,13 @@ class Command(BaseCommand):
 def _require_tables(alias: str) -> None:
     if Schedule._meta.db_table not in connections[alias].introspection.table_names():
         raise CommandError(f'The tables are missing in database "{alias}". Run manage.py migrate --database {alias}.')
+
+
+def _close_connections() -> None:
+    """Those of this thread, which has asked what it wanted to know. Whoever calls from a transaction keeps theirs."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 @contextmanager

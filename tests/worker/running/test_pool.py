@@ -13,7 +13,7 @@ from schedules.testing import ManualClock
 from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
 from worker import signals, tasks
-from worker.outcomes import Failed, Succeeded
+from worker.outcomes import Failed, Outcome, Retry, Succeeded
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
 from worker.running.pool import ThreadPool
@@ -175,15 +175,20 @@ def test_a_receiver_that_fails_does_not_keep_a_job_from_running(bench: MakeBench
         signals.job_started.disconnect(fail)
 
 
-def test_a_run_that_ends_without_an_outcome_has_failed(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def break_down(*_: Any) -> None:
-        raise SystemExit(1)
+@pytest.mark.parametrize(("attempts", "outcome"), [(0, Retry), (4, Failed)])
+def test_a_run_that_breaks_down_by_a_fault_of_ours_is_a_failed_attempt_and_keeps_its_retries(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, attempts: int, outcome: type[Outcome]
+) -> None:
+    def break_down(*_: Any, **__: Any) -> None:
+        raise SystemExit("a fault of ours")
 
     it = bench(1)
     monkeypatch.setattr(execution, "run", break_down)
 
-    it.pool.submit([job()])
+    it.pool.submit([job()._replace(attempts=attempts)])
     (ended,) = it.finish(1)
 
-    assert isinstance(ended.outcome, Failed)
-    assert ended.outcome.error.message == "The job ended without an outcome."
+    assert isinstance(ended.outcome, (Retry, Failed))
+    assert type(ended.outcome) is outcome
+    assert (ended.outcome.error.kind, ended.outcome.error.message) == ("SystemExit", "a fault of ours")
+    assert "break_down" in ended.outcome.error.traceback
