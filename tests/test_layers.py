@@ -51,10 +51,11 @@ The queue: it does the work, and knows nothing of schedules
   worker.signals            events masking
   worker.dialects           dialects.portions
   worker.clock              dialects
-  worker.roster             clock dialects
+  worker.erasure            dialects
+  worker.roster             clock dialects erasure
   worker.sessions
   worker.wakeup             clock dialects sessions signals
-  worker.queue              clock dialects dialects.portions signals wakeup
+  worker.queue              clock dialects dialects.portions erasure signals wakeup
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
@@ -68,11 +69,11 @@ The clock: it decides what is due
   schedules.describe
   schedules.spec            | arguments calls tasks
   schedules.signals         | events masking
-  schedules.occurrences     signals | dialects queue
-  schedules.changes         occurrences signals spec | queue wakeup
+  schedules.occurrences     signals | dialects erasure queue
+  schedules.changes         occurrences signals spec | erasure queue wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
-  schedules.leader       declarations occurrences scheduler signals | chores clock dialects queue roster sessions wakeup
+  schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
   schedules.api             changes declarations spec | calls clock tasks
   schedules                 declarations
@@ -90,7 +91,7 @@ Leaves: they put the house together, and no other room imports them
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
   schedules.testing         | registry
   schedules.management      commandline describe doctor leader overview | clock masking process signals tasks wakeup
-"""
+"""  # noqa: E501  a room a line
 
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """

@@ -30,6 +30,7 @@ from worker import signals, wakeup
 from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portions import portions
+from worker.erasure import erase
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import Outcome, Retry, Snoozed
 from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack, Wanted
@@ -249,7 +250,7 @@ def prune(using: str, before: datetime) -> int:
     old = FinishedJob.objects.using(using).filter(finished_at__lt=before).order_by("finished_at")
     pruned = 0
     while ids := _some(old):
-        pruned += FinishedJob.objects.using(using).filter(pk__in=ids).delete()[0]
+        pruned += erase(FinishedJob, ids, using)
     return pruned
 
 

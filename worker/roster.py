@@ -17,6 +17,7 @@ from django.db.models.functions import Cast
 
 from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
+from worker.erasure import erase
 from worker.models import WorkerProcess
 
 
@@ -30,10 +31,15 @@ def process_name() -> str:
 
 def sign_in(using: str, name: str, slots: int, queues: Sequence[str]) -> int:
     now = database_now(using)
-    return (
-        WorkerProcess.objects.using(using)
-        .create(name=name, slots=slots, queues="\n".join(queues), started_at=now, heartbeat_at=now)
-        .pk
+    connection = connections[using]
+    return dialect_of(connection).insert_row(
+        connection,
+        WorkerProcess,
+        name=name,
+        slots=slots,
+        queues="\n".join(queues),
+        started_at=now,
+        heartbeat_at=now,
     )
 
 
@@ -45,7 +51,7 @@ def beat(using: str, worker_id: int) -> bool:
 
 
 def sign_off(using: str, worker_id: int) -> None:
-    WorkerProcess.objects.using(using).filter(pk=worker_id).delete()
+    erase(WorkerProcess, [worker_id], using)
 
 
 # For whoever watches them
@@ -73,7 +79,7 @@ def touch(using: str, signs: Mapping[int, str]) -> set[int]:
 def strike_off(using: str, signs: Mapping[int, str]) -> set[int]:
     """Workers who gave no other sign of life. In the caller's transaction, and waiting for nobody. Returns which."""
     free = _free(using, signs)
-    WorkerProcess.objects.using(using).filter(pk__in=free).delete()
+    erase(WorkerProcess, free, using)
     return free
 
 

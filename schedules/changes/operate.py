@@ -13,6 +13,7 @@ from schedules.occurrences import ledger
 from schedules.occurrences.jobs import by_hand, job_of, lane_of
 from schedules.recurrence.instants import TICK
 from worker import queue
+from worker.erasure import erase
 
 
 def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> int:
@@ -38,5 +39,7 @@ def delete(schedule: Schedule, using: str) -> None:
     """Remove the schedule, its ledger and its jobs that nobody has started."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         queue.cancel_lane(lane_of(row.pk), "its schedule was deleted", using)
-        Schedule.objects.using(using).filter(pk=row.pk).delete()
+        lines = Occurrence.objects.using(using).filter(schedule=row.pk)
+        ledger.forget(list(lines.values_list("pk", flat=True)), using)
+        erase(Schedule, [row.pk], using)
     tell(schedule, "deleted", using)

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from schedules.changes.row import locked, materialize_due, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule
+from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
 from schedules.occurrences.jobs import lane_of
 from schedules.recurrence.instants import TICK
@@ -42,7 +43,7 @@ def replan(schedule: Schedule, using: str, now: datetime) -> None:
 def _forget_after(row: Schedule, using: str, now: datetime) -> None:
     """Drop the lines for later instants, the later part of a range, and the jobs for them that nobody has started."""
     lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL)
-    lines.filter(scheduled_for__gt=now).delete()
+    ledger.forget(list(lines.filter(scheduled_for__gt=now).values_list("pk", flat=True)), using)
     with suppress(*UNREADABLE):
         for line in lines.filter(scheduled_until__gt=now):
             span = line.scheduled_for - TICK, now

@@ -24,6 +24,7 @@ from schedules.occurrences.materialize import Authority
 from schedules.scheduler import replan_stale_zones, tick
 from worker.chores import Chores
 from worker.clock import Monotonic, ServerClock
+from worker.erasure import erase
 from worker.options import options
 from worker.wakeup.asking import longest_wait
 
@@ -133,7 +134,8 @@ class Term:
             self.upkeep_at = self.host.monotonic() + UPKEEP_EVERY
             retire_undeclared(self.using, now, self.authority)
             ledger.prune(self.using, now - options().KEEP_LEDGER)
-            Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER).delete()
+            old = Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER)
+            erase(Leadership, list(old.values_list("pk", flat=True)), self.using)
 
     def _renewed(self) -> bool:
         """A sign of life, unless a newer term has begun."""

@@ -11,6 +11,7 @@ from django.db import connections
 from schedules.models import Kind, Occurrence
 from schedules.planning.due import Ledgered, NotRun
 from worker.dialects import dialect_of
+from worker.erasure import erase
 from worker.values import Ended
 
 DELETE_BATCH = 1000
@@ -63,8 +64,7 @@ def write(lines: Sequence[Line], using: str) -> None:
 
 def forget(lines: Sequence[int], using: str) -> None:
     """Remove lines in the caller's transaction, to write others in their place."""
-    for start in range(0, len(lines), DELETE_BATCH):
-        Occurrence.objects.using(using).filter(pk__in=lines[start : start + DELETE_BATCH]).delete()
+    erase(Occurrence, lines, using)
 
 
 def prune(using: str, before: datetime) -> int:
@@ -77,7 +77,7 @@ def prune(using: str, before: datetime) -> int:
     )
     pruned = 0
     while ids := list(old[:DELETE_BATCH]):
-        pruned += Occurrence.objects.using(using).filter(pk__in=ids).delete()[0]
+        pruned += erase(Occurrence, ids, using)
     return pruned
 
 

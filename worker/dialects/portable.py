@@ -104,6 +104,14 @@ class Dialect:
         """Until the caller's transaction ends, whoever else asks to hold the key waits. `key`: 64 bits, signed."""
         raise NotImplementedError
 
+    def insert_row(self, connection: BaseDatabaseWrapper, model: type[models.Model], **columns: Any) -> int:
+        """Insert a row of any table, without a signal. Returns its id."""
+        values = [self.to_database(connection, value) for value in columns.values()]
+        sql = f"INSERT INTO {table(connection, model)} ({', '.join(columns)}) VALUES {in_list(values)}"
+        with connection.cursor() as cursor:
+            (id,) = self.execute_insert(cursor, sql, values, 1)
+        return id
+
     # promote
 
     def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:

@@ -1,0 +1,35 @@
+"""Deleting rows of ours: no signal of a model is sent for them, so that nobody who listens to all models sees them go.
+
+Whoever listens without a sender would be called for each of a million pruned jobs, could stop the worker by raising,
+and could enqueue another job for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+
+from django.db import connections, models
+
+from worker.dialects import dialect_of
+
+_OURS = ("schedules", "worker")
+
+
+def erase(model: type[models.Model], keys: Collection[int], using: str) -> int:
+    """Delete the rows with these keys, in the caller's transaction if there is one. Returns how many there were.
+
+    Where models of the project refer to such rows, Django does it, as their `on_delete` says, and sends its signals.
+    """
+    if _others_refer_to(model):
+        _, by_model = models.QuerySet(model, using=using).filter(pk__in=keys).delete()
+        return by_model.get(model._meta.label, 0)
+    connection = connections[using]
+    return dialect_of(connection).many.remove(connection, model, list(keys))
+
+
+@cache
+def _others_refer_to(model: type[models.Model]) -> bool:
+    relations = (field for field in model._meta.get_fields(include_hidden=True) if field.auto_created)
+    referring = (field.related_model for field in relations if not field.concrete)
+    return any(each.__module__.partition(".")[0] not in _OURS for each in referring if isinstance(each, type))
