@@ -57,13 +57,16 @@ class Page:
         return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in self.headings}
 
     def section(self, title: str) -> str:
-        """What stands under that heading, up to the next of its rank or above."""
-        for match in _HEADING.finditer(self.prose):
-            if match[2] == title:
-                rest = self.prose[match.end() :]
-                end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.MULTILINE)
-                return rest[: end.start()] if end else rest
-        raise LookupError(f'{self} has no heading "{title}"')
+        """What stands under that heading, up to the next of its rank or above, but for blocks of code."""
+        return self._under(title, self.prose)
+
+    def code(self, *titles: str) -> str:
+        """The block of code that stands under these headings, each within the one before."""
+        text = self.text
+        for title in titles:
+            text = self._under(title, text)
+        (block,) = _CODE_BLOCK.findall(text)
+        return "\n".join(block.splitlines()[1:-1])
 
     def table(self, head: str, within: str | None = None) -> Table:
         """The rows of all tables whose first column has that head; `within` a section, or on the whole page."""
@@ -73,6 +76,14 @@ class Page:
         if not rows:
             raise LookupError(f'{self} has no table of "{head}"')
         return rows
+
+    def _under(self, title: str, text: str) -> str:
+        for match in _HEADING.finditer(text):
+            if match[2] == title:
+                rest = text[match.end() :]
+                end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.MULTILINE)
+                return rest[: end.start()] if end else rest
+        raise LookupError(f'{self} has no heading "{title}"')
 
 
 def page(path: str) -> Page:

@@ -40,10 +40,10 @@ def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = Fa
 
 def end_pauses(using: str, now: datetime, authority: Authority) -> None:
     """Resume the schedules whose pause has come to its end; what came due since then runs."""
-    for schedule in Schedule.objects.using(using).filter(paused_until__lte=now):
+    for key in Schedule.objects.using(using).filter(paused_until__lte=now).values_list("pk", flat=True):
         with transaction.atomic(using=using):
             authority.prove()
-            with locked(schedule.pk, using) as row:
+            with locked(key, using) as row:
                 if not _end_pause_that_is_over(row, using, now):
                     continue
         tell(row, "resumed", using)

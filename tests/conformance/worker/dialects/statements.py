@@ -1,4 +1,4 @@
-"""Between two statements of this process anything may happen: another acts, or whoever runs them dies."""
+"""The statements of this process: which they are, and that between two of them anything may happen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
+
+
+@contextmanager
+def sent(using: str) -> Iterator[list[str]]:
+    """What a session sends meanwhile, with placeholders for values, and where its transactions begin and end."""
+    statements: list[str] = []
+    with_placeholders: list[str] = []
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        with_placeholders.append(sql)
+        return execute(sql, params, many, context)
+
+    with CaptureQueriesContext(connections[using]) as log, connections[using].execute_wrapper(watch):
+        yield statements
+    left = iter(with_placeholders)
+    statements += [
+        entry["sql"] if entry["sql"] in ("BEGIN", "COMMIT") else next(left) for entry in log.captured_queries
+    ]
 
 
 class Died(BaseException):
