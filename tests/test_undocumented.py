@@ -76,11 +76,11 @@ DOCUMENTED = """
 def test_what_is_used_without_being_documented_stands_on_the_page() -> None:
     used, known = _used(), _known()
 
-    assert used.keys() - known.keys() == set(), f"look it up, then name it in DOCUMENTED or on {PAGE}"
-    assert known.keys() - used.keys() == set(), f"{PAGE} names what nobody uses any more"
-    assert {name: known[name] for name in used if known[name] != used[name]} == {}, (
-        f"other rooms than {PAGE} says use it"
-    )
+    new, gone = used.keys() - known.keys(), known.keys() - used.keys()
+    assert not new, f"look them up, then name them in DOCUMENTED or on {PAGE}: {new}"
+    assert not gone, f"{PAGE} names what nobody uses any more: {gone}"
+    elsewhere = {name: sorted(rooms) for name, rooms in used.items() if rooms != known[name]}
+    assert not elsewhere, f"{PAGE} has other rooms than these, which use it: {elsewhere}"
 
 
 def test_every_name_that_is_not_documented_has_a_test_that_exists() -> None:

@@ -92,7 +92,7 @@ class Background(Generic[P, R]):
         return self._calls.enqueue_many(calls)
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
-        """The same as `enqueue`, in async code: in the thread, and its transaction, where Django does synchronous work."""
+        """The same as `enqueue`, in async code: in the thread and the transaction of Django's synchronous work."""
         return await sync_to_async(self.enqueue)(*args, **kwargs)
 
     async def aenqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
