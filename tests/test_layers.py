@@ -101,14 +101,14 @@ DOORS = """
   worker.running            atomic_run pool
   worker.sessions           connection
   worker.wakeup             asking listening
-  worker.admin              arguments filters jobs labels tables
+  worker.admin              arguments filters labels records tables
   schedules.recurrence      cron_grammar instants zones
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
   schedules.declarations    background configured scheduled sync
   schedules.leader          alive lock
   schedules.overview        kinds past_runs problems serving upcoming values
-  schedules.commandline     columns contract moments pipes table terminal
+  schedules.commandline     columns contract details look moments pipes table terminal
   schedules.doctor          findings report
 """
 

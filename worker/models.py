@@ -14,6 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from worker.indexes import GivenIndex, StateIndex
+from worker.outcomes import ErrorLine
 
 QUEUE_NAME_LENGTH = 100
 TASK_NAME_LENGTH = 255
@@ -99,7 +100,7 @@ class JobRecord(models.Model):
         return kwargs
 
     @property
-    def error_list(self) -> list[dict[str, Any]]:
+    def error_list(self) -> list[ErrorLine]:
         """The failed attempts, oldest first: attempt, kind, message, traceback, at."""
         return [json.loads(line) for line in self.errors.splitlines()]
 

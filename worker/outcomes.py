@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypedDict
 
 LONGEST_SNOOZE = 3660 * 86_400
 """Seconds. Databases can add them to any instant; a later date than they know could never be recorded."""
@@ -58,6 +58,16 @@ class Error:
                 "at": self.at.isoformat(),
             }
         )
+
+
+class ErrorLine(TypedDict):
+    """What such a line holds."""
+
+    attempt: int
+    kind: str
+    message: str
+    traceback: str
+    at: str
 
 
 def with_error(errors: str, error: Error) -> str:

@@ -1,6 +1,6 @@
 """What an operator may enter: a schedule of their own, and why one is paused.
 
-Whether a schedule could work, `spec_of` decides, as it does for everybody else; here its errors find their fields.
+Whether a schedule could work, `spec_of` decides, as it does for everybody else; in `faults` its errors find fields.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from schedules.admin.faults import field_of, sentence
 from schedules.models import Schedule, Source, identity_of
-from schedules.planning.columns import KINDS
-from schedules.recurrence import InvalidRecurrence, parse_repeat
-from schedules.recurrence.zones import check_timezone
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
@@ -155,7 +153,7 @@ class ScheduleForm(ScheduleModelForm):
             self.spec = self._spec(given)
         except InvalidSchedule as invalid:
             fault = invalid.__cause__ or invalid
-            self.add_error(_field_of(fault, given), _sentence(fault))
+            self.add_error(field_of(fault, given), sentence(fault))
 
     def _spec(self, given: dict[str, Any]) -> Spec:
         return spec_of(
@@ -204,41 +202,6 @@ class PauseForm(forms.Form):
         return until
 
 
-def _field_of(fault: BaseException, given: dict[str, Any]) -> str | None:
-    """The field that an error of `spec_of` is about. Most errors begin with its name; recurrences are taken apart."""
-    if isinstance(fault, InvalidRecurrence):
-        return _field_of_recurrence(given)
-    if isinstance(fault, InvalidArguments):
-        return "kwargs" if str(fault).startswith('argument "') else "args"
-    text = str(fault)
-    for beginning, field in _BEGINNINGS.items():
-        if text.startswith(beginning):
-            return field
-    if " is no queue: " in text:
-        return "queue"
-    if " is no priority: " in text:
-        return "priority"
-    first = text.partition(" ")[0]
-    return first if first in OPTIONS else None
-
-
-def _field_of_recurrence(given: dict[str, Any]) -> str:
-    try:
-        check_timezone(given["timezone"] or options().time_zone)
-    except InvalidRecurrence:
-        return "timezone"
-    try:
-        parse_repeat(given["repeat"] or 0)
-    except InvalidRecurrence:
-        return "repeat"
-    return next(name for name in KINDS if given[name])
-
-
-def _sentence(fault: BaseException) -> str:
-    text = str(fault)
-    return text[:1].upper() + text[1:] if text.partition(" ")[0] not in OPTIONS else text
-
-
 def _arguments_of(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
     """None, where somebody else has written what cannot be read: whoever edits it gives new ones."""
     try:
@@ -252,9 +215,3 @@ def _pretty(value: Any) -> str:
 
 
 _CALL = re.compile(r"\S\(")
-_BEGINNINGS = {
-    "schedule is ": "anchor",
-    "the name of the queue": "queue",
-    "the name ": "name",
-    "give exactly one": None,
-}

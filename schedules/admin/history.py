@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -14,6 +13,7 @@ from schedules.models import Occurrence, Schedule
 from schedules.occurrences.jobs import lane_of
 from worker import masking
 from worker.admin import labels
+from worker.admin.records import page_of_job
 from worker.models import FinishedJob, Job
 from worker.options import options
 
@@ -57,19 +57,17 @@ def last_lines(row: Schedule, site: str, now: datetime) -> list[ToldLine]:
     ]
 
 
-def page_of_job(job: Job | FinishedJob, site: str) -> str:
-    return reverse(f"{site}:{job._meta.app_label}_{job._meta.model_name}_change", args=[job.pk])
-
-
 def _unfinished(job: Job, site: str, now: datetime) -> ToldJob:
     state = labels.status(job.state, job.get_state_display())
-    return ToldJob(f"#{job.pk}", page_of_job(job, site), state, labels.moment(job.run_at, now), labels.NOTHING, "")
+    return ToldJob(
+        f"#{job.pk}", page_of_job(site, type(job), job.pk), state, labels.moment(job.run_at, now), labels.NOTHING, ""
+    )
 
 
 def _finished(job: FinishedJob, site: str, now: datetime) -> ToldJob:
     return ToldJob(
         id=f"#{job.pk}",
-        url=page_of_job(job, site),
+        url=page_of_job(site, type(job), job.pk),
         state=labels.status(job.state, job.get_state_display()),
         start=labels.moment(job.started_at, now) if job.started_at else _("not started"),
         took=labels.took(job.started_at, job.finished_at),

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from schedules.admin.filters import ScheduleInUse
 from schedules.models import Schedule
 from worker.admin import FinishedJobAdmin, JobAdmin, labels
-from worker.admin.jobs import JobRecordAdmin
+from worker.admin.records import JobRecordAdmin
 from worker.admin.tables import read_at
 from worker.models import FinishedJob, Job, JobRecord
 

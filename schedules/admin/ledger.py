@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -21,6 +20,7 @@ from schedules.leader.alive import is_alive
 from schedules.models import Leadership, Occurrence
 from worker import masking
 from worker.admin import labels
+from worker.admin.records import page_of_job
 from worker.admin.tables import ReadOnlyAdmin, read_at
 from worker.models import Job
 
@@ -123,5 +123,4 @@ def outcome_of(line: Occurrence) -> SafeString:
 def job_of(line: Occurrence, site: str) -> SafeString | str:
     if line.job_id is None:
         return labels.NOTHING
-    url = reverse(f"{site}:{Job._meta.app_label}_{Job._meta.model_name}_change", args=[line.job_id])
-    return format_html('<a href="{}">#{}</a>', url, line.job_id)
+    return format_html('<a href="{}">#{}</a>', page_of_job(site, Job, line.job_id), line.job_id)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from schedules.overview.values import LATE, PastRun, Upcoming
 from schedules.recurrence import InvalidRecurrence
 from schedules.recurrence.zones import local
 from worker.admin import labels
+from worker.admin.records import page_of_job
 from worker.models import FinishedState, Job, JobState
 
 SHOWN = 6
@@ -75,7 +75,8 @@ def last_run_label(run: PastRun | None, site: str, now: datetime) -> SafeString 
         return labels.labelled(_("Last run"), labels.NOTHING)
     label = labels.status(run.outcome, str(OUTCOMES.get(run.outcome, run.outcome)))
     if run.job_id is not None:
-        label = format_html('<a href="{}">{}</a>', _page_of_job(run.job_id, site), label)
+        # The page of a live job leads on to where a finished one is.
+        label = format_html('<a href="{}">{}</a>', page_of_job(site, Job, run.job_id), label)
     return format_html(
         '{} <span class="carillon-quiet">{}</span>',
         labels.labelled(_("Last run"), label),
@@ -140,8 +141,3 @@ def _why_paused(schedule: Upcoming, now: datetime) -> str:
 
 def _iso(at: datetime, timezone: str) -> str:
     return in_zone(at, timezone).isoformat()
-
-
-def _page_of_job(pk: int, site: str) -> str:
-    """Of the live ones: it leads on to where a finished job is."""
-    return reverse(f"{site}:{Job._meta.app_label}_{Job._meta.model_name}_change", args=[pk])

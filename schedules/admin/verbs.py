@@ -22,7 +22,7 @@ from schedules.admin.forms import PauseForm
 from schedules.models import Schedule
 from schedules.spec import InvalidSchedule
 from worker import masking
-from worker.admin.tables import TablesAdmin, read_at
+from worker.admin.tables import TablesAdmin, Verb, read_at
 from worker.clock import database_now
 from worker.options import options
 
@@ -36,7 +36,7 @@ class ScheduleVerbs(TablesAdmin):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.pause_schedule")
 
-    def verbs(self, row: Schedule) -> dict[str, tuple[str, str]]:
+    def verbs(self, row: Schedule) -> dict[str, Verb]:
         return {verb: text for verb, text in _effects(row).items() if _APPLIES[verb](row)}
 
     @admin.action(description=gettext_lazy("Run selected schedules now"), permissions=["run"])
@@ -144,14 +144,14 @@ class ScheduleVerbs(TablesAdmin):
         return TemplateResponse(request, "schedules/admin/pause.html", context)
 
 
-def _effects(row: Schedule) -> dict[str, tuple[str, str]]:
+def _effects(row: Schedule) -> dict[str, Verb]:
     run = _('Enqueues %(task)s on queue "%(queue)s" at once. The next run stays where it is.')
     return {
-        "run_now": (_("Run now"), run % {"task": row.task, "queue": row.queue}),
-        "pause": (_("Pause…"), _("Nothing runs until somebody resumes it. Asks for the reason.")),
-        "resume": (_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
-        "detach": (_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
-        "repair": (_("Repair"), _("Counts again from now, and tries again what was broken.")),
+        "run_now": Verb(_("Run now"), run % {"task": row.task, "queue": row.queue}),
+        "pause": Verb(_("Pause…"), _("Nothing runs until somebody resumes it. Asks for the reason.")),
+        "resume": Verb(_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
+        "detach": Verb(_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
+        "repair": Verb(_("Repair"), _("Counts again from now, and tries again what was broken.")),
     }
 
 

@@ -24,9 +24,9 @@ def file(case: Case) -> Iterator[Finding]:
     timeout = timedelta(milliseconds=one(case, "PRAGMA busy_timeout"))
     size = Bytes(one(case, "PRAGMA page_count") * one(case, "PRAGMA page_size"))
     facts: Facts = {"journal": journal, "synchronous": synchronous, "timeout": timeout, "size": size}
-    faults = list(_faults(case, journal, synchronous, timeout, facts))
-    yield from faults
-    if not faults:
+    found = list(_weaknesses(case, journal, synchronous, timeout, facts))
+    yield from found
+    if not found:
         yield Finding("file", Severity.OK, "The file is set up for readers and writers side by side.", facts)
 
 
@@ -49,7 +49,7 @@ def file_system(case: Case) -> Iterator[Finding]:
         yield Finding("file-system", Severity.OK, "The file lies on a local file system.", facts)
 
 
-def _faults(case: Case, journal: str, synchronous: str, timeout: timedelta, facts: Facts) -> Iterator[Finding]:
+def _weaknesses(case: Case, journal: str, synchronous: str, timeout: timedelta, facts: Facts) -> Iterator[Finding]:
     options = f'DATABASES["{case.using}"]["OPTIONS"]'
     if journal not in ("wal", "memory"):
         yield Finding(

@@ -1,103 +1,24 @@
-"""The pages of jobs: those in the queue, and those that are finished.
-
-A job keeps its id when it moves, so the address of either page leads to where the job is now.
-"""
+"""The pages of jobs: those in the queue, and those that are finished. What they share is in `records`."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from worker import masking, queue
-from worker.admin import arguments, labels
-from worker.admin.filters import QueueInUse, TaskInUse
-from worker.admin.tables import ReadOnlyAdmin, batches, read_at
-from worker.admin.timeline import steps
-from worker.models import FinishedJob, Job, JobRecord, WorkerProcess
+from worker.admin import labels
+from worker.admin.records import JobRecordAdmin, page_of_job
+from worker.admin.tables import Verb, batches, read_at
+from worker.models import FinishedJob, Job, WorkerProcess
 from worker.options import options
-
-LONGEST_ID = 20
-"""Digits. Nothing longer is the id of a job."""
-
-
-class JobRecordAdmin(ReadOnlyAdmin):
-    """What both pages have in common."""
-
-    change_form_template = "worker/admin/job.html"
-    in_use: ClassVar[tuple[str, ...]] = ("task", "queue")
-    list_filter: ClassVar[Any] = ("state", QueueInUse, TaskInUse)
-    search_fields = ("task", "verbose_name", "creator", "pk__exact")
-    search_help_text = gettext_lazy("Task, name, creator, or the id of a job")
-    elsewhere: type[Job | FinishedJob]
-    """Where a job is that is not here."""
-
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        if self.has_view_permission(request) and self.get_object(request, unquote(object_id)) is None:
-            moved = self.elsewhere.objects.using(options().DATABASE)
-            if object_id.isdecimal() and moved.filter(pk=int(object_id[:LONGEST_ID])).exists():
-                return HttpResponseRedirect(_page(self.admin_site.name, self.elsewhere, int(object_id)))
-        return super().change_view(request, object_id, *args, **kwargs)
-
-    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        job = kwargs["obj"]
-        told, now = steps(job, self.worker(job)), read_at(job)
-        context |= {"steps": [(step, labels.moment(step.at, now), step.at > now) for step in told]}
-        context |= {
-            "attempts": [
-                (_visible(error), labels.moment(datetime.fromisoformat(error["at"]), now))
-                for error in reversed(job.error_list)
-            ]
-        }
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def worker(self, job: Any) -> str:
-        raise NotImplementedError
-
-    @admin.display(description=gettext_lazy("job"))
-    def title(self, job: JobRecord) -> str:
-        return str(job)
-
-    @admin.display(description=gettext_lazy("state"))
-    def status(self, job: Job | FinishedJob) -> SafeString:
-        label = labels.status(job.state, job.get_state_display())
-        return format_html(
-            '{} <span class="carillon-quiet">{}</span>', label, labels.first_line(masking.text(self.remark(job)))
-        )
-
-    def remark(self, job: Any) -> str:
-        """What else there is to say about the state of a job."""
-        raise NotImplementedError
-
-    @admin.display(description=gettext_lazy("attempts"))
-    def tried(self, job: JobRecord) -> str:
-        tried = {"attempts": job.attempts, "max_attempts": job.max_attempts}
-        return _("%(attempts)d of %(max_attempts)d") % tried
-
-    @admin.display(description=gettext_lazy("scheduled for"))
-    def nominal(self, job: JobRecord) -> SafeString | str:
-        return labels.moment(job.scheduled_for, read_at(job))
-
-    @admin.display(description=gettext_lazy("arguments"))
-    def given(self, job: JobRecord) -> SafeString:
-        return arguments.shown(job.task, job.arguments)
-
-    @admin.display(description=gettext_lazy("retry of"))
-    def retried(self, job: JobRecord) -> SafeString | str:
-        if job.retry_of is None:
-            return labels.NOTHING
-        url = _page(self.admin_site.name, FinishedJob, job.retry_of)
-        return format_html('<a href="{}">#{}</a>', url, job.retry_of)
 
 
 @admin.register(Job)
@@ -122,10 +43,10 @@ class JobAdmin(JobRecordAdmin):
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.cancel_job")
 
-    def verbs(self, row: Job) -> dict[str, tuple[str, str]]:
+    def verbs(self, row: Job) -> dict[str, Verb]:
         if row.state not in queue.UNSTARTED:
             return {}
-        return {"cancel": (_("Cancel"), _("Ends the job without running it."))}
+        return {"cancel": Verb(_("Cancel"), _("Ends the job without running it."))}
 
     @admin.action(description=gettext_lazy("Cancel selected jobs"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
@@ -185,9 +106,9 @@ class FinishedJobAdmin(JobRecordAdmin):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.retry_job")
 
-    def verbs(self, row: FinishedJob) -> dict[str, tuple[str, str]]:
+    def verbs(self, row: FinishedJob) -> dict[str, Verb]:
         effect = _('Enqueues a new job with the same arguments on the queue "%(queue)s".') % {"queue": row.queue}
-        return {"retry": (_("Retry"), effect)}
+        return {"retry": Verb(_("Retry"), effect)}
 
     @admin.action(description=gettext_lazy("Retry selected jobs"), permissions=["retry"])
     def retry(self, request: HttpRequest, jobs: QuerySet[FinishedJob]) -> None:
@@ -206,7 +127,7 @@ class FinishedJobAdmin(JobRecordAdmin):
     def _say_how_many(self, request: HttpRequest, jobs: list[int]) -> None:
         count = len(jobs)
         if count == 1:
-            url = _page(self.admin_site.name, Job, jobs[0])
+            url = page_of_job(self.admin_site.name, Job, jobs[0])
             said: str = format_html(_('Enqueued it again as <a href="{}">job #{}</a>.'), url, jobs[0])
         else:
             said = ngettext("Enqueued %(count)d job again.", "Enqueued %(count)d jobs again.", count) % {"count": count}
@@ -235,11 +156,3 @@ class FinishedJobAdmin(JobRecordAdmin):
     @admin.display(description=gettext_lazy("reason"))
     def why(self, job: FinishedJob) -> str:
         return masking.text(job.reason) or labels.NOTHING
-
-
-def _visible(error: dict[str, Any]) -> dict[str, Any]:
-    return {name: masking.text(value) if isinstance(value, str) else value for name, value in error.items()}
-
-
-def _page(site: str, model: type[Job | FinishedJob], pk: int) -> str:
-    return reverse(f"{site}:{model._meta.app_label}_{model._meta.model_name}_change", args=[pk])

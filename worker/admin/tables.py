@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from django.contrib import admin, messages
 from django.contrib.admin import FieldListFilter, SimpleListFilter
@@ -46,7 +46,6 @@ LONGEST_SEARCH = 255
 class Button:
     """A verb on an object's page, and what it will do."""
 
-    verb: str
     label: str
     effect: str
     url: str
@@ -57,6 +56,13 @@ class SortedAsOffered(ChangeList):
 
     def get_ordering_field(self, field_name: Any) -> Any:
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
+
+class Verb(NamedTuple):
+    """How something that may be done is called, and what it will do."""
+
+    label: str
+    effect: str
 
 
 class TablesAdmin(AnyModelAdmin):
@@ -110,16 +116,16 @@ class TablesAdmin(AnyModelAdmin):
         response: HttpResponse | None = getattr(self, verb)(request, self.get_queryset(request).filter(pk=row.pk))
         return response or HttpResponseRedirect(self.page_of(row.pk))
 
-    def verbs(self, row: Any) -> dict[str, tuple[str, str]]:
-        """What may be done to that row as it stands: the label and the effect of each verb."""
+    def verbs(self, row: Any) -> dict[str, Verb]:
+        """What may be done to that row as it stands."""
         return {}
 
     def buttons(self, request: HttpRequest, row: Any) -> list[Button]:
         permitted = self.get_actions(request)
         return [
-            Button(verb, label, effect, self._url("do", row.pk, verb))
-            for verb, (label, effect) in self.verbs(row).items()
-            if verb in permitted
+            Button(verb.label, verb.effect, self._url("do", row.pk, name))
+            for name, verb in self.verbs(row).items()
+            if name in permitted
         ]
 
     def page_of(self, pk: int) -> str:

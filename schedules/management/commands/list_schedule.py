@@ -19,9 +19,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 from django.utils import timezone
 
-from schedules.commandline import contract, table
+from schedules.commandline import contract, details, table
+from schedules.commandline.look import Look
 from schedules.commandline.pipes import quiet_when_unread
-from schedules.commandline.table import Look
 from schedules.commandline.terminal import screen_of, write
 from schedules.describe import describe
 from schedules.overview import Selection, UnknownName, health, overview
@@ -132,7 +132,7 @@ class Command(BaseCommand):
             write(self.stdout, [contract.preview(cron, description, runs)])
         else:
             changes = list(cron.clock_changes(after, min(after, LAST_YEAR) + YEAR))
-            write(self.stdout, table.preview(cron, description, runs, changes, look, now))
+            write(self.stdout, details.preview(cron, description, runs, changes, look, now))
 
     def _look(self, options: Mapping[str, Any]) -> Look:
         given = options["timezone"]
@@ -163,7 +163,7 @@ def _details(found: Overview, histories: Mapping[str, tuple[HistoryLine, ...]], 
     for number, schedule in enumerate(found.schedules):
         if number:
             yield ""
-        yield from table.details(schedule, histories.get(schedule.name, ()), look, found.now)
+        yield from details.details(schedule, histories.get(schedule.name, ()), look, found.now)
 
 
 # What options may be given

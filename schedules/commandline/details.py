@@ -1,0 +1,93 @@
+"""What is written about one schedule, and about an expression that is only tried out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from schedules.commandline.columns import Cell, Column, Row, laid_out
+from schedules.commandline.look import Look
+from schedules.commandline.moments import ago, full_moment, left
+from schedules.commandline.terminal import bold, clean
+from schedules.overview.values import HistoryLine, NextRun, Upcoming
+from schedules.recurrence import ClockChange, Cron
+from worker import masking
+from worker.arguments import InvalidArguments, decode
+
+HISTORY = (Column("SCHEDULED FOR"), Column("RESULT", least=8, turn=2), Column("JOB"), Column("WHY", least=20, turn=1))
+
+
+def details(schedule: Upcoming, history: Sequence[HistoryLine], look: Look, now: datetime) -> Iterator[str]:
+    """The lines about one schedule: what it is, when it runs next, what became of its last runs."""
+    yield bold(clean(schedule.name), look.screen)
+    for label, text in _facts(schedule, look, now):
+        yield f"  {label:<12}{clean(text)}"
+    yield from ["", "  Next runs", *(f"    {line}" for line in _next_lines(schedule, look, now))]
+    yield from ["", "  Last runs"]
+    if not history:
+        yield "    None yet."
+        return
+    rows = [_history_row(line, look.zone_of(schedule), look) for line in history]
+    yield from (f"    {line}" for line in laid_out(HISTORY, rows, look.screen, indent=4))
+
+
+def preview(
+    cron: Cron, description: str, runs: Sequence[NextRun], changes: Sequence[ClockChange], look: Look, now: datetime
+) -> Iterator[str]:
+    """The lines about an expression; `changes`: of the clock, that it meets within a year."""
+    yield bold(description, look.screen)
+    yield f"  {cron.expression}   {cron.timezone}"
+    yield ""
+    yield from (f"  {line}" for line in _run_lines(runs, cron.timezone, now))
+    if changes:
+        yield from ["", "  Changes of the clock that it meets within a year"]
+        yield from (f"  {full_moment(change.instant, cron.timezone)}   {change.effect}" for change in changes)
+
+
+def _facts(schedule: Upcoming, look: Look, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "When", schedule.description
+    yield "Recurrence", f"{schedule.expression} in {schedule.timezone}"
+    yield "Task", f"{schedule.task}, arguments {_arguments(schedule)}"
+    yield "Queue", schedule.queue
+    yield "From", ", ".join(filter(None, [schedule.source, schedule.declared_in]))
+    yield "Status", schedule.status if schedule.id else f"{schedule.status}, not yet in the database"
+    if schedule.broken:
+        yield "Broken", schedule.broken
+    if pause := schedule.pause:
+        zone = look.zone_of(schedule)
+        until = f" until {full_moment(pause.until, zone)}" if pause.until else ""
+        by = f" by {pause.by}" if pause.by else ""
+        yield "Paused", f"{ago(now - pause.since)}{by}{until}{': ' if pause.reason else ''}{pause.reason}"
+
+
+def _arguments(schedule: Upcoming) -> str:
+    try:
+        return json.dumps(masking.arguments(schedule.task, *decode(schedule.arguments)), separators=(",", ":"))
+    except InvalidArguments:
+        return "that cannot be read"
+
+
+def _next_lines(schedule: Upcoming, look: Look, now: datetime) -> Iterator[str]:
+    if not schedule.next_runs:
+        yield "None."
+    yield from _run_lines(schedule.next_runs, look.zone_of(schedule), now)
+
+
+def _run_lines(runs: Sequence[NextRun], zone: str, now: datetime) -> Iterator[str]:
+    for run in runs:
+        distance = f"in {left(run.at - now)}" if run.at > now else ago(now - run.at)
+        yield f"{full_moment(run.at, zone)}   {distance:<10}{run.note or ''}".rstrip()
+
+
+def _history_row(line: HistoryLine, zone: str, look: Look) -> Row:
+    when = full_moment(line.scheduled_for, zone)
+    if line.scheduled_until is not None:
+        when = f"{line.count} from {when} to {full_moment(line.scheduled_until, zone)}"
+    by_hand = "by hand" if line.kind == "manual" and not line.reason else ""
+    return (
+        Cell(when),
+        look.result(line.outcome, line.reason, line.duration),
+        Cell(look.dash if line.job_id is None else f"#{line.job_id}"),
+        Cell(clean(line.reason) or by_hand),
+    )
