@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import CommandError, call_command, get_commands
 
 from schedules.declarations.background import Background
 from schedules.models import Source
@@ -35,12 +35,19 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class ManagementCommand:
-    """A management command as a task: its arguments are those of `call_command`."""
+    """A management command as a task: its arguments are those of `call_command`.
+
+    A command may end by raising SystemExit, as if it had the process to itself: without a code, or with 0, it has succeeded.
+    """
 
     command: str
 
     def __call__(self, *args: Any, **options: Any) -> None:
-        call_command(self.command, *args, **options)
+        try:
+            call_command(self.command, *args, **options)
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                raise CommandError(end.code if isinstance(end.code, str) else f"exit code {end.code}") from end
 
 
 def in_settings() -> Configured:
