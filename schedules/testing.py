@@ -1,13 +1,46 @@
-"""For tests: declarations that are forgotten, and a clock that moves when it is told to. Nothing else uses it."""
+"""For tests: jobs that run here and now, declarations that are forgotten, and a clock that moves when it is told to."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 
-from worker import registry
+from django.db import DatabaseError, connections, transaction
 
-__all__ = ["ManualClock", "isolated_registry"]
+from schedules import changes
+from schedules.occurrences.due_schedules import due_schedules
+from schedules.occurrences.materialize import ANYONE, materialize
+from worker import queue, registry, roster, signals, tasks
+from worker.clock import Clock, ServerClock, database_now
+from worker.messages.echo import quoted
+from worker.models import FinishedJob
+from worker.options import options
+from worker.running import execution
+from worker.values import ClaimedJob, Ended
+
+__all__ = ["ManualClock", "isolated_registry", "run_jobs"]
+
+BATCH = 1000
+
+
+def run_jobs(*, queues: Sequence[str] = (), clock: Clock | None = None, most: int = 1000) -> list[FinishedJob]:
+    """Run all that is due in this thread, one job after the other, and return those that ended, in order.
+
+    Tasks work on the connection of the test and in its transaction. Schedules that are due give their jobs, and what a
+    job enqueues runs too. What fails is in the job, and one that is to be tried again later is not returned.
+    queues: their names; none: all. clock: what tells the time, if not the database. Raises RuntimeError when `most`
+    jobs have run and there are still more.
+    """
+    runs = _Runs(queues, clock)
+    for job in runs.jobs():
+        if runs.begun > most:
+            queue.release(runs.alias, [job])
+            raise RuntimeError(f"{most} jobs have run, and there is still more to do, such as {quoted(job.task)}.")
+        runs.run(job)
+    finished = FinishedJob.objects.using(runs.alias).in_bulk(runs.ended)
+    return [finished[id] for id in runs.ended if id in finished]
 
 
 def isolated_registry(*, empty: bool = False) -> AbstractContextManager[None]:
@@ -40,3 +73,82 @@ class ManualClock:
     def set(self, now: datetime) -> None:
         """Somebody sets the time of day, forward or back. No time passes."""
         self._now = now
+
+
+class _Runs:
+    """A worker and a leader in one, without a session, a thread or a lock of its own."""
+
+    def __init__(self, queues: Sequence[str], clock: Clock | None) -> None:
+        self.alias = options().DATABASE
+        self.queues = queues
+        self.now = (clock or ServerClock(database_now(self.alias))).now  # not asked where it takes nothing more
+        self.name = f"{roster.process_name()} (test)"
+        self.unknown: set[str] = set()
+        self.begun = 0
+        self.ended: list[int] = []
+
+    def jobs(self) -> Iterator[ClaimedJob]:
+        """One after the other, as long as there is one that is due."""
+        while job := self._next():
+            if tasks.is_registered(job.task):
+                self.begun += 1
+                yield job
+            else:
+                self.unknown.add(job.task)
+                queue.release(self.alias, [job])
+
+    def run(self, job: ClaimedJob) -> None:
+        started_at = self.now()
+        signals.tell_started(job, started_at)
+        with _apart(self.alias):
+            outcome = execution.run(job, self.now, call=self._atomically if tasks.get(job.task).atomic else _plainly)
+        ended = Ended(job, outcome, started_at, self.now())
+        queue.ack(self.alias, [ended], self.name)
+        signals.tell_ended(job, outcome, started_at, ended.finished_at)
+        self.ended.append(job.id)
+
+    def _next(self) -> ClaimedJob | None:
+        return self._claimed() or (self._made_ready() and self._claimed()) or None
+
+    def _claimed(self) -> ClaimedJob | None:
+        claimed = queue.claim(self.alias, _NOBODY, 1, self.queues, self.unknown)
+        return claimed[0] if claimed else None
+
+    def _made_ready(self) -> bool:
+        now = self.now()
+        changes.end_pauses(self.alias, now, ANYONE)
+        settled = materialize(self.alias, now, due_schedules(self.alias, now, BATCH))
+        return bool(queue.promote(self.alias, now) + settled)
+
+    def _atomically(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        with transaction.atomic(using=self.alias):
+            return function(*args)
+
+
+def _plainly(function: Callable[..., Any], /, *args: Any) -> Any:
+    return function(*args)
+
+
+@contextmanager
+def _apart(using: str) -> Iterator[None]:
+    """Where there is a transaction already, it survives what runs in this block. What that has written stays.
+
+    But not where the database would take nothing more: then it is undone up to the beginning of the block.
+    """
+    connection = connections[using]
+    if not connection.in_atomic_block:
+        yield
+        return
+    mark = connection.savepoint()
+    assert mark is not None, "There are no transactions in this database."
+    yield
+    with suppress(DatabaseError):
+        if not transaction.get_rollback(using):
+            transaction.savepoint_commit(mark, using)
+            return
+    transaction.set_rollback(False, using)
+    transaction.savepoint_rollback(mark, using)
+
+
+_NOBODY = 0
+"""No worker on the roster: a process that works at the same time would give the job to another, as it should."""

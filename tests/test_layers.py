@@ -89,7 +89,7 @@ Leaves: they put the house together, and no other room imports them
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
-  schedules.testing         | registry
+  schedules.testing         changes occurrences | clock queue registry roster running signals tasks
   schedules.management      commandline describe doctor leader overview | clock masking process signals tasks wakeup
 """  # noqa: E501  a room a line
 
@@ -98,7 +98,7 @@ DOORS = """
   worker.dialects           portable portions
   worker.messages           echo errors expected nearest
   worker.process            crew departure reloading supervisor worker
-  worker.running            atomic_run pool
+  worker.running            atomic_run execution pool
   worker.sessions           connection
   worker.wakeup             asking listening
   worker.admin              arguments filters labels records tables

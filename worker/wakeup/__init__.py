@@ -33,6 +33,8 @@ LONGEST_QUIET = 0.3
 def announce(topics: Collection[str], using: str) -> None:
     """Tell this process and the others when the caller's transaction commits; a rollback tells nothing."""
     connection = connections[using]
+    if not ears and not _others_hear(connection):
+        return
 
     def tell() -> None:
         for topic in topics:

@@ -61,6 +61,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for fault in filter(None, map(queue_problem, options["queue"])):
             raise CommandError(f"--queue: {fault}")
+        _require_sessions(project_options().DATABASE)
         _require_tables(project_options().DATABASE)
         _close_connections()
         if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
@@ -88,6 +89,21 @@ class Command(BaseCommand):
             _close_connections()
             crew.run(options["duration"])
         return crew
+
+
+def _require_sessions(alias: str) -> None:
+    """Of its own, which see what is committed. Without them it would wait for what it never sees."""
+    connection: Any = connections[alias]
+    if connection.in_atomic_block:
+        raise CommandError(
+            "process_tasks works in sessions of its own, which see nothing of the transaction that is open here. "
+            "In a TestCase, call schedules.testing.run_jobs(), or use TransactionTestCase."
+        )
+    if connection.vendor == "sqlite" and connection.is_in_memory_db():
+        raise CommandError(
+            f'The database "{alias}" is in memory, where several sessions do not wait for each other. '
+            'In tests, call schedules.testing.run_jobs(), or give DATABASES a TEST["NAME"], which is a file.'
+        )
 
 
 def _require_tables(alias: str) -> None:
