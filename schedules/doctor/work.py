@@ -36,6 +36,10 @@ TREATMENTS = {
         "Start more slots (--threads, --processes), or give slow jobs a queue of their own; see that a leader runs.",
     ),
     "failing": (Severity.WARNING, "Its traceback is in the admin, under Finished jobs."),
+    "dead-slots": (
+        Severity.ERROR,
+        "Restart that process. Its standard error says what ended the threads; see its limits of threads and memory.",
+    ),
     "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
 }
 """By the code of a problem: its weight, and what to do."""

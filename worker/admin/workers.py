@@ -17,10 +17,10 @@ from worker.options import options
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state", "slots", "drains", "sign_of_life", "started")
+    list_display = ("name", "state", "living_slots", "drains", "sign_of_life", "started")
     fields = list_display
     search_fields = ("name",)
-    sortable_by = ("name", "slots")
+    sortable_by = ("name", "living_slots")
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, worker: WorkerProcess) -> SafeString:
@@ -28,6 +28,12 @@ class WorkerProcessAdmin(ReadOnlyAdmin):
         if silence <= timedelta(seconds=options().RESCUE_AFTER):
             return labels.status("alive", _("alive"))
         return labels.status("silent", _("silent: its jobs go to others"))
+
+    @admin.display(description=gettext_lazy("slots"), ordering="slots")
+    def living_slots(self, worker: WorkerProcess) -> str:
+        if worker.slots_alive is not None and worker.slots_alive < worker.slots:
+            return _("only %(alive)d of %(slots)d") % {"alive": worker.slots_alive, "slots": worker.slots}
+        return str(worker.slots)
 
     @admin.display(description=gettext_lazy("queues"))
     def drains(self, worker: WorkerProcess) -> str:

@@ -43,6 +43,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("slots", models.PositiveIntegerField(verbose_name="slots")),
+                (
+                    "slots_alive",
+                    models.PositiveIntegerField(help_text="At its last sign of life; not given: all.", null=True),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
                 ("heartbeat_at", models.DateTimeField(db_index=True, verbose_name="last sign of life")),
             ],

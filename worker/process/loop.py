@@ -103,7 +103,7 @@ class Loop:
     def _give_sign_of_life(self, using: str) -> None:
         if self.clock.monotonic() < self.standing.beat_at:
             return
-        if not self.standing.keep(using):
+        if not self.standing.keep(using, self.pool.mend()):
             signals.worker_declared_dead.send_robust(None, name=self.standing.name)
             self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
             self._begin_session(using)

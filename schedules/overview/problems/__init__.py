@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from django.utils.translation import gettext as _
 
-from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules
+from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_workers
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
 
@@ -27,6 +27,7 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_schedules.failing,
     of_jobs.overdue,
     of_jobs.unknown_tasks,
+    of_workers.dead_slots,
 )
 
 

@@ -17,6 +17,7 @@ from worker.outcomes import Failed, Outcome, Retry, Succeeded
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
 from worker.running.pool import ThreadPool
+from worker.running.slot import Slot
 from worker.tasks import Task
 from worker.values import ClaimedJob, Ended
 
@@ -192,3 +193,69 @@ def test_a_run_that_breaks_down_by_a_fault_of_ours_is_a_failed_attempt_and_keeps
     assert type(ended.outcome) is outcome
     assert (ended.outcome.error.kind, ended.outcome.error.message) == ("SystemExit", "a fault of ours")
     assert "break_down" in ended.outcome.error.traceback
+
+
+class Broken(Exception):
+    """What ends a slot."""
+
+
+def die(*_: Any) -> None:
+    raise Broken
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("attempts", "outcome"), [(0, Retry), (4, Failed)])
+def test_a_slot_whose_thread_dies_is_replaced_and_its_job_has_had_a_failed_attempt(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, attempts: int, outcome: type[Outcome]
+) -> None:
+    it, lost, other = bench(2), job()._replace(attempts=attempts), job()
+    it.gate.set()
+    assert it.pool.mend() == 2
+
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr(Slot, "run", die)
+        it.pool.submit([lost])
+        eventually(lambda: len(slot_threads()) == 1)
+    assert it.pool.held() == [lost]
+
+    assert it.pool.mend() == 2
+    (ended,) = it.finish(1)
+    assert ended.job is lost
+    assert isinstance(ended.outcome, (Retry, Failed))
+    assert type(ended.outcome) is outcome
+    assert (ended.outcome.error.kind, ended.outcome.error.attempt) == ("SlotDied", attempts + 1)
+    it.pool.submit([other])
+    assert [each.outcome for each in it.finish(1)] == [Succeeded("done")]
+    assert it.pool.mend() == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_slot_that_dies_between_two_jobs_loses_none(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    it, jobs = bench(1), [job(), job()]
+    it.gate.set()
+
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr(Slot, "after_job", die)
+        it.pool.submit(jobs)
+        eventually(lambda: not slot_threads())
+    it.pool.mend()
+
+    assert [(each.job, each.outcome) for each in it.finish(2)] == [(each, Succeeded("done")) for each in jobs]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_slot_for_which_there_is_no_thread_is_counted_and_replaced_when_there_is(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    it = bench(2)
+    with monkeypatch.context() as while_broken:
+        while_broken.setattr(Slot, "run", die)
+        it.pool.submit([job()])
+        eventually(lambda: len(slot_threads()) == 1)
+        while_broken.setattr(threading.Thread, "start", refuse)
+        assert it.pool.mend() == 1
+
+    assert it.pool.mend() == 2
