@@ -535,6 +535,26 @@ def test_in_transaction_mode_a_term_writes_nothing_once_a_newer_one_has_begun(tr
 
 
 @on_postgresql
+def test_in_transaction_mode_two_of_one_name_are_two_candidates(transaction_mode: None, told: list[str]) -> None:
+    """As two containers with the same host name are, in each of which the process is the first."""
+    first, second = Leaders(), Leaders()
+    try:
+        first.start("web:1")
+        eventually(lambda: leading() == ["web:1"])
+        second.start("web:1")
+        eventually(lambda: "web:1 standby" in told)
+        for _ in range(3):
+            sign = Leadership.objects.latest("pk").renewed_at
+            eventually(Leadership.objects.filter(renewed_at__gt=sign).exists)
+
+        assert Leadership.objects.count() == 1
+        assert told == ["web:1 elected", "web:1 standby"]
+    finally:
+        second.stop_all()
+        first.stop_all()
+
+
+@on_postgresql
 def test_in_transaction_mode_two_candidates_at_once_begin_one_term(transaction_mode: None) -> None:
     with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
         now: datetime = database_now(ALIAS)
