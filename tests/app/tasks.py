@@ -22,11 +22,6 @@ def leave_trace(trace: str) -> None:
     Effect.objects.create(key=trace)
 
 
-@background(atomic=True)
-def leave_trace_atomically(trace: str) -> None:
-    Effect.objects.create(key=trace)
-
-
 @background
 def hold(trace: str) -> None:
     """Leave a trace, and keep the slot until a test opens the gate of that name."""
