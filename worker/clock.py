@@ -53,7 +53,7 @@ class WhenWritten(DatabaseNow):
     """The same for what an UPDATE sets: not older than a lock that it had to wait for."""
 
     def _sql(self, dialect: Dialect) -> str:
-        return dialect.when_written
+        return dialect.later_than_written
 
 
 class Monotonic(Protocol):

@@ -15,7 +15,7 @@ from schedules.declarations import Background
 from tests.app.tasks import nothing
 from tests.benchmarks.bench_tick import fill
 from tests.benchmarks.measure import Contender, Figures, side_by_side
-from worker import queue
+from worker import queue, roster
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
 from worker.sessions.connection import private_connection
@@ -60,9 +60,11 @@ def _claims(using: str, queues: Sequence[str], priority: int = 0) -> float:
 
 def _claim(using: str, task: Background[..., None], queues: Sequence[str]) -> float:
     task.enqueue_many([((n,), {}) for n in range(BATCH)])
+    worker = roster.sign_in(using, "benchmark", 1, [])
     begun = time.perf_counter()
-    jobs = queue.claim(using, 1, BATCH, queues)
+    jobs = queue.claim(using, worker, BATCH, queues)
     took = time.perf_counter() - begun
+    roster.sign_off(using, worker)
     assert len(jobs) == BATCH
     Job.objects.filter(pk__in=[job.id for job in jobs]).delete()
     return took

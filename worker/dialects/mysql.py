@@ -22,10 +22,10 @@ CALL_LOCKS = 1024
 class MySQL(Dialect):
     now = "UTC_TIMESTAMP(6)"
     later = "UTC_TIMESTAMP(6) + INTERVAL (%s * 1000000) MICROSECOND"
-    when_written = (
-        "SYSDATE(6) + INTERVAL (TIMESTAMPDIFF(MICROSECOND, NOW(6), UTC_TIMESTAMP(6)) + %s * 1000000) MICROSECOND"
-    )
+    written = "SYSDATE(6) + INTERVAL TIMESTAMPDIFF(MICROSECOND, NOW(6), UTC_TIMESTAMP(6)) MICROSECOND"
+    later_than_written = f"{written} + INTERVAL (%s * 1000000) MICROSECOND"
     row_lock = "FOR UPDATE"
+    share_lock = "LOCK IN SHARE MODE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     join_in_order = "STRAIGHT_JOIN"
 

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 
 from worker.dialects.many import ROWS, ManyRows
 from worker.dialects.portions import portions
-from worker.models import FinishedJob, Job
+from worker.models import FinishedJob, Job, WorkerProcess
 from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
 GIVEN = tuple(name for name in NewJob._fields if name not in ("run_at", "delay"))
@@ -42,10 +42,14 @@ class Dialect:
     """SQL: the current instant by the database's clock."""
     later: str
     """SQL: that, plus a parameter of seconds."""
-    when_written: str
-    """SQL: the same, read when a row is written and not when its statement began: it may have waited in between."""
+    written: str
+    """SQL: the instant at which a row is written. Its statement may have begun earlier, and waited."""
+    later_than_written: str
+    """SQL: that, plus a parameter of seconds."""
     row_lock: str
     """SQL: lock the rows of a SELECT until the transaction ends."""
+    share_lock: str
+    """SQL: keep the rows of a SELECT from being changed by others until the transaction ends."""
     skip_locked: str
     """SQL: the same, passing over rows that others hold."""
     join_in_order = "CROSS JOIN"
@@ -174,8 +178,8 @@ class Dialect:
                 )
                 rows += cursor.fetchall()
             claimed = self.claimed(rows, wanted.token)[: wanted.limit]
-            if claimed:
-                self._mark_claimed(connection, cursor, wanted, [job.id for job in claimed])
+            if claimed and not self._mark_claimed(connection, cursor, wanted, [job.id for job in claimed]):
+                return []
         return claimed
 
     def _ready(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> tuple[str, list[Any]]:
@@ -215,12 +219,16 @@ class Dialect:
 
     def _mark_claimed(
         self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, wanted: Wanted, ids: Collection[int]
-    ) -> None:
+    ) -> bool:
+        """While a worker claims, nobody strikes it off the roster. False: it was not there, and holds nothing."""
         cursor.execute(
             f"UPDATE {table(connection, Job)} {self.along('PRIMARY')} "
-            f"SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} WHERE id IN {in_list(ids)}",
-            [wanted.token, wanted.worker_id, *ids],
+            f"SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.written} "
+            f"WHERE id IN {in_list(ids)} "
+            f"AND EXISTS (SELECT 1 FROM {table(connection, WorkerProcess)} WHERE id = %s {self.share_lock})",
+            [wanted.token, wanted.worker_id, *ids, wanted.worker_id],
         )
+        return bool(cursor.rowcount)
 
     def claimed(self, rows: Sequence[Sequence[Any]], token: int) -> list[ClaimedJob]:
         """The jobs of rows with the columns CLAIMED, the most urgent first. Column by column: that takes least time."""

@@ -12,15 +12,17 @@ from django.db.models import QuerySet
 
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, columns_of, table
-from worker.models import FinishedJob, Job
+from worker.models import FinishedJob, Job, WorkerProcess
 from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
 
 class PostgreSQL(Dialect):
     now = "statement_timestamp()"
     later = "statement_timestamp() + %s * interval '1 second'"
-    when_written = "clock_timestamp() + %s * interval '1 second'"
+    written = "clock_timestamp()"
+    later_than_written = "clock_timestamp() + %s * interval '1 second'"
     row_lock = "FOR UPDATE"
+    share_lock = "FOR KEY SHARE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     notifies = True
     most_inserted = 10_000
@@ -85,6 +87,10 @@ class PostgreSQL(Dialect):
             return int(cursor.rowcount)
 
     def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
+        """While a worker claims, nobody strikes it off the roster, and one that is not there holds nothing.
+
+        Its row is locked only if something is ready: an idle worker is in nobody's way.
+        """
         jobs = table(connection, Job)
         conditions, params = _conditions(wanted)
         match wanted.queues:
@@ -102,10 +108,13 @@ class PostgreSQL(Dialect):
             params = [*_stretches(wanted.beyond), *params, wanted.limit]
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH ready AS ({ready}) "
-                f"UPDATE {jobs} AS job SET state = 'running', claim = %s, worker_id = %s, claimed_at = {self.now} "
-                f"FROM ready WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*params, wanted.token, wanted.worker_id],
+                f"WITH ready AS ({ready}), "
+                f"claimant AS (SELECT id FROM {table(connection, WorkerProcess)} "
+                f"WHERE id = %s AND EXISTS (SELECT 1 FROM ready) {self.share_lock}) "
+                f"UPDATE {jobs} AS job "
+                f"SET state = 'running', claim = %s, worker_id = claimant.id, claimed_at = {self.written} "
+                f"FROM ready, claimant WHERE job.id = ready.id RETURNING {_CLAIMED}",
+                [*params, wanted.worker_id, wanted.token],
             )
             return self.claimed(cursor.fetchall(), wanted.token)
 

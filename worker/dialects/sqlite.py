@@ -16,7 +16,8 @@ class SQLite(Dialect):
     # As Django writes instants, since they are compared as text: with six digits, or without a fraction of zero.
     now = "replace(strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'), '.000000', '')"
     later = "replace(strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds'), '.000000', '')"
-    when_written = later  # read when the database is this statement's alone
+    written, later_than_written = now, later  # read when the database is this statement's alone
+    share_lock = ""
     row_lock = ""
     skip_locked = ""
 

@@ -17,6 +17,7 @@ from worker.options import options
 from worker.process.deputy import Deputy
 from worker.process.ending import Ending
 from worker.process.intake import Intake
+from worker.process.pulse import Pulse
 from worker.process.standing import Standing
 from worker.process.unrecorded import Unrecorded
 from worker.running.pool import Pool
@@ -37,6 +38,7 @@ class Loop:
     clock: ServerClock
     pool: Pool
     standing: Standing
+    pulse: Pulse
     intake: Intake
     unrecorded: Unrecorded
     deputy: Deputy
@@ -50,9 +52,10 @@ class Loop:
 
     def work(self, using: str) -> None:
         """In one session, until it is over. Raises what the database raises when it is lost."""
-        self._begin_session(using)
-        self._take_turns(using)
-        self._sign_off(using)
+        with self.pulse:
+            self._begin_session(using)
+            self._take_turns(using)
+            self._sign_off(using)
 
     def is_over_without_database(self) -> bool:
         """It is told to stop. What no slot has begun is given back by the next session, or rescued by others."""

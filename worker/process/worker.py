@@ -17,6 +17,7 @@ from worker.process.ending import Ending
 from worker.process.intake import Intake
 from worker.process.loop import Loop
 from worker.process.marks import Marks
+from worker.process.pulse import Pulse
 from worker.process.standing import Standing
 from worker.process.unrecorded import Unrecorded
 from worker.running.atomic_run import AtomicRuns
@@ -92,12 +93,14 @@ class Worker:
     def _begin(self, using: str) -> Loop:
         clock = ServerClock(database_now(using))
         pool = ThreadPool(self.threads, clock, self.wake, AtomicRuns(self.alias, self.name, clock.now))
+        standing = Standing(self.name, self.threads, self.queues, clock)
         marks = Marks(clock, needed=dialect_of(connections[using]).keeps_places)
         signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
         return Loop(
             clock=clock,
             pool=pool,
-            standing=Standing(self.name, self.threads, self.queues, clock),
+            standing=standing,
+            pulse=Pulse(self.alias, standing, clock),
             intake=Intake(self.queues, pool, clock, marks=marks),
             unrecorded=Unrecorded(self.name),
             deputy=Deputy(self.leader_sign, clock, at_once=self.ending.when_idle),

@@ -24,7 +24,7 @@ from worker.values import ClaimedJob, Ended, NewJob
 
 ALIAS = DEFAULT_DB_ALIAS
 SOMEBODY = 4711
-"""A worker's number, where it does not matter whose."""
+"""A worker's number, where it does not matter whose. `somebody` signs it in."""
 FAR_FUTURE = datetime(2900, 1, 1, tzinfo=UTC)
 
 rows_are_locked = pytest.mark.only_on("postgresql", "mysql")
@@ -56,8 +56,16 @@ def enqueue_in(state: JobState, *args: Any, **given: Any) -> int:
 # Out of it, and how it ended
 
 
-def claim(limit: int = 1000, *, using: str = ALIAS, worker_id: int = SOMEBODY, **given: Any) -> list[ClaimedJob]:
-    return queue.claim(using, worker_id, limit, **given)
+def claim(limit: int = 1000, *, using: str = ALIAS, worker_id: int | None = None, **given: Any) -> list[ClaimedJob]:
+    return queue.claim(using, worker_id or somebody(), limit, **given)
+
+
+def somebody() -> int:
+    """A worker, and the same one each time."""
+    if not WorkerProcess.objects.filter(pk=SOMEBODY).exists():
+        now = database_now(ALIAS)
+        WorkerProcess(pk=SOMEBODY, name="somebody", slots=4, started_at=now, heartbeat_at=now).save(force_insert=True)
+    return SOMEBODY
 
 
 def claim_one() -> ClaimedJob:
@@ -108,9 +116,9 @@ def ids(jobs: Iterable[ClaimedJob]) -> list[int]:
 
 
 @contextmanager
-def another_session() -> Iterator[str]:
+def another_session(purpose: str = "another") -> Iterator[str]:
     """The alias of a session beside the test's own, for `using=…`. It fails where it would wait for a lock."""
-    with private_connection(ALIAS, "another") as using:
+    with private_connection(ALIAS, purpose) as using:
         impatience = _IMPATIENCE.get(connections[using].vendor)
         if impatience and not is_pooled():  # behind a pooler strangers would get it
             with connections[using].cursor() as cursor:

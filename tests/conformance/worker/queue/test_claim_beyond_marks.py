@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.app.tasks import nothing
 from tests.conformance.worker.process.workers import Crew
-from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue_in, new, somebody
 from tests.processes import eventually
 from worker import queue
 from worker.models import FinishedJob, Job, JobState
@@ -41,7 +41,7 @@ def test_a_claim_takes_the_most_urgent_beyond_the_marks(
     ids = queue.enqueue_many([new(n, priority=priority, queue=name) for n, (priority, name) in enumerate(jobs)], ALIAS)
     beyond = {priority: ids[0] + place if ids else place for priority, place in marked.items()}
 
-    claimed = queue.claim(ALIAS, SOMEBODY, limit, queues, beyond=beyond)
+    claimed = queue.claim(ALIAS, somebody(), limit, queues, beyond=beyond)
 
     within = [
         (-priority, id)
@@ -82,12 +82,12 @@ def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("SELECT 1")
         gone = queue.enqueue_many([new(n, queue="mail", priority=0 if n else 3) for n in range(MANY)], ALIAS)
-        assert len(queue.claim(ALIAS, SOMEBODY, MANY)) == MANY
+        assert len(queue.claim(ALIAS, somebody(), MANY)) == MANY
         queue.enqueue_many([new(n, queue="mail", priority=n % 4) for n in range(8)], ALIAS)
 
         marked = {3: gone[0], 0: gone[-1]}
-        beyond_marks = search(lambda using: queue.claim(using, SOMEBODY, 8, queues, beyond=marked))
-        everywhere = search(lambda using: queue.claim(using, SOMEBODY, 8, queues))
+        beyond_marks = search(lambda using: queue.claim(using, somebody(), 8, queues, beyond=marked))
+        everywhere = search(lambda using: queue.claim(using, somebody(), 8, queues))
 
     assert pages(beyond_marks) < pages(everywhere) / 3
 
@@ -101,7 +101,7 @@ def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], m
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {Job._meta.db_table}")
 
-    searched = search(lambda using: queue.claim(using, SOMEBODY, 4, queues, beyond=marked))
+    searched = search(lambda using: queue.claim(using, somebody(), 4, queues, beyond=marked))
 
     looked_up = re.compile(r"\(id = ")  # row by row, which is no walk
     walked = {

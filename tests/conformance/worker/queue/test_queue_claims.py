@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,16 +21,19 @@ from tests.conformance.worker.queue.jobs import (
     enqueue,
     error,
     ids,
+    living_worker,
     new,
     rows,
     rows_are_locked,
     state_of,
+    strike_off,
 )
-from worker import queue
+from tests.processes import eventually
+from worker import queue, roster
 from worker.clock import database_now
 from worker.models import Job
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
-from worker.values import Ended
+from worker.values import ClaimedJob, Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -78,10 +82,10 @@ def test_a_claim_follows_its_index_though_the_queue_was_empty_when_the_server_la
         cursor.execute(f"ANALYZE {Job._meta.db_table}")
     with another_session() as using, connections[using].cursor() as cursor:
         for _ in range(8):
-            queue.claim(using, SOMEBODY, 500)
+            claim(500, using=using)
         queue.enqueue_many([new() for _ in range(20000)], ALIAS)
         with connections[using].execute_wrapper(explain):
-            assert len(queue.claim(using, SOMEBODY, 500)) == 500
+            assert len(claim(500, using=using)) == 500
         cursor.execute("SELECT sum(generic_plans) FROM pg_prepared_statements")
         (kept,) = cursor.fetchone()
 
@@ -196,10 +200,11 @@ def test_a_claim_takes_only_what_is_ready() -> None:
 @rows_are_locked
 def test_a_second_session_passes_over_what_the_first_is_about_to_take() -> None:
     first, second = enqueue(), enqueue()
+    me, them = living_worker(), living_worker()
 
     with another_session() as other, transaction.atomic():
-        mine = claim(1)
-        theirs = claim(1, using=other, worker_id=SOMEBODY + 1)
+        mine = claim(1, worker_id=me)
+        theirs = claim(1, using=other, worker_id=them)
 
     assert (ids(mine), ids(theirs)) == ([first], [second])
 
@@ -219,11 +224,11 @@ def test_a_session_that_gives_up_leaves_its_jobs_to_others() -> None:
 def test_sessions_that_claim_at_once_get_disjoint_jobs() -> None:
     numbers = queue.enqueue_many([new(n) for n in range(400)], ALIAS)
     taken: list[list[int]] = []
-    start = threading.Barrier(4)
+    start, worker = threading.Barrier(4), living_worker()
 
     def take_all() -> None:
         start.wait(timeout=10)
-        while jobs := claim(13):
+        while jobs := claim(13, worker_id=worker):
             taken.append(ids(jobs))
         connections.close_all()
 
@@ -385,7 +390,80 @@ def test_a_claim_whose_answer_was_lost_is_given_back_and_what_is_held_is_kept() 
     held, lost, others = (enqueue(), enqueue(), enqueue())
     (mine,) = claim(1)
     claim(1)
-    claim(1, worker_id=SOMEBODY + 1)
+    claim(1, worker_id=living_worker())
 
     assert queue.release_unheld(ALIAS, SOMEBODY, [mine]) == 1
     assert [state_of(id) for id in (held, lost, others)] == ["running", "ready", "running"]
+
+
+# Nothing under a buried name
+
+
+def test_who_is_not_on_the_roster_claims_nothing() -> None:
+    id = enqueue()
+    gone = living_worker()
+    strike_off(gone)
+
+    assert claim(worker_id=gone) == []
+    assert state_of(id) == "ready"
+    assert ids(claim(worker_id=living_worker())) == [id]
+
+
+@rows_are_locked
+def test_who_is_claiming_is_not_struck_off_meanwhile() -> None:
+    id, worker = enqueue(), living_worker()
+    seen = roster.signs(ALIAS)
+    with (
+        another_session("claiming") as claiming,
+        another_session("burying") as burying,
+        transaction.atomic(using=claiming),
+    ):
+        assert ids(claim(using=claiming, worker_id=worker)) == [id]
+        with transaction.atomic(using=burying):
+            assert roster.strike_off(burying, seen) == set()
+
+    assert roster.beat(ALIAS, worker)
+
+
+@rows_are_locked
+def test_who_claims_while_it_is_struck_off_gets_nothing() -> None:
+    id, worker = enqueue(), living_worker()
+    seen = roster.signs(ALIAS)
+    with another_session() as burying, ThreadPoolExecutor(1) as thread:
+        with transaction.atomic(using=burying):
+            assert roster.strike_off(burying, seen) == {worker}
+            claimed = thread.submit(claim_in_its_own_session, worker)
+            eventually(somebody_waits)
+        assert claimed.result(timeout=10) == []
+
+    assert state_of(id) == "ready"
+
+
+@pytest.mark.only_on("postgresql", "mysql")
+def test_who_finds_nothing_to_claim_locks_nothing() -> None:
+    worker = living_worker()
+    with another_session("one") as claiming, another_session("two") as other, transaction.atomic(using=claiming):
+        assert claim(using=claiming, worker_id=worker) == []
+
+        with transaction.atomic(using=other):
+            assert roster.strike_off(other, roster.signs(ALIAS)) == {worker}
+
+
+def claim_in_its_own_session(worker: int) -> list[ClaimedJob]:
+    with another_session() as using:
+        return claim(using=using, worker_id=worker)
+
+
+def somebody_waits() -> bool:
+    """For a lock, in this database."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING[connection.vendor])
+        (waiting,) = cursor.fetchone()
+    return bool(waiting)
+
+
+_WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+    "mysql": "SELECT count(*) FROM information_schema.processlist "
+    "WHERE db = DATABASE() AND info LIKE 'UPDATE `worker_job`%'",
+}

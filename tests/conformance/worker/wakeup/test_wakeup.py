@@ -15,7 +15,7 @@ from pytest_django import Settings
 from schedules.testing import ManualClock
 from tests.app.tasks import leave_trace
 from tests.conformance.worker.process.workers import Crew, crew_of_test, cut
-from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue, rolled_back
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue, living_worker, rolled_back
 from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
 from worker import queue, wakeup
@@ -103,7 +103,7 @@ def test_given_back_and_promoted_jobs_are_news(ears: Ears) -> None:
     enqueue()
     delayed = enqueue(state=JobState.SCHEDULED, delay=0.0)
     run_at = Job.objects.get(pk=delayed).run_at
-    jobs = queue.claim(ALIAS, 1, 10)
+    jobs = queue.claim(ALIAS, living_worker(), 10)
 
     with ears.listener():
         queue.release(ALIAS, jobs)
