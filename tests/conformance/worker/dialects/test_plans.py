@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from schedules.leader.glance import glance
 from schedules.models import Schedule
@@ -27,7 +28,7 @@ from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Succeeded
 from worker.values import ClaimedJob, Ended
 
-pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql", "sqlite")]
 
 NOW = at("10:00")
 MANY = 3000
@@ -83,6 +84,7 @@ def test_a_claim_walks_no_other_index_than_the_one_of_its_order() -> None:
     assert not any(walked.values()), walked
 
 
+@pytest.mark.only_on("postgresql", "mysql")
 @pytest.mark.parametrize("queues", [["void"], ["void", "full"]])
 def test_a_claim_from_an_empty_queue_does_not_walk_a_full_one(queues: list[str]) -> None:
     """Though the statistics know of no other."""
@@ -166,14 +168,26 @@ def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if not many and any(model._meta.db_table in sql for model in _BIG) and not sql.startswith("INSERT"):
-            with context["connection"].connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN {_AS_JSON} {sql}", params)
-                (plan,) = cursor.fetchone()
-            explained.append((sql, json.loads(plan) if isinstance(plan, str) else plan))
+            explained.append((sql, _plan_of(sql, params, context["connection"])))
         return execute(sql, params, many, context)
 
     with connections[using].execute_wrapper(explain):
         yield explained
+
+
+def _plan_of(sql: str, params: Any, connection: BaseDatabaseWrapper) -> Any:
+    with closing(connection.create_cursor()) as cursor:  # no wrapper sees it
+        cursor.execute(f"EXPLAIN {_AS_JSON[connection.vendor]} {sql}", params)
+        if connection.vendor == "sqlite":
+            return [_step(detail) for *_, detail in cursor.fetchall()]
+        (plan,) = cursor.fetchone()
+    return json.loads(plan) if isinstance(plan, str) else plan
+
+
+def _step(detail: str) -> dict[str, str]:
+    """A step of SQLite's plan, which it tells in English."""
+    index = re.search(r"USING (?:COVERING )?INDEX (\w+)|USING INTEGER PRIMARY KEY", detail)
+    return {"detail": detail, **({"key": index[1] or "PRIMARY"} if index else {})}
 
 
 def _scans(plan: Any) -> Iterator[str]:
@@ -185,6 +199,8 @@ def _scans(plan: Any) -> Iterator[str]:
             yield f"All along {part['Index Name']}"
         if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended")):
             yield f"{part['access_type']} of {part['table_name']}"
+        if re.match("SCAN (?!CONSTANT ROW|ended)", part.get("detail", "")) and "key" not in part:
+            yield part["detail"]
 
 
 def _values(plan: Any, *names: str) -> set[str]:
@@ -237,10 +253,10 @@ def _schedule_many() -> None:
 def _gather_statistics() -> None:
     with connection.cursor() as cursor:
         for table in _BIG_TABLES:
-            cursor.execute(f"{'ANALYZE' if connection.vendor == 'postgresql' else 'ANALYZE TABLE'} {table}")
+            cursor.execute(f"{'ANALYZE TABLE' if connection.vendor == 'mysql' else 'ANALYZE'} {table}")
 
 
 _BIG = (Job, FinishedJob, Schedule)
 _BIG_TABLES = tuple(model._meta.db_table for model in _BIG)
 _KEYS = "PRIMARY|.*_pkey"
-_AS_JSON = "(FORMAT JSON)" if connection.vendor == "postgresql" else "FORMAT=JSON"
+_AS_JSON = {"postgresql": "(FORMAT JSON)", "mysql": "FORMAT=JSON", "sqlite": "QUERY PLAN"}
