@@ -23,8 +23,15 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from django.db import connections, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db import (
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+    connections,
+    transaction,
+)
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 
 from worker import signals, wakeup
 from worker.clock import WhenWritten, database_now
@@ -39,6 +46,8 @@ BATCH = 1000
 MOST_PROMOTED = 5000
 """In one transaction: a tenth of a second, for which the leader is deaf."""
 MOST_INTERRUPTIONS = 3
+REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError, OverflowError, TypeError, ValueError)
+"""What a statement raises for what it was to write or read. Any other error of a database is about the session."""
 UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
 
 
@@ -129,11 +138,23 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
         kept = _record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
         recorded = [each for each in ended if each.job.hold in kept]
-        for hook in in_the_recording_transaction:
-            if of_it := [each for each in recorded if isinstance(each.outcome, hook.of)]:
-                hook.write(of_it, using)
+        _write_hooks(using, recorded)
     if put_backs:
         wakeup.announce({wakeup.LATER}, using)
+    return recorded
+
+
+def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:
+    """Record what came of a job whose id stands in history already: it goes there under a new one, and says so.
+
+    Returns it, or nothing where that is not what is wrong, or the job was lost.
+    """
+    finish = ended.finish()
+    with transaction.atomic(using=using, savepoint=False):
+        if finish is None or not _in_history([finish.job], using):
+            return []
+        recorded = [ended] if _record(using, [_renumbered(using, finish)], worker) else []
+        _write_hooks(using, recorded)
     return recorded
 
 
@@ -164,15 +185,14 @@ def rescue(using: str, limit: int) -> int:
     """
     if not (dead := _holders_off_the_roster(using)):
         return 0
-    with transaction.atomic(using=using):
-        free = _held_by(dead, using).select_for_update(skip_locked=True)
-        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)[:limit]))
-        count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
-        deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
-        given_up = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
+    held = _held_by(dead, using)
+    try:
+        count, given_up = _rescue(using, held, limit)
+    except REFUSALS:
+        count, given_up = _rescue_each(using, held, limit)
     if count:
         wakeup.announce({wakeup.READY}, using)
-        signals.jobs_rescued.send_robust(None, count=count, given_up=len(given_up))
+        signals.jobs_rescued.send_robust(None, count=count, given_up=given_up)
     return count
 
 
@@ -254,6 +274,33 @@ def prune(using: str, before: datetime) -> int:
     return pruned
 
 
+# What dead workers held
+
+
+def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
+    """How many were taken from the dead, and how many of them were given up."""
+    with transaction.atomic(using=using):
+        free = held.select_for_update(skip_locked=True)
+        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)[:limit]))
+        count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
+        deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
+        given_up = _end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
+    return count, len(given_up)
+
+
+def _rescue_each(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
+    """The same, one by one: what the database refuses to change stays as it is, and holds up no other."""
+    count = given_up = 0
+    for id in list(held.values_list("pk", flat=True)[:limit]):
+        try:
+            one, deadly = _rescue(using, held.filter(pk=id), 1)
+        except REFUSALS as error:
+            signals.rescue_refused.send_robust(None, id=id, error=error)
+        else:
+            count, given_up = count + one, given_up + deadly
+    return count, given_up
+
+
 # Into history, or back
 
 
@@ -267,6 +314,12 @@ def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
 def _record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
     connection = connections[using]
     return dialect_of(connection).finish(connection, ends, worker) if ends else set()
+
+
+def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
+    for hook in in_the_recording_transaction:
+        if of_it := [each for each in recorded if isinstance(each.outcome, hook.of)]:
+            hook.write(of_it, using)
 
 
 def _schedule_again(using: str, job: PutBack) -> bool:
@@ -290,10 +343,25 @@ def _end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -
     for some in portions(list(jobs), BATCH):
         taken = dialect_of(connection).take(connection, token=_new_token(), ids=some)
         now = database_now(using)
-        ended |= _record(
-            using, [Finish(job, state.value, job.attempts, job.errors, reason, None, now) for job in taken], ""
-        )
+        ends = [Finish(job, state.value, job.attempts, job.errors, reason, None, now) for job in taken]
+        there = _in_history(taken, using)
+        ended |= _record(using, [_renumbered(using, end) if end.job.id in there else end for end in ends], "")
     return sorted(id for id, _ in ended)
+
+
+def _in_history(jobs: Sequence[ClaimedJob], using: str) -> set[int]:
+    """Ids that stand there already: the sequence they are from was set back, or history came from a backup."""
+    there = FinishedJob.objects.using(using).filter(pk__in=[job.id for job in jobs])
+    return set(there.values_list("pk", flat=True))
+
+
+def _renumbered(using: str, end: Finish) -> Finish:
+    """The end of the same job under an id that nobody has had. In a transaction."""
+    last = (model.objects.using(using).aggregate(last=Max("pk"))["last"] or 0 for model in (Job, FinishedJob))
+    job = end.job._replace(id=max(last) + 1)
+    if not Job.objects.using(using).filter(pk=end.job.id, claim=end.job.claim).update(id=job.id):
+        return end
+    return end._replace(job=job, reason=f"{end.reason} {_RENUMBERED.format(end.job.id)}".lstrip())
 
 
 def _as_new(job: FinishedJob) -> NewJob:
@@ -352,5 +420,6 @@ def _new_token() -> int:
 NOBODY = 0
 """No worker has that id."""
 UNHELD: dict[str, None] = {"claim": None, "worker_id": None, "claimed_at": None}
+_RENUMBERED = "It was job {}: history has another of that id, so it has a new one here (scheduler_doctor says why)."
 _SUSPECT_FROM = MOST_INTERRUPTIONS - 1
 _DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

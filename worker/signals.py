@@ -43,6 +43,7 @@ __all__ = [
     "leader_missing",
     "news_unheard",
     "outcome_refused",
+    "rescue_refused",
     "surroundings_restored",
     "task_unknown",
     "tasks_outstayed",
@@ -66,6 +67,8 @@ callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 jobs_rescued = Event()
 """count, given_up: how many were taken from dead workers, and how many of those were given up."""
+rescue_refused = Event()
+"""id, error. The database does not let this job be taken from its dead worker; the others are."""
 task_unknown = Event()
 """task. Its jobs stay in the queue for a process that has it."""
 worker_started = Event()
@@ -203,6 +206,10 @@ def _log_rescued(count: int, given_up: int, **_: Any) -> None:
     process_log.warning("rescued %d jobs of dead workers, gave up %d of them", count, given_up)
 
 
+def _log_rescue_refused(id: int, error: Exception, **_: Any) -> None:
+    process_log.error("job #%d cannot be taken from its dead worker (%s)", id, line(str(error).strip()))
+
+
 def _log_unknown(task: str, **_: Any) -> None:
     process_log.warning("no task %s in this process; its jobs are left to one that has it", line(task))
 
@@ -269,6 +276,7 @@ job_put_off.connect(_log_put_off)
 outcome_refused.connect(_log_outcome_refused)
 callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
+rescue_refused.connect(_log_rescue_refused)
 task_unknown.connect(_log_unknown)
 worker_started.connect(_log_worker_started)
 worker_stopping.connect(_log_worker_stopping)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connections
 
-from schedules.doctor import installation, leadership, mysql, postgresql, sessions, sqlite, work
+from schedules.doctor import ids, installation, leadership, mysql, postgresql, sessions, sqlite, work
 from schedules.doctor.findings import Case, Finding, Report, Severity, one
 from worker import masking
 
@@ -46,6 +46,9 @@ AREAS: dict[str, tuple[Examination, ...]] = {
         Examination("the way to hear of new work", sessions.wakeup),
     ),
     "database": (
+        Examination("the ids of jobs", ids.on_postgresql, "postgresql"),
+        Examination("the ids of jobs", ids.on_mysql, "mysql"),
+        Examination("the ids of jobs", ids.on_sqlite, "sqlite"),
         Examination("open transactions", postgresql.transactions, "postgresql"),
         Examination("prepared transactions", postgresql.prepared_transactions, "postgresql"),
         Examination("replication slots", postgresql.replication_slots, "postgresql"),

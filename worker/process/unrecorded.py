@@ -1,21 +1,18 @@
 """Outcomes on their way into the database: kept until they are recorded, and none holds up the others.
 
-Outcomes are recorded together. Where that fails, they are recorded one by one. One that is refused alone, for what it
-says, would be refused for ever: a failure that says so is recorded in its place.
+Outcomes are recorded together. Where that fails, they are recorded one by one. One whose job has an id that stands in
+history already goes there under a new id. One that is refused alone, for what it says, would be refused for ever: a
+failure that says so is recorded in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError
-
 from worker import queue, signals
 from worker.outcomes import Error, Failed
+from worker.queue import REFUSALS
 from worker.values import Ended
-
-REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError, OverflowError, TypeError, ValueError)
-"""What was to be written cannot be, today or tomorrow. Any other error of a database may pass."""
 
 LONGEST_REASON = 1000
 """Characters of what the database said."""
@@ -54,13 +51,25 @@ class Unrecorded:
             try:
                 self._record_these(using, [ended])
             except REFUSALS as error:
-                self._record_refused(using, ended, error)
+                if not self._record_anew(using, ended):
+                    self._record_refused(using, ended, error)
 
     def _record_these(self, using: str, ended: Sequence[Ended]) -> None:
         others = [each for each in ended if not each.recorded]
         recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)
         _tell(ended, recorded)
+
+    def _record_anew(self, using: str, ended: Ended) -> bool:
+        """Whether it was only for the id of the job, which stands in history already, and is recorded by now."""
+        try:
+            recorded = queue.ack_anew(using, ended, self.worker)
+        except REFUSALS:
+            return False
+        if recorded:
+            self._forget(recorded)
+            _tell(recorded, recorded)
+        return bool(recorded)
 
     def _record_refused(self, using: str, ended: Ended, error: Exception) -> None:
         failure = ended._replace(outcome=Failed(_refusal(ended, error)))

@@ -15,10 +15,11 @@ from django.utils.timezone import now as host_now
 from pytest_django import Settings
 
 from schedules import doctor
-from schedules.doctor import Examination, examine, installation, leadership, sessions, work
+from schedules.doctor import Examination, examine, ids, installation, leadership, sessions, work
 from schedules.doctor.findings import Case, Finding, Severity, one, rows
 from schedules.models import Leadership, Schedule
 from tests.conformance.model.virtual import ALIAS, declared
+from tests.conformance.worker.queue.jobs import in_history, new
 from tests.conformance.worker.sessions.pooler import pooled
 from worker import queue
 from worker.clock import database_now
@@ -309,6 +310,23 @@ def test_jobs_that_killed_their_workers_are_told_for_a_day() -> None:
 
     (finding,) = found(work.given_up).values()
     assert (finding.code, finding.severity, finding.facts["task"]) == ("given-up", "warning", "deadly")
+
+
+def test_a_sequence_behind_history_is_named_with_the_statement_that_mends_it() -> None:
+    look = {"postgresql": ids.on_postgresql, "mysql": ids.on_mysql, "sqlite": ids.on_sqlite}[connection.vendor]
+    (before,) = found(look).values()
+    assert (before.code, before.severity) == ("ids", "ok")
+    given = queue.enqueue(new(), ALIAS)
+    in_history(given + 7)
+
+    (finding,) = found(look).values()
+    assert (finding.code, finding.severity) == ("ids-behind-history", "error")
+    assert finding.facts == {"last id given": given, "last id in history": given + 7}
+
+    with connection.cursor() as cursor:
+        cursor.execute(finding.remedy)
+    assert severities(look) == {"ids": "ok"}
+    assert queue.enqueue(new(), ALIAS) == given + 8
 
 
 # What it may not look at

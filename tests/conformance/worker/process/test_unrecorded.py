@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 from django.db import OperationalError, connections
 
-from tests.conformance.worker.process.workers import Session, cut, heard
-from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, ended, enqueue, error, state_of
-from worker import signals
+from tests.conformance.worker.process.workers import Session, cut
+from tests.conformance.worker.queue.jobs import (
+    ALIAS,
+    another_session,
+    claim,
+    ended,
+    enqueue,
+    error,
+    in_history,
+    state_of,
+)
 from worker.messages.errors import LONGEST_TOLD
-from worker.models import FinishedJob, FinishedState, Job
+from worker.models import FinishedJob, Job
 from worker.outcomes import Failed, Outcome, Retry, Succeeded
 from worker.process.unrecorded import Unrecorded
 from worker.sessions.connection import private_connection
@@ -40,21 +48,20 @@ def test_an_outcome_that_is_refused_becomes_a_failure_that_says_so_and_holds_up_
     assert unrecorded.waiting == []
 
 
-def test_what_is_refused_whatever_it_says_is_told_once_and_leaves_the_job_in_sight() -> None:
-    unrecorded, ids = after(Succeeded(), Succeeded(), Succeeded())
-    held = Job.objects.get(pk=ids[1])
-    kept = {name: getattr(held, name) for name in ("task", "arguments", "queue", "max_attempts", "run_at")}
-    FinishedJob.objects.create(
-        pk=held.pk, state=FinishedState.FAILED, enqueued_at=held.run_at, finished_at=held.run_at, **kept
-    )
+def test_a_job_whose_id_stands_in_history_goes_there_under_a_new_one_and_says_so() -> None:
+    unrecorded, ids = after(Succeeded(), Succeeded(), Failed(error("no luck")), Succeeded())
+    in_history(ids[1])
+    in_history(ids[2])
 
-    with heard(signals.outcome_refused) as refused:
-        assert unrecorded.record(ALIAS) == 3
-        assert unrecorded.record(ALIAS) == 0
+    assert unrecorded.record(ALIAS) == 4
 
-    assert [each["job"].id for each in refused] == [held.pk]
-    assert [state_of(id) for id in (ids[0], ids[2])] == ["succeeded", "succeeded"]
-    assert list(Job.objects.values_list("pk", "state")) == [(held.pk, "running")]
+    assert unrecorded.waiting == []
+    assert [state_of(id) for id in (ids[0], ids[3])] == ["succeeded", "succeeded"]
+    assert not Job.objects.exists()
+    anew = FinishedJob.objects.filter(pk__gt=ids[-1]).order_by("pk")
+    assert [(job.args, job.state) for job in anew] == [([1], "succeeded"), ([2], "failed")]
+    assert anew[0].reason.startswith(f"It was job {ids[1]}: history has another of that id")
+    assert anew[1].reason.startswith(f"ValueError: no luck It was job {ids[2]}:")
 
 
 @pytest.mark.own_session

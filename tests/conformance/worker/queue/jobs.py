@@ -17,7 +17,7 @@ from tests.databases import is_pooled
 from worker import queue, roster
 from worker.arguments import encode
 from worker.clock import database_now
-from worker.models import FinishedJob, Job, JobState, WorkerProcess
+from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import Error, Outcome
 from worker.sessions.connection import private_connection
 from worker.values import ClaimedJob, Ended, NewJob
@@ -110,6 +110,14 @@ def rows() -> list[dict[str, Any]]:
 
 def ids(jobs: Iterable[ClaimedJob]) -> list[int]:
     return [job.id for job in jobs]
+
+
+def in_history(id: int) -> None:
+    """A job of that id has finished: ids are given a second time, after the sequence was set back."""
+    now = database_now(ALIAS)
+    given = {"task": "another.task", "arguments": "[[], {}]", "queue": "default", "max_attempts": 1}
+    instants = dict.fromkeys(("enqueued_at", "run_at", "finished_at"), now)
+    FinishedJob.objects.create(pk=id, state=FinishedState.SUCCEEDED, **given, **instants)
 
 
 # Who else is there

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from tests.conformance.worker.process.workers import heard
 from tests.conformance.worker.queue.jobs import (
     ALIAS,
     ack,
@@ -20,6 +21,7 @@ from tests.conformance.worker.queue.jobs import (
     enqueue,
     error,
     ids,
+    in_history,
     living_worker,
     rows,
     rows_are_locked,
@@ -30,6 +32,8 @@ from worker import queue, roster, signals
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Retry, Succeeded
+
+on_a_server = pytest.mark.only_on("postgresql", "mysql")  # SQLite's integers have no end here
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -201,6 +205,47 @@ def test_a_rescue_tells_how_many_it_took_and_how_many_it_gave_up() -> None:
         signals.jobs_rescued.disconnect(listen)
 
     assert told == [(1, 0), (1, 0), (1, 1)]
+
+
+def test_a_deadly_job_whose_id_stands_in_history_is_given_up_under_a_new_one_and_holds_up_no_other() -> None:
+    numbers = [enqueue(n) for n in range(3)]
+    interrupt(2)
+    in_history(numbers[1])
+    young = enqueue(3)
+    claimed_by_the_dead()
+
+    assert rescue() == 4
+
+    assert state_of(young) == "ready"
+    assert [state_of(numbers[0]), state_of(numbers[2])] == ["failed", "failed"]
+    (anew,) = FinishedJob.objects.exclude(pk__in=numbers)
+    assert (anew.args, anew.state) == ([1], "failed")
+    assert "died 3 times" in anew.reason
+    assert f"It was job {numbers[1]}" in anew.reason
+
+
+@on_a_server
+def test_a_job_that_cannot_be_rescued_is_told_and_holds_up_no_other() -> None:
+    numbers = [enqueue() for _ in range(3)]
+    claimed_by_the_dead()
+    greatest = connection.ops.integer_field_range("PositiveIntegerField")[1]
+    Job.objects.filter(pk=numbers[1]).update(interruptions=greatest)
+
+    with heard(signals.rescue_refused) as refused:
+        assert rescue() == 2
+
+    assert [state_of(id) for id in numbers] == ["ready", "running", "ready"]
+    assert [each["id"] for each in refused] == [numbers[1]]
+
+
+def test_a_job_whose_id_stands_in_history_is_cancelled_under_a_new_one() -> None:
+    numbers = [enqueue(n) for n in range(2)]
+    in_history(numbers[0])
+
+    assert len(queue.cancel(numbers, "enough", ALIAS)) == 2
+
+    assert not Job.objects.exists()
+    assert FinishedJob.objects.filter(state="cancelled", reason__startswith="enough").count() == 2
 
 
 def test_a_sign_of_life_is_dated_by_the_database() -> None:
