@@ -21,10 +21,13 @@ from schedules.declarations import background_tasks, in_code
 from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.leader.lock import lock_on
+from schedules.overview.problems import two_projects
+from schedules.overview.scope import Scope
 from schedules.overview.upcoming import row_of
 from schedules.recurrence import Cron, InvalidRecurrence
 from schedules.recurrence.zones import check_timezone, local
 from schedules.spec import Spec
+from worker.clock import database_now
 from worker.options import options, problems
 from worker.sessions.connection import behind_pooler
 from worker.wakeup.asking import longest_wait
@@ -32,6 +35,7 @@ from worker.wakeup.asking import longest_wait
 YEAR = timedelta(days=365)
 GAPS = 100
 """So many are looked at to find the shortest between two runs."""
+REMEDY_OF_PROJECTS = "Give each project a database or a schema of its own."
 SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -71,6 +75,21 @@ def check_pooler(
             id="schedules.I002",
         )
     ]
+
+
+@checks.register(Tags.database)
+def check_projects(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    if any(problems()) or options().DATABASE not in (databases or ()):
+        return []
+    alias = options().DATABASE
+    try:
+        scope = Scope(alias, database_now(alias))
+        found = list(two_projects(scope)) if scope.has_tables else []
+    except DatabaseError:  # a server that does not answer is shown by whatever needs it
+        return []
+    return [checks.Warning(each.message, hint=REMEDY_OF_PROJECTS, id="schedules.W004") for each in found]
 
 
 def _wrong_settings() -> Iterator[CheckMessage]:

@@ -375,6 +375,12 @@ class Leadership(models.Model):
 
     leader = models.CharField(_("leader"), max_length=255)
     lock = models.CharField(_("lock"), max_length=20)
+    project = models.CharField(
+        _("project"), max_length=255, default="", blank=True, help_text=_("The settings module that declares.")
+    )
+    others = models.TextField(
+        _("other projects"), default="", blank=True, help_text=_("Met in the same tables: a settings module a line.")
+    )
     started_at = models.DateTimeField(_("started at"))
     renewed_at = models.DateTimeField(_("renewed at"))
     ended_at = models.DateTimeField(_("ended at"), null=True)

@@ -17,6 +17,7 @@ __all__ = [
     "leader_resigned",
     "leader_standby",
     "leader_synced",
+    "projects_met",
     "run_at_past",
     "schedule_broken",
     "schedule_changed",
@@ -26,6 +27,8 @@ leader_elected = Event()
 """leader, term, lock."""
 leader_synced = Event()
 """schedules: how many there are, next_run_at, next_name, now."""
+projects_met = Event()
+"""leader, own, others: settings modules. Processes of other projects declare schedules in the same tables."""
 leader_resigned = Event()
 """leader, term."""
 leader_lost = Event()
@@ -75,6 +78,14 @@ def _log_standby(leader: str, **_: Any) -> None:
     leader_log.info("%s stands by: another process leads", leader)
 
 
+def _log_met(own: str, others: list[str], **_: Any) -> None:
+    leader_log.error(
+        "processes of %s declare schedules in the tables of %s, so none is retired; give each a database or schema",
+        line(", ".join(others)),
+        line(own),
+    )
+
+
 def _log_leapt(seconds: float, **_: Any) -> None:
     leader_log.error("the database's clock leapt by %.0fs; ticks are held for a while", seconds)
 
@@ -99,6 +110,7 @@ leader_resigned.connect(_log_resigned)
 leader_lost.connect(_log_lost)
 leader_disconnected.connect(_log_disconnected)
 leader_standby.connect(_log_standby)
+projects_met.connect(_log_met)
 clock_leapt.connect(_log_leapt)
 schedule_broken.connect(_log_broken)
 run_at_past.connect(_log_run_at_past)

@@ -84,7 +84,7 @@ Leaves: they put the house together, and no other room imports them
   worker.checks             tasks
   worker.apps               checks
   worker.admin              arguments clock masking queue signs
-  schedules.checks          declarations leader overview spec | sessions wakeup
+  schedules.checks          declarations leader overview spec | clock sessions wakeup
   schedules.apps            checks declarations occurrences | queue
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking tasks
   schedules.commandline     overview | arguments masking signs
@@ -106,8 +106,8 @@ DOORS = """
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
   schedules.declarations    background configured scheduled sync
-  schedules.leader          alive lock
-  schedules.overview        kinds past_runs problems serving upcoming values
+  schedules.leader          alive lock projects
+  schedules.overview        kinds past_runs problems scope serving upcoming values
   schedules.commandline     columns contract details look moments pipes table terminal
   schedules.doctor          findings report
 """

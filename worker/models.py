@@ -183,6 +183,13 @@ class WorkerProcess(models.Model):
         _("queues"), default="", blank=True, help_text=_("Empty: all of them. Else a name a line.")
     )
     slots = models.PositiveIntegerField(_("slots"))
+    project = models.CharField(
+        _("project"),
+        max_length=255,
+        default="",
+        blank=True,
+        help_text=_("The settings module of a process that may lead. Empty: it never leads."),
+    )
     slots_alive = models.PositiveIntegerField(null=True, help_text=_("At its last sign of life; not given: all."))
     started_at = models.DateTimeField(_("started at"))
     heartbeat_at = models.DateTimeField(_("last sign of life"), db_index=True)

@@ -29,7 +29,8 @@ def process_name() -> str:
 # A worker's own
 
 
-def sign_in(using: str, name: str, slots: int, queues: Sequence[str]) -> int:
+def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: str = "") -> int:
+    """`project`: the settings module of a process that may lead."""
     now = database_now(using)
     connection = connections[using]
     return dialect_of(connection).insert_row(
@@ -38,6 +39,7 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str]) -> int:
         name=name,
         slots=slots,
         queues="\n".join(queues),
+        project=project,
         started_at=now,
         heartbeat_at=now,
     )

@@ -30,10 +30,19 @@ def declared() -> list[Spec]:
     return list(by_name.values())
 
 
-def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], authority: Authority = ANYONE) -> None:
+def sync(
+    using: str,
+    clock: Clock,
+    started_at: datetime,
+    specs: Sequence[Spec],
+    authority: Authority = ANYONE,
+    *,
+    spares_others: bool = False,
+) -> None:
     """Bring the rows in line with what the process that started at `started_at` declares.
 
     `clock` tells the database's time: where much is to be changed, the last row is not as old as the first.
+    `spares_others`: what is not declared here may be declared by somebody else.
     """
     known = {row.identity: row for row in _rows(using, specs)}
     in_line = []
@@ -50,7 +59,8 @@ def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], 
     with transaction.atomic(using=using):
         authority.prove()
         changes.mark_declared(in_line, using, started_at)
-        changes.mark_undeclared(_undeclared(using, started_at, specs), using, clock.now())
+        if not spares_others:
+            changes.mark_undeclared(_undeclared(using, started_at, specs), using, clock.now())
 
 
 def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) -> None:

@@ -18,6 +18,7 @@ from schedules.declarations.sync import declared, retire_undeclared, sync
 from schedules.leader.alive import LastSign, last_sign
 from schedules.leader.glance import Watch
 from schedules.leader.lock import Lock, NotLeader
+from schedules.leader.projects import other_projects, own_project
 from schedules.models import Leadership, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.materialize import Authority
@@ -58,6 +59,8 @@ class Term:
         self.leader = leader
         self.leader_started_at = started_at
         self.id = 0
+        self.others: frozenset[str] = frozenset()
+        """Other projects that declare schedules in these tables, as it seems. Meanwhile nothing is retired."""
         self.chores = Chores(host)
         self.longest_sleep = longest_sleep or min(LONGEST_SILENCE, longest_wait(using))
         self.clock = ServerClock(self.watch.now(), host)
@@ -79,11 +82,14 @@ class Term:
             if not self.lock.lasts and last_sign(self.using) != after:
                 raise NotLeader("Another process began a term at this moment.")
             now = self.watch.now()
-            row = Leadership(leader=self.leader, lock=self.lock.kind, started_at=now, renewed_at=now)
+            row = Leadership(
+                leader=self.leader, lock=self.lock.kind, project=own_project(), started_at=now, renewed_at=now
+            )
             (begun,) = Leadership.objects.using(self.using).bulk_create([row])
         self.id = begun.pk
         signals.leader_elected.send_robust(None, leader=self.leader, term=self.id, lock=self.lock.kind)
-        sync(self.using, self.clock, self.leader_started_at, declared(), self.authority)
+        self._look_for_others(now)
+        self._sync()
         replan_stale_zones(self.using, self.clock.now(), self.authority)
         self._tell_next_run(now)
 
@@ -132,10 +138,27 @@ class Term:
     def _upkeep(self, now: datetime) -> None:
         if self.host.monotonic() >= self.upkeep_at:
             self.upkeep_at = self.host.monotonic() + UPKEEP_EVERY
-            retire_undeclared(self.using, now, self.authority)
+            if self._look_for_others(now):
+                self._sync()
+            if not self.others:
+                retire_undeclared(self.using, now, self.authority)
             ledger.prune(self.using, now - options().KEEP_LEDGER)
             old = Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER)
             erase(Leadership, list(old.values_list("pk", flat=True)), self.using)
+
+    def _sync(self) -> None:
+        sync(
+            self.using, self.clock, self.leader_started_at, declared(), self.authority, spares_others=bool(self.others)
+        )
+
+    def _look_for_others(self, now: datetime) -> bool:
+        """Whether they are all gone that were there until now: then what they declared is declared no more."""
+        before, self.others = self.others, other_projects(self.using, now)
+        if self.others != before:
+            self._update(others="\n".join(sorted(self.others)))
+        if self.others - before:
+            signals.projects_met.send_robust(None, leader=self.leader, own=own_project(), others=sorted(self.others))
+        return bool(before) and not self.others
 
     def _renewed(self) -> bool:
         """A sign of life, unless a newer term has begun."""

@@ -21,6 +21,25 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("leader", models.CharField(max_length=255, verbose_name="leader")),
                 ("lock", models.CharField(max_length=20, verbose_name="lock")),
+                (
+                    "project",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The settings module that declares.",
+                        max_length=255,
+                        verbose_name="project",
+                    ),
+                ),
+                (
+                    "others",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="Met in the same tables: a settings module a line.",
+                        verbose_name="other projects",
+                    ),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
                 ("renewed_at", models.DateTimeField(verbose_name="renewed at")),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),

@@ -44,6 +44,16 @@ class Migration(migrations.Migration):
                 ),
                 ("slots", models.PositiveIntegerField(verbose_name="slots")),
                 (
+                    "project",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="The settings module of a process that may lead. Empty: it never leads.",
+                        max_length=255,
+                        verbose_name="project",
+                    ),
+                ),
+                (
                     "slots_alive",
                     models.PositiveIntegerField(help_text="At its last sign of life; not given: all.", null=True),
                 ),

@@ -11,12 +11,13 @@ from worker.values import ClaimedJob
 
 
 class Standing:
-    """Of a worker of this name, with so many slots, for these queues (none: all)."""
+    """Of a worker of this name, with so many slots, for these queues (none: all). `project`: see `roster.sign_in`."""
 
-    def __init__(self, name: str, slots: int, queues: Sequence[str], clock: Monotonic) -> None:
+    def __init__(self, name: str, slots: int, queues: Sequence[str], clock: Monotonic, project: str = "") -> None:
         self.name = name
         self.slots = slots
         self.queues = tuple(queues)
+        self.project = project
         self.signed_in_as: int | None = None
         self.beat_at = clock.monotonic()
         """When the next sign of life is due."""
@@ -30,7 +31,7 @@ class Standing:
     def take(self, using: str, held: Sequence[ClaimedJob]) -> None:
         """Sign in, or be there again after the database was lost: jobs of this worker that are not `held` go back."""
         if self.signed_in_as is None:
-            self.signed_in_as = roster.sign_in(using, self.name, self.slots, self.queues)
+            self.signed_in_as = roster.sign_in(using, self.name, self.slots, self.queues, self.project)
         else:
             queue.release_unheld(using, self.id, held)
         self.beat_at = self._clock.monotonic()

@@ -45,12 +45,14 @@ class Worker:
         queues: Sequence[str] = (),
         longest_sleep: float | None = None,
         until_idle: bool = False,
+        project: str = "",
     ) -> None:
         self.alias = alias
         self.name = roster.process_name()
         self.threads = threads
         self.queues = tuple(queues)
         self.leader_sign = leader_sign
+        self.project = project
         self.longest_sleep = longest_sleep or longest_wait(alias)
         self.ending = Ending(when_idle=until_idle)
         self.news = threading.Event()
@@ -93,7 +95,7 @@ class Worker:
     def _begin(self, using: str) -> Loop:
         clock = ServerClock(database_now(using))
         pool = ThreadPool(self.threads, clock, self.wake, AtomicRuns(self.alias, self.name, clock.now))
-        standing = Standing(self.name, self.threads, self.queues, clock)
+        standing = Standing(self.name, self.threads, self.queues, clock, self.project)
         marks = Marks(clock, needed=dialect_of(connections[using]).keeps_places)
         signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
         return Loop(

@@ -16,6 +16,7 @@ from django.utils import autoreload
 from schedules.commandline.pipes import quiet_when_unread
 from schedules.leader import Leader
 from schedules.leader.alive import last_sign
+from schedules.leader.projects import own_project
 from schedules.models import Schedule
 from worker import wakeup
 from worker.options import options as project_options
@@ -137,6 +138,7 @@ def _worker(alias: str, options: dict[str, Any]) -> Worker:
         longest_sleep=options["sleep"],
         until_idle=options["until_idle"],
         leader_sign=last_sign,
+        project=own_project() if options["leader"] else "",
     )
 
 

@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterable
 from django.utils.translation import gettext as _
 
 from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_workers
+from schedules.overview.problems.of_leadership import two_projects
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
+
+__all__ = ["KINDS", "find", "not_migrated", "two_projects", "without_tables"]
 
 KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_leadership.no_leader,
     of_leadership.trouble,
+    two_projects,
     of_declarations.misdeclared,
     of_declarations.not_synced,
     of_schedules.broken,

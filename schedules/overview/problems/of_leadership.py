@@ -26,6 +26,17 @@ def trouble(scope: Scope) -> Iterator[Problem]:
         yield Problem("leader-trouble", f"{scope.term.leader}: {masking.text(scope.term.trouble)}")
 
 
+def two_projects(scope: Scope) -> Iterator[Problem]:
+    """Each would take what the other declares for what has left its own code."""
+    if scope.term is not None and scope.term.others:
+        projects = ", ".join([scope.term.project, *scope.term.others.splitlines()])
+        yield Problem(
+            "two-projects",
+            _("Several projects declare schedules in the same tables: %(projects)s. Meanwhile none is retired.")
+            % {"projects": masking.line(projects)},
+        )
+
+
 def _is_needed(scope: Scope) -> bool:
     """The first question finds a row at once, if there is one."""
     return scope.all_rows.planned().exists() or scope.all_rows.in_force().exists() or bool(scope.unsynced)
