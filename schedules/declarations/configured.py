@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from django.conf import settings
-from django.core.management import CommandError, call_command, get_commands
+from django.core.management import call_command, get_commands
+from django.core.management.base import CommandError
 
 from schedules.declarations.background import Background
 from schedules.models import Source
@@ -37,7 +38,8 @@ class Configured:
 class ManagementCommand:
     """A management command as a task: its arguments are those of `call_command`.
 
-    A command may end by raising SystemExit, as if it had the process to itself: without a code, or with 0, it has succeeded.
+    A command may end by raising SystemExit, as if it had the process to itself: without a code, or with 0, it has
+    succeeded.
     """
 
     command: str
