@@ -18,7 +18,7 @@ from schedules.occurrences.materialize import Authority
 from schedules.scheduler import tick
 from tests.conformance.model.virtual import VirtualClock
 from tests.conformance.worker.dialects.statements import sent
-from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, new
+from tests.conformance.worker.queue.jobs import ALIAS, another_session, new, somebody
 from tests.documents import page
 from tests.schedules.recurrence.moments import at
 from worker import queue, wakeup
@@ -43,19 +43,21 @@ def test_a_claim_is_what_its_decision_shows() -> None:
     for name in ("mail", "other"):
         queue.enqueue_many([new(n, queue=name) for n in range(8)], ALIAS)
 
+    worker = somebody()
+
     with another_session() as using, sent(using) as statements:
-        queue.claim(using, SOMEBODY, 2)
-        queue.claim(using, SOMEBODY, 2, ["mail"])
-        queue.claim(using, SOMEBODY, 2, ["mail", "other"], without_tasks=["shop.new"], with_suspects=False)
+        queue.claim(using, worker, 2)
+        queue.claim(using, worker, 2, ["mail"])
+        queue.claim(using, worker, 2, ["mail", "other"], without_tasks=["shop.new"], with_suspects=False)
         if dialect_of(connections[using]).keeps_places:
-            queue.claim(using, SOMEBODY, 2, beyond={0: 1})
+            queue.claim(using, worker, 2, beyond={0: 1})
 
     assert _shown(statements) == _shown_under("Claim")
 
 
 def test_an_ack_is_what_its_decision_shows() -> None:
     queue.enqueue_many([new(n) for n in range(2)], ALIAS)
-    one, other = queue.claim(ALIAS, SOMEBODY, 2)
+    one, other = queue.claim(ALIAS, somebody(), 2)
     runs = [
         Ended(one, Succeeded(), at("10:00"), at("10:01")),
         Ended(other, Succeeded(), at("10:02"), at("10:03")),
