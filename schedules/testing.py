@@ -33,12 +33,13 @@ def run_jobs(*, queues: Sequence[str] = (), clock: Clock | None = None, most: in
     queues: their names; none: all. clock: what tells the time, if not the database. Raises RuntimeError when `most`
     jobs have run and there are still more.
     """
-    runs = _Runs(queues, clock)
-    for job in runs.jobs():
-        if runs.begun > most:
-            queue.release(runs.alias, [job])
-            raise RuntimeError(f"{most} jobs have run, and there is still more to do, such as {quoted(job.task)}.")
-        runs.run(job)
+    with _signed_in(queues) as worker_id:
+        runs = _Runs(worker_id, queues, clock)
+        for job in runs.jobs():
+            if runs.begun > most:
+                queue.release(runs.alias, [job])
+                raise RuntimeError(f"{most} jobs have run, and there is still more to do, such as {quoted(job.task)}.")
+            runs.run(job)
     finished = FinishedJob.objects.using(runs.alias).in_bulk(runs.ended)
     return [finished[id] for id in runs.ended if id in finished]
 
@@ -75,14 +76,25 @@ class ManualClock:
         self._now = now
 
 
+@contextmanager
+def _signed_in(queues: Sequence[str]) -> Iterator[int]:
+    """Nothing is claimed in the name of nobody."""
+    alias = options().DATABASE
+    worker_id = roster.sign_in(alias, _NAME, 1, queues)
+    try:
+        yield worker_id
+    finally:
+        roster.sign_off(alias, worker_id)
+
+
 class _Runs:
     """A worker and a leader in one, without a session, a thread or a lock of its own."""
 
-    def __init__(self, queues: Sequence[str], clock: Clock | None) -> None:
+    def __init__(self, worker_id: int, queues: Sequence[str], clock: Clock | None) -> None:
         self.alias = options().DATABASE
+        self.worker_id = worker_id
         self.queues = queues
         self.now = (clock or ServerClock(database_now(self.alias))).now  # not asked where it takes nothing more
-        self.name = f"{roster.process_name()} (test)"
         self.unknown: set[str] = set()
         self.begun = 0
         self.ended: list[int] = []
@@ -103,7 +115,7 @@ class _Runs:
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if tasks.get(job.task).atomic else _plainly)
         ended = Ended(job, outcome, started_at, self.now())
-        queue.ack(self.alias, [ended], self.name)
+        queue.ack(self.alias, [ended], _NAME)
         signals.tell_ended(job, outcome, started_at, ended.finished_at)
         self.ended.append(job.id)
 
@@ -111,7 +123,7 @@ class _Runs:
         return self._claimed() or (self._made_ready() and self._claimed()) or None
 
     def _claimed(self) -> ClaimedJob | None:
-        claimed = queue.claim(self.alias, _NOBODY, 1, self.queues, self.unknown)
+        claimed = queue.claim(self.alias, self.worker_id, 1, self.queues, self.unknown)
         return claimed[0] if claimed else None
 
     def _made_ready(self) -> bool:
@@ -150,5 +162,5 @@ def _apart(using: str) -> Iterator[None]:
     transaction.savepoint_rollback(mark, using)
 
 
-_NOBODY = 0
-"""No worker on the roster: a process that works at the same time would give the job to another, as it should."""
+_NAME = "run_jobs"
+"""Of the worker, for people who look."""

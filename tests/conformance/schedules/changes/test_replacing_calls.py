@@ -14,8 +14,8 @@ from django.db import connections, transaction
 from schedules import background
 from schedules.models import Schedule
 from tests.app.models import Effect
-from tests.conformance.worker.queue.jobs import ALIAS, claim
-from worker import queue
+from tests.conformance.worker.queue.jobs import ALIAS
+from worker import queue, roster
 from worker.models import FinishedJob, Job
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -53,8 +53,10 @@ def test_calls_at_once_that_repeat_and_replace_leave_one_schedule_and_no_job() -
 def test_calls_that_replace_and_claims_at_once_end_each_job_once_and_wait_for_nobody_for_ever() -> None:
     replace = digest.using(remove_existing_tasks=True)
 
+    worker = roster.sign_in(ALIAS, "here:1", 1, ())
+
     def claim_some() -> None:
-        for job in claim(limit=2):
+        for job in queue.claim(ALIAS, worker, limit=2):
             queue.release(ALIAS, [job])
 
     callers = [replace.enqueue] * 4 + [claim_some] * 4
