@@ -19,7 +19,7 @@ from django.db.transaction import TransactionManagementError
 from worker import queue, signals
 from worker.outcomes import Succeeded
 from worker.running import execution
-from worker.running.open_transaction import TransactionLeftOpen
+from worker.running.open_transaction import TransactionLeftOpen, is_outdated
 from worker.running.slot_connections import NoSession, SlotConnections
 from worker.values import ClaimedJob, Ended
 
@@ -68,7 +68,7 @@ class _Run:
         try:
             return self._transact("DEFERRED", function, *args, **kwargs)
         except OperationalError as error:
-            if not _is_outdated(error):
+            if not is_outdated(error):
                 raise
         return self._transact("IMMEDIATE", function, *args, **kwargs)
 
@@ -142,12 +142,3 @@ def _mode_of_sqlite(connection: BaseDatabaseWrapper, mode: str) -> Iterator[None
         yield
     finally:
         connection.transaction_mode = of_project  # type: ignore[attr-defined]
-
-
-def _is_outdated(error: OperationalError) -> bool:
-    """SQLite: somebody else has written since the transaction first read, and now it is to write."""
-    return getattr(error.__cause__, "sqlite_errorcode", None) == SQLITE_BUSY_SNAPSHOT
-
-
-SQLITE_BUSY_SNAPSHOT = 517
-"""https://www.sqlite.org/rescode.html#busy_snapshot"""

@@ -14,6 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.running.execution import FaultOfCode
 
+SQLITE_BUSY_SNAPSHOT = 517
+"""https://www.sqlite.org/rescode.html#busy_snapshot"""
+
 
 class TransactionLeftOpen(FaultOfCode):
     """The task returned, and had not ended a transaction. So what it wrote in it is undone."""
@@ -57,6 +60,11 @@ def undo(connection: BaseDatabaseWrapper) -> None:
     connection.atomic_blocks, connection.savepoint_ids, connection.run_on_commit = [], [], []
     with suppress(DatabaseError, InterfaceError):  # of a session that is lost, the server undoes it
         connection.rollback()
+
+
+def is_outdated(error: DatabaseError | InterfaceError) -> bool:
+    """SQLite: somebody else has written since the connection began to read, and now it is to write."""
+    return getattr(error.__cause__, "sqlite_errorcode", None) == SQLITE_BUSY_SNAPSHOT
 
 
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:

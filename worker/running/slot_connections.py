@@ -25,7 +25,7 @@ from django.db.backends.signals import connection_created
 
 from worker import signals
 from worker.clock import Monotonic
-from worker.running.open_transaction import State, TransactionLeftOpen, is_in_memory, state_of, undo
+from worker.running.open_transaction import State, TransactionLeftOpen, is_in_memory, is_outdated, state_of, undo
 
 LONGEST_USE = 1.0
 """Seconds after which connections are looked at as between two requests, although jobs follow each other."""
@@ -73,8 +73,8 @@ class SlotConnections:
         """What the function returns. Raises TransactionLeftOpen if it left one open."""
         try:
             result = function(*args)
-        except (OperationalError, InterfaceError):
-            self._look_for_gone()
+        except (OperationalError, InterfaceError) as error:
+            self._look_for_gone(error)
             raise
         if self._opened:
             self.require_no_transaction()
@@ -91,7 +91,7 @@ class SlotConnections:
             return
         for connection in list(self._opened):
             self._settle(connection)
-        if self._clock.monotonic() > self._used_since + LONGEST_USE or any(map(_is_tainted, self._opened)):
+        if self._clock.monotonic() > self._used_since + LONGEST_USE or any(map(_is_altered, self._opened)):
             self.close_spent()
         else:
             self.in_use = True
@@ -117,15 +117,17 @@ class SlotConnections:
         """Close all: the slot ends."""
         _close_by(connections.close_all)
 
-    def _look_for_gone(self) -> None:
-        gone = [use.connection for use in self._opened.values() if use.found_it_gone]
+    def _look_for_gone(self, error: DatabaseError | InterfaceError) -> None:
+        gone = [use.connection for use in self._opened.values() if use.found_it_gone(error)]
         if not any(use.has_begun for use in self._opened.values()):
             self.gone.update(each.alias for each in gone)
             for each in gone:
                 self._end(each)
 
     def _settle(self, connection: BaseDatabaseWrapper) -> None:
-        if state_of(connection) in (State.IN_TRANSACTION, State.LOST):
+        """An error may have come of what a job before had set in the session, so the next job gets another one."""
+        state = state_of(connection)
+        if state in (State.IN_TRANSACTION, State.LOST) or (state is State.IDLE and connection.errors_occurred):
             self._end(connection)
         elif _is_pooled(connection):
             _close_by(connection.close)  # which gives it back to the pool, for another slot
@@ -171,12 +173,12 @@ class _FirstUse:
     def reopened(self) -> None:
         self.waits, self.has_begun = False, True
 
-    @property
-    def found_it_gone(self) -> bool:
+    def found_it_gone(self, error: DatabaseError | InterfaceError) -> bool:
+        """Or, on SQLite, of no use: a cursor that another job has left reads what is outdated by now."""
         connection = self.connection
         if not self.waits or not connection.errors_occurred:
             return False
-        return connection.connection is None or not connection.is_usable()
+        return connection.connection is None or not connection.is_usable() or is_outdated(error)
 
 
 def _close_by(close: Callable[[], None]) -> None:
@@ -187,11 +189,9 @@ def _close_by(close: Callable[[], None]) -> None:
         signals.connection_unclosed.send_robust(None, error=error)
 
 
-def _is_tainted(connection: BaseDatabaseWrapper) -> bool:
-    """It had an error that may have broken it, or it is not as the project has it."""
-    return connection.connection is not None and (
-        connection.errors_occurred or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
-    )
+def _is_altered(connection: BaseDatabaseWrapper) -> bool:
+    """It is not as the project has it."""
+    return connection.connection is not None and connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
 
 
 def _is_pooled(connection: BaseDatabaseWrapper) -> bool:

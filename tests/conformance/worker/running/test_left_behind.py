@@ -307,6 +307,49 @@ def test_a_run_with_a_fresh_connection_finds_nothing_of_the_job_before_it(crew: 
     assert seen[0] != seen[1]
 
 
+HARMFUL = {
+    "postgresql": "SET search_path = 'nowhere'",
+    "mysql": "LOCK TABLES django_session READ",
+    "sqlite": "PRAGMA query_only = ON",
+}
+
+
+def harm_the_session() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(HARMFUL[connection.vendor])
+
+
+@pytest.mark.usefixtures("max_age")
+def test_a_session_in_which_a_job_has_failed_is_no_other_jobs(crew: Crew) -> None:
+    harm, harmed, after = run(crew, task(harm_the_session), task(write_too, max_attempts=1))
+
+    assert [each.state for each in (harm, harmed, after)] == ["succeeded", "failed", "succeeded"]
+    assert traces() == ["after"]
+
+
+def write_too() -> None:
+    Effect.objects.create(key="too")
+
+
+def keep_a_cursor() -> None:
+    Effect.objects.bulk_create([Effect(key="before"), Effect(key="before")])
+    kept.append(connection.chunked_cursor())
+    kept[-1].execute("SELECT id FROM app_effect")
+    assert kept[-1].fetchone()
+
+
+@pytest.mark.usefixtures("max_age")
+@pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
+def test_a_cursor_that_a_task_keeps_open_is_in_nobodys_way(crew: Crew, atomic: bool) -> None:
+    left, also, after = run(crew, task(keep_a_cursor), task(write_too, atomic=atomic))
+
+    for row in (left, also, after):
+        assert (row.state, row.attempts) == ("succeeded", 1), row.errors
+    assert traces() == ["after", "before", "before", "too"]
+    with suppress(Exception):  # its session is gone by now
+        kept.pop().close()
+
+
 # Contexts
 
 variable: ContextVar[str] = ContextVar("variable", default="as at first")

@@ -16,7 +16,7 @@ from tests.conformance.worker.queue.jobs import ALIAS, another_session
 from tests.processes import eventually
 from worker import signals
 from worker.models import FinishedJob, Job
-from worker.running import pool
+from worker.running import pool, slot_connections
 
 pytestmark = [
     pytest.mark.usefixtures("database", "own_declarations", "persistent_sessions"),
@@ -106,6 +106,29 @@ def test_a_session_that_goes_between_two_jobs_costs_no_attempt(crew: Crew, atomi
     assert ended
     assert traces() == ["first", "second"]
     assert FinishedJob.objects.filter(state="succeeded", attempts=1).count() == 2
+
+
+@plain_or_atomic
+def test_jobs_that_follow_each_other_ask_the_server_for_nothing_else(
+    crew: Crew, atomic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings[ALIAS], "CONN_HEALTH_CHECKS", True)
+    monkeypatch.setattr(slot_connections, "LONGEST_USE", 60)
+    monkeypatch.setattr(pool, "BREAK", 60)
+    wrapper = type(connections[ALIAS])
+    is_usable, asked = wrapper.is_usable, []
+
+    def count(of: Any) -> bool:
+        asked.append(of)
+        return is_usable(of)
+
+    monkeypatch.setattr(wrapper, "is_usable", count)
+    task(atomic=atomic).enqueue_many([((str(number),), {}) for number in range(20)])
+
+    crew.work_until_idle(threads=1)
+
+    assert len(traces()) == 20
+    assert asked == []
 
 
 def write_and_lose_the_session(key: str) -> None:
