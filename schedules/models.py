@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
-from worker.indexes import SteadyIndex
+from worker.indexes import GivenIndex, SteadyIndex
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255
@@ -254,7 +254,7 @@ class Schedule(Columns, models.Model):
     created_at = models.DateTimeField(_("created at"))
     changed_at = models.DateTimeField(_("changed at"))
     paused_at = models.DateTimeField(_("paused at"), null=True)
-    paused_until = models.DateTimeField(_("paused until"), null=True, db_index=True)
+    paused_until = models.DateTimeField(_("paused until"), null=True)
     paused_by = models.CharField(_("paused by"), max_length=255, default="")
     pause_reason = models.CharField(_("pause reason"), max_length=255, default="")
     broken = models.TextField(_("broken"), default="")
@@ -275,8 +275,8 @@ class Schedule(Columns, models.Model):
         constraints = [models.UniqueConstraint(fields=["identity"], name="schedules_schedule_identity")]
         indexes = [
             models.Index(fields=["settled_until"], name="schedules_settled_until"),
-            models.Index(fields=["task"], name="schedules_task"),
-            SteadyIndex(given="next_run_at", fields=["zone_version", "queue"], name="schedules_planned"),
+            GivenIndex(fields=["paused_until"], name="schedules_paused_until"),
+            SteadyIndex(fields=["task", "queue", "zone_version"], rewritten=["zone_version"], name="schedules_kinds"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ Only speed rests on them, never a guarantee; but on MySQL a claim names the one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -59,28 +60,25 @@ class GivenIndex(Index):
 
 
 class SteadyIndex(Index):
-    """Serves queries by columns that keep their values through most updates, of the rows that have a value in `given`.
+    """Serves queries by columns of which some, `rewritten`, are written again and again with the value that they have.
 
-    PostgreSQL enters each new version of a row into each index that holds it, and MySQL leaves an entry alone whose
-    values stay. SQLite takes it out and puts it in again, so there it holds no row: what is on one machine can be read.
+    PostgreSQL enters each new version of a row into each index anyway, and MySQL leaves alone what stays the same.
+    SQLite would take it out and put it in again, so there the index is without those columns.
     """
 
-    def __init__(self, *, given: str, **kwargs: Any) -> None:
+    def __init__(self, *, rewritten: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.given = given
+        self.rewritten = rewritten
 
     def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
         path, args, kwargs = super().deconstruct()
-        return path, args, {**kwargs, "given": self.given}
+        return path, args, {**kwargs, "rewritten": self.rewritten}
 
     def create_sql(
         self, model: type[Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **kwargs: Any
     ) -> Statement:
-        held = {
-            "postgresql": Q(**{f"{self.given}__isnull": False}),
-            "sqlite": Q(id__isnull=True),
-        }
-        plain = Index(fields=self.fields, name=self.name, condition=held.get(schema_editor.connection.vendor))
+        left_out = self.rewritten if schema_editor.connection.vendor == "sqlite" else ()
+        plain = Index(fields=[field for field in self.fields if field not in left_out], name=self.name)
         return plain.create_sql(model, schema_editor, using, **kwargs)
 
 

@@ -154,7 +154,11 @@ class FinishedJob(JobRecord):
         indexes = [
             models.Index(fields=["finished_at"], name="worker_finished_at"),
             GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
-            StateIndex(state="failed", fields=["schedule_id", "finished_at"], name="worker_finished_failed"),
+            StateIndex(
+                state="failed",
+                fields=["schedule_id", "finished_at", "interruptions"],
+                name="worker_finished_failed",
+            ),
         ]
 
 

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from schedules.commandline.terminal import count
 from schedules.doctor.findings import MODELS, Case, Finding, Severity
 from schedules.models import Schedule
-from schedules.overview.kinds import values_of
+from schedules.overview.kinds import kinds_of
 from schedules.overview.problems import not_migrated
 from schedules.recurrence.zones import zone_version
 from worker.clock import database_now
@@ -73,7 +73,7 @@ def clock(case: Case) -> Iterator[Finding]:
 def zone_data(case: Case) -> Iterator[Finding]:
     edition = zone_version()
     planned = Schedule.objects.using(case.using).planned()
-    editions = [each for each in values_of(planned, "zone_version") if each != edition]
+    editions = sorted({each for *_, each in kinds_of(planned, "task", "queue", "zone_version")} - {edition})
     if not editions:
         yield Finding("zone-data", Severity.OK, "All next runs follow this process's zone data.", {"edition": edition})
         return

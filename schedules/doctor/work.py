@@ -15,7 +15,7 @@ from schedules.doctor import leadership
 from schedules.doctor.findings import Case, Finding, Severity
 from schedules.models import Schedule
 from schedules.overview import MOST_COUNTED, counted
-from schedules.overview.kinds import values_of
+from schedules.overview.kinds import kinds_of
 from schedules.overview.serving import living_workers, served_queues
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue import MOST_INTERRUPTIONS
@@ -105,7 +105,7 @@ def _unserved(case: Case) -> Iterator[tuple[str, str, datetime]]:
         return
     jobs = Job.objects.using(case.using).filter(state=JobState.SCHEDULED, run_at__gt=case.now)
     schedules = Schedule.objects.using(case.using).filter(next_run_at__gt=case.now)
-    unserved = set(values_of(Schedule.objects.using(case.using).planned(), "queue")) - served
+    unserved = {queue for _, queue in kinds_of(Schedule.objects.using(case.using).planned(), "task", "queue")} - served
     for noun, at, planned in (
         ("delayed job", "run_at", jobs.exclude(queue__in=served)),
         ("schedule", "next_run_at", schedules.filter(queue__in=unserved)),

@@ -42,7 +42,7 @@ def glance(using: str) -> tuple[datetime, datetime | None]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {dialect.now}, (SELECT MIN(next_run_at) FROM {schedules}), "
-            f"(SELECT MIN(paused_until) FROM {schedules}), {queue.next_due(using)}",
+            f"(SELECT MIN(paused_until) FROM {schedules} WHERE paused_until IS NOT NULL), {queue.next_due(using)}",
             [],
         )
         now, *upcoming = (None if each is None else dialect.instant(each) for each in cursor.fetchone())

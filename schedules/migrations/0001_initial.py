@@ -246,7 +246,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(verbose_name="created at")),
                 ("changed_at", models.DateTimeField(verbose_name="changed at")),
                 ("paused_at", models.DateTimeField(null=True, verbose_name="paused at")),
-                ("paused_until", models.DateTimeField(db_index=True, null=True, verbose_name="paused until")),
+                ("paused_until", models.DateTimeField(null=True, verbose_name="paused until")),
                 ("paused_by", models.CharField(default="", max_length=255, verbose_name="paused by")),
                 ("pause_reason", models.CharField(default="", max_length=255, verbose_name="pause reason")),
                 ("broken", models.TextField(default="", verbose_name="broken")),
@@ -260,9 +260,9 @@ class Migration(migrations.Migration):
                 "permissions": [("run_schedule", "Can run schedules now"), ("pause_schedule", "Can pause schedules")],
                 "indexes": [
                     models.Index(fields=["settled_until"], name="schedules_settled_until"),
-                    models.Index(fields=["task"], name="schedules_task"),
+                    worker.indexes.GivenIndex(fields=["paused_until"], name="schedules_paused_until"),
                     worker.indexes.SteadyIndex(
-                        fields=["zone_version", "queue"], given="next_run_at", name="schedules_planned"
+                        fields=["task", "queue", "zone_version"], name="schedules_kinds", rewritten=["zone_version"]
                     ),
                 ],
                 "constraints": [models.UniqueConstraint(fields=("identity",), name="schedules_schedule_identity")],

@@ -1,4 +1,4 @@
-"""Which different values a column has. What it costs is how many those are, and not how many rows there are."""
+"""Which different values columns have. What it costs is how many those are, and not how many rows there are."""
 
 from __future__ import annotations
 
@@ -15,3 +15,12 @@ def values_of(rows: QuerySet[Any], column: str) -> Iterator[str]:
     while value is not None:
         yield value
         value = values.filter(**{f"{column}__gt": value}).first()
+
+
+def kinds_of(rows: QuerySet[Any], column: str, *others: str) -> Iterator[tuple[str, ...]]:
+    """The different values of several columns, which are those of an index in its order."""
+    for value in values_of(rows, column):
+        if others:
+            yield from ((value, *rest) for rest in kinds_of(rows.filter(**{column: value}), *others))
+        else:
+            yield (value,)

@@ -158,7 +158,9 @@ class Migration(migrations.Migration):
                     models.Index(fields=["finished_at"], name="worker_finished_at"),
                     worker.indexes.GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
                     worker.indexes.StateIndex(
-                        fields=["schedule_id", "finished_at"], name="worker_finished_failed", state="failed"
+                        fields=["schedule_id", "finished_at", "interruptions"],
+                        name="worker_finished_failed",
+                        state="failed",
                     ),
                 ],
             },

@@ -8,7 +8,7 @@ import pytest
 
 from schedules.models import Schedule
 from schedules.overview import health
-from schedules.overview.kinds import values_of
+from schedules.overview.kinds import kinds_of, values_of
 from schedules.overview.problems import of_schedules
 from schedules.overview.scope import Scope
 from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
@@ -22,10 +22,10 @@ ASKED: dict[str, tuple[str, Callable[[str], object]]] = {
     "ahead": ("schedules_settled_until", lambda using: list(of_schedules.ahead(Scope(using, NOW)))),
     "late": (".*next_run_at_.*", lambda using: list(of_schedules.late(Scope(using, NOW)))),
     "failing": ("worker_finished_failed", lambda using: list(of_schedules.failing(Scope(using, NOW)))),
-    "tasks": ("schedules_task", lambda using: list(values_of(Schedule.objects.using(using), "task"))),
+    "tasks": ("schedules_kinds", lambda using: list(values_of(Schedule.objects.using(using), "task"))),
     "editions": (
-        "schedules_planned",
-        lambda using: list(values_of(Schedule.objects.using(using).planned(), "zone_version")),
+        "schedules_kinds",
+        lambda using: list(kinds_of(Schedule.objects.using(using).planned(), "task", "queue", "zone_version")),
     ),
 }
 """What is asked, and the index that answers."""
