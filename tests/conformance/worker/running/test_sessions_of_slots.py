@@ -71,7 +71,11 @@ _THERE = {
 
 
 @plain_or_atomic
-def test_persistent_sessions_that_the_server_ended_cost_no_attempt(crew: Crew, atomic: bool) -> None:
+@pytest.mark.parametrize("longest_use", [0.0, 60.0])
+def test_persistent_sessions_that_the_server_ended_cost_no_attempt(
+    crew: Crew, atomic: bool, longest_use: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot_connections, "LONGEST_USE", longest_use)
     crew.start(threads=1)
     for number in range(3):
         job = task(atomic=atomic)(str(number))
