@@ -228,6 +228,19 @@ def test_a_run_that_goes_on_is_the_last_one(clock: VirtualClock) -> None:
     assert (last.outcome, last.duration) == ("running", 90)
 
 
+def test_a_run_that_is_to_be_tried_again_is_dated_by_its_failure(clock: VirtualClock) -> None:
+    clock.declared(cron="0 * * * *")
+    clock.tick("11:00")
+    end_jobs(clock, Retry(error(clock), 3600.0))
+    clock.advance(60)
+
+    last = only(clock).last_run
+
+    assert last is not None
+    assert (moment(last.at), last.outcome) == ("11:00", "retrying")
+    assert last.reason == "TimeoutError: upstream took too long"
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
