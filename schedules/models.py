@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +22,7 @@ from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
 from worker.indexes import GivenIndex, SteadyIndex
+from worker.instants import LAST, InstantField, LenientQuerySet
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255
@@ -94,7 +95,7 @@ def identity_of(name: str) -> str:
     return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class ScheduleQuerySet(models.QuerySet["Schedule"]):
+class ScheduleQuerySet(LenientQuerySet["Schedule"]):
     def due(self, now: datetime) -> Self:
         return self.filter(next_run_at__lte=now).order_by("next_run_at")
 
@@ -194,15 +195,15 @@ class Schedule(Columns, models.Model):
         blank=True,
         help_text=_('Seconds, or a period such as "1 month".'),
     )
-    run_at = models.DateTimeField(_("run once at"), null=True, blank=True)
-    anchor = models.DateTimeField(_("first run"), null=True, blank=True, help_text=_("From here a repeat counts."))
+    run_at = InstantField(_("run once at"), null=True, blank=True)
+    anchor = InstantField(_("first run"), null=True, blank=True, help_text=_("From here a repeat counts."))
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
     dst_gap = models.CharField(_("if the clock skips it"), max_length=10, choices=DST_GAP, default="run")
     dst_overlap = models.CharField(_("if the clock repeats it"), max_length=10, choices=DST_OVERLAP, default="first")
 
     # The policies
-    starts_at = models.DateTimeField(_("starts at"), null=True, blank=True)
-    repeat_until = models.DateTimeField(_("repeat until"), null=True, blank=True)
+    starts_at = InstantField(_("starts at"), null=True, blank=True)
+    repeat_until = InstantField(_("repeat until"), null=True, blank=True)
     max_runs = models.PositiveIntegerField(_("max runs"), null=True, blank=True, help_text=_("It ends after so many."))
     exclude = models.TextField(
         _("excluded dates"),
@@ -246,21 +247,21 @@ class Schedule(Columns, models.Model):
     retry_past_next = models.BooleanField(_("retry past the next run"), default=False)
 
     # Where it stands
-    settled_until = models.DateTimeField(_("settled until"), help_text=_("The cursor: all before is in the ledger."))
-    next_run_at = models.DateTimeField(_("next run"), null=True, db_index=True)
+    settled_until = InstantField(_("settled until"), help_text=_("The cursor: all before is in the ledger."))
+    next_run_at = InstantField(_("next run"), null=True, db_index=True)
     zone_version = models.CharField(max_length=20, default="", editable=False)
     runs = models.PositiveBigIntegerField(_("runs"), default=0)
     revision = models.PositiveBigIntegerField(default=1, editable=False)
-    created_at = models.DateTimeField(_("created at"))
-    changed_at = models.DateTimeField(_("changed at"))
-    paused_at = models.DateTimeField(_("paused at"), null=True)
-    paused_until = models.DateTimeField(_("paused until"), null=True)
+    created_at = InstantField(_("created at"))
+    changed_at = InstantField(_("changed at"))
+    paused_at = InstantField(_("paused at"), null=True)
+    paused_until = InstantField(_("paused until"), null=True)
     paused_by = models.CharField(_("paused by"), max_length=255, default="")
     pause_reason = models.CharField(_("pause reason"), max_length=255, default="")
     broken = models.TextField(_("broken"), default="")
-    retired_at = models.DateTimeField(_("retired at"), null=True)
-    undeclared_at = models.DateTimeField(null=True, editable=False)
-    synced_by = models.DateTimeField(null=True, editable=False)
+    retired_at = InstantField(_("retired at"), null=True)
+    undeclared_at = InstantField(null=True, editable=False)
+    synced_by = InstantField(null=True, editable=False)
 
     objects = ScheduleQuerySet.as_manager()
 
@@ -332,7 +333,12 @@ _ENDED = ~_RETIRED & Q(broken="", paused_at=None, next_run_at=None)
 def _ahead(now: Instant) -> Q:
     has_begun = Q(anchor=None) | Q(anchor__lte=F("settled_until"))
     stands_still = GreaterThan(F("settled_until") - now, F("next_run_at") - F("settled_until"))
-    return _ACTIVE & has_begun & Q(settled_until__gt=now) & Q(stands_still)
+    countable = Q(settled_until__gt=now, settled_until__lt=LAST, next_run_at__lt=LAST)
+    beyond_count = When(settled_until__gte=LAST, then=Value(True))
+    stands = Case(
+        When(countable, then=stands_still), beyond_count, default=Value(False), output_field=models.BooleanField()
+    )
+    return _ACTIVE & has_begun & Q(settled_until__gt=now) & Q(stands)
 
 
 class Kind(models.TextChoices):
@@ -347,8 +353,8 @@ class Occurrence(models.Model):
         Schedule, on_delete=models.CASCADE, related_name="occurrences", verbose_name=_("schedule")
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.NOMINAL)
-    scheduled_for = models.DateTimeField(_("scheduled for"))
-    scheduled_until = models.DateTimeField(
+    scheduled_for = InstantField(_("scheduled for"))
+    scheduled_until = InstantField(
         _("scheduled until"), null=True, help_text=_("The last instant, where the line stands for several.")
     )
     count = models.PositiveBigIntegerField(_("count"), default=1)
@@ -356,7 +362,9 @@ class Occurrence(models.Model):
     reason = models.CharField(_("reason"), max_length=255, default="")
     job_id = models.BigIntegerField(_("job"), null=True, db_index=True)
     term = models.BigIntegerField(_("term"), null=True)
-    recorded_at = models.DateTimeField(_("recorded at"), db_index=True)
+    recorded_at = InstantField(_("recorded at"), db_index=True)
+
+    objects = LenientQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("occurrence")
@@ -381,10 +389,12 @@ class Leadership(models.Model):
     others = models.TextField(
         _("other projects"), default="", blank=True, help_text=_("Met in the same tables: a settings module a line.")
     )
-    started_at = models.DateTimeField(_("started at"))
-    renewed_at = models.DateTimeField(_("renewed at"))
-    ended_at = models.DateTimeField(_("ended at"), null=True)
+    started_at = InstantField(_("started at"))
+    renewed_at = InstantField(_("renewed at"))
+    ended_at = InstantField(_("ended at"), null=True)
     trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
+
+    objects = LenientQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("term")

@@ -41,7 +41,8 @@ The queue: it does the work, and knows nothing of schedules
 
   worker
   worker.indexes
-+ worker.models             indexes
++ worker.instants
++ worker.models             indexes instants
   worker.migrations         indexes
 + worker.values
 + worker.options            backoff
@@ -64,7 +65,7 @@ The queue: it does the work, and knows nothing of schedules
 
 The clock: it decides what is due
 
-+ schedules.models          | indexes
++ schedules.models          | indexes instants
   schedules.migrations      | indexes
   schedules.describe
   schedules.spec            | arguments calls tasks

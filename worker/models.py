@@ -14,7 +14,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from worker.indexes import GivenIndex, StateIndex
-from worker.outcomes import ErrorLine
+from worker.instants import InstantField, LenientQuerySet
+from worker.outcomes import ErrorLine, read_error
 
 QUEUE_NAME_LENGTH = 100
 TASK_NAME_LENGTH = 255
@@ -56,8 +57,8 @@ class JobRecord(models.Model):
         blank=True,
         help_text=_('The object it was made for, as "app.Model:key".'),
     )
-    enqueued_at = models.DateTimeField(_("enqueued at"))
-    run_at = models.DateTimeField(_("run at"), help_text=_("When it may start."))
+    enqueued_at = InstantField(_("enqueued at"))
+    run_at = InstantField(_("run at"), help_text=_("When it may start."))
     attempts = models.PositiveIntegerField(_("attempts"), default=0, help_text=_("Attempts made so far."))
     max_attempts = models.PositiveIntegerField(_("max attempts"))
     interruptions = models.PositiveIntegerField(
@@ -67,7 +68,7 @@ class JobRecord(models.Model):
         _("errors"), default="", blank=True, help_text=_("A line of JSON for each failed attempt.")
     )
     schedule_id = models.BigIntegerField(_("schedule"), null=True, blank=True)
-    scheduled_for = models.DateTimeField(_("scheduled for"), null=True, blank=True)
+    scheduled_for = InstantField(_("scheduled for"), null=True, blank=True)
     retry_of = models.BigIntegerField(
         _("retry of"), null=True, blank=True, help_text=_("The finished job that it repeats.")
     )
@@ -102,7 +103,7 @@ class JobRecord(models.Model):
     @property
     def error_list(self) -> list[ErrorLine]:
         """The failed attempts, oldest first: attempt, kind, message, traceback, at."""
-        return [json.loads(line) for line in self.errors.splitlines()]
+        return [read_error(line, self.enqueued_at) for line in self.errors.splitlines()]
 
 
 class Job(JobRecord):
@@ -116,11 +117,13 @@ class Job(JobRecord):
         blank=True,
         help_text=_("The key under which jobs take turns. In ASCII."),
     )
-    start_by = models.DateTimeField(null=True, help_text=_("Not started by then, it is missed."))
-    retry_before = models.DateTimeField(null=True, help_text=_("No retry starts at or after this."))
+    start_by = InstantField(null=True, help_text=_("Not started by then, it is missed."))
+    retry_before = InstantField(null=True, help_text=_("No retry starts at or after this."))
     claim = models.BigIntegerField(null=True, help_text=_("The token of the claim that holds it: the fence."))
     worker_id = models.BigIntegerField(_("worker"), null=True)
-    claimed_at = models.DateTimeField(_("claimed at"), null=True)
+    claimed_at = InstantField(_("claimed at"), null=True)
+
+    objects = LenientQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("job")
@@ -144,8 +147,10 @@ class FinishedJob(JobRecord):
     state = models.CharField(_("state"), max_length=10, choices=FinishedState.choices)
     reason = models.TextField(_("reason"), default="", blank=True)
     worker = models.CharField(_("worker"), max_length=255, default="", blank=True)
-    started_at = models.DateTimeField(_("started at"), null=True)
-    finished_at = models.DateTimeField(_("finished at"))
+    started_at = InstantField(_("started at"), null=True)
+    finished_at = InstantField(_("finished at"))
+
+    objects = LenientQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("finished job")
@@ -195,8 +200,10 @@ class WorkerProcess(models.Model):
         help_text=_("The settings module of a process that may lead. Empty: it never leads."),
     )
     slots_alive = models.PositiveIntegerField(null=True, help_text=_("At its last sign of life; not given: all."))
-    started_at = models.DateTimeField(_("started at"))
-    heartbeat_at = models.DateTimeField(_("last sign of life"), db_index=True)
+    started_at = InstantField(_("started at"))
+    heartbeat_at = InstantField(_("last sign of life"), db_index=True)
+
+    objects = LenientQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("worker")

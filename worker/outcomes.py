@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any, TypedDict
 
@@ -68,6 +68,19 @@ class ErrorLine(TypedDict):
     message: str
     traceback: str
     at: str
+
+
+def read_error(line: str, otherwise_at: datetime) -> ErrorLine:
+    """What a line says. One that nobody here has written is told as it is, and as if it were of that time."""
+    try:
+        told: ErrorLine = json.loads(line)
+        datetime.fromisoformat(told["at"]).astimezone(UTC)
+        texts = (told["kind"], told["message"], told["traceback"])
+        if isinstance(told["attempt"], int) and all(isinstance(text, str) for text in texts):
+            return told
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        pass
+    return ErrorLine(attempt=0, kind="unreadable", message=line, traceback="", at=otherwise_at.isoformat())
 
 
 def with_error(errors: str, error: Error) -> str:

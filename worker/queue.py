@@ -31,13 +31,14 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Q, QuerySet
 
 from worker import signals, wakeup
 from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portions import portions
 from worker.erasure import erase
+from worker.instants import UNREADABLE, is_real, leniently
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import Outcome, Retry, Snoozed
 from worker.values import ClaimedJob, Ended, Finish, NewJob, PutBack, Wanted
@@ -119,7 +120,12 @@ def claim(
         interrupted_below=None if with_suspects else _SUSPECT_FROM,
         beyond=beyond,
     )
-    return dialect_of(connection).claim(connection, wanted)
+    try:
+        return dialect_of(connection).claim(connection, wanted)
+    except UNREADABLE:
+        if connection.needs_rollback or not _end_unreadable(using, wanted.token):
+            raise
+    return dialect_of(connection).claim(connection, wanted._replace(token=_new_token()))
 
 
 def is_suspect(job: ClaimedJob) -> bool:
@@ -301,6 +307,37 @@ def _rescue_each(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]
     return count, given_up
 
 
+# What cannot be read
+
+
+def _end_unreadable(using: str, claim: int) -> int:
+    """End as failed the jobs that are ready, or under that claim, and whose instants nobody can read.
+
+    All that is under the claim goes back: its answer could not be read. Returns how many were ended.
+    """
+    Job.objects.using(using).filter(claim=claim).update(state=JobState.READY, **UNHELD)
+    with leniently():
+        ready = Job.objects.using(using).filter(state=JobState.READY).values("pk", *_INSTANTS)
+        found = {row.pop("pk"): [name for name, at in row.items() if _is_unreadable(name, at)] for row in ready}
+    for id, columns in found.items():
+        if columns:
+            _end_unreadable_one(using, id, columns)
+    return sum(map(bool, found.values()))
+
+
+def _is_unreadable(column: str, at: datetime | None) -> bool:
+    return column not in _OPTIONAL if at is None else not is_real(at)
+
+
+def _end_unreadable_one(using: str, id: int, columns: Sequence[str]) -> None:
+    reason = f"Its row has no instant that can be read in {' and '.join(columns)}, so it was not run."
+    with transaction.atomic(using=using):
+        now = database_now(using)
+        held = Job.objects.using(using).filter(pk=id, state=JobState.READY)
+        held.update(**{name: None if name in _OPTIONAL else now for name in columns})
+        _end(using, [id], FinishedState.FAILED, reason)
+
+
 # Into history, or back
 
 
@@ -420,6 +457,8 @@ def _new_token() -> int:
 NOBODY = 0
 """No worker has that id."""
 UNHELD: dict[str, None] = {"claim": None, "worker_id": None, "claimed_at": None}
+_INSTANTS = [field.name for field in Job._meta.concrete_fields if isinstance(field, DateTimeField)]
+_OPTIONAL = {field.name for field in Job._meta.concrete_fields if field.null}
 _RENUMBERED = "It was job {}: history has another of that id, so it has a new one here (scheduler_doctor says why)."
 _SUSPECT_FROM = MOST_INTERRUPTIONS - 1
 _DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

@@ -40,7 +40,7 @@ class OccurrenceAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         lines: QuerySet[Any] = super().get_queryset(request).annotate(schedule_name=F("schedule__name"))
-        return lines
+        return lines.select_related("schedule")
 
     @admin.display(description=gettext_lazy("scheduled for"))
     def when(self, line: Occurrence) -> SafeString:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import connections
+from django.db.models import Min
 
 from schedules.models import Instant, Schedule
 from worker import queue
 from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
+from worker.instants import UNREADABLE
+from worker.models import Job, JobState
 
 
 class Watch:
@@ -37,6 +40,13 @@ class Watch:
 
 def glance(using: str) -> tuple[datetime, datetime | None]:
     """Now, by the database's clock, and when the next tick is due: for a run, the end of a pause, or the queue."""
+    try:
+        return _glance(using)
+    except UNREADABLE:  # the first of all may be what is no instant
+        return _slower_glance(using)
+
+
+def _glance(using: str) -> tuple[datetime, datetime | None]:
     connection = connections[using]
     dialect, schedules = dialect_of(connection), table(connection, Schedule)
     with connection.cursor() as cursor:
@@ -48,3 +58,11 @@ def glance(using: str) -> tuple[datetime, datetime | None]:
         now, *upcoming = (None if each is None else dialect.instant(each) for each in cursor.fetchone())
     assert now is not None
     return now, min(filter(None, upcoming), default=None)
+
+
+def _slower_glance(using: str) -> tuple[datetime, datetime | None]:
+    """A tick a look, while any job waits for its turn or any instant cannot be read."""
+    now = database_now(using)
+    ends = Schedule.objects.using(using).aggregate(run=Min("next_run_at"), pause=Min("paused_until")).values()
+    waits = now if Job.objects.using(using).filter(state=JobState.WAITING).exists() else None
+    return now, min(filter(None, [*ends, queue.next_run_at(using), waits]), default=None)

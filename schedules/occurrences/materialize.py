@@ -25,6 +25,7 @@ from schedules.recurrence.zones import zone_version
 from worker import queue
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
+from worker.instants import is_real
 from worker.models import JobState
 
 LONGEST_REASON = 1000
@@ -86,6 +87,8 @@ def why_broken(error: Exception) -> str:
 
 
 def _decide(schedule: Readable, busy: Mapping[str, Collection[str]], decisions: Decisions) -> Plan:
+    if not is_real(schedule.settled_until):
+        raise ValueError("Its settled_until is no instant that can be read. To repair it counts again from now.")
     states = busy.get(lane_of(schedule.id), ())
     standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
     return decisions.on(

@@ -235,6 +235,8 @@ class Dialect:
         if not rows:
             return []
         columns: dict[str, Iterable[Any]] = dict(zip(CLAIMED, zip(*rows, strict=True), strict=True))
+        if None in columns["run_at"]:  # SQLite and MySQL give nothing for what is no instant
+            raise ValueError("A job has no instant that can be read in run_at.")
         columns["claim"] = repeat(token, len(rows))
         for name in _INSTANTS:
             columns[name] = [None if value is None else self.instant(value) for value in columns[name]]

@@ -12,6 +12,7 @@ from schedules.overview.scope import Scope
 from schedules.overview.values import LATE, Problem
 from worker import masking
 from worker.dialects.portions import portions
+from worker.instants import FIRST
 from worker.models import FinishedJob, FinishedState
 
 MOST_KEYS = 500
@@ -48,9 +49,10 @@ def ahead(scope: Scope) -> Iterator[Problem]:
 def late(scope: Scope) -> Iterator[Problem]:
     overdue = scope.rows.planned().filter(next_run_at__lt=scope.now - LATE)
     for name, due_at in overdue.values_list("name", "next_run_at"):
-        assert due_at is not None
         message = _('"%(name)s" is late by %(seconds)d s: it is due, and no leader has decided on it.')
-        yield Problem("late", message % {"name": name, "seconds": (scope.now - due_at).total_seconds()}, name)
+        yield Problem(
+            "late", message % {"name": name, "seconds": (scope.now - (due_at or FIRST)).total_seconds()}, name
+        )
 
 
 def failing(scope: Scope) -> Iterator[Problem]:
