@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import DataError, connections, models
+from django.db import DatabaseError, DataError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -90,12 +90,12 @@ class LenientQuerySet(models.QuerySet[M]):
     @contextmanager
     def _again_after(self, error: Exception) -> Iterator[None]:
         """Raises that error where it is not about what was read."""
-        if _leniently.get() or connections[self.db].needs_rollback:
+        if _leniently.get():
             raise error
         try:
             with leniently():
                 yield
-        except UNREADABLE:
+        except (*UNREADABLE, DatabaseError):
             raise error from None
 
 

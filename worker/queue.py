@@ -123,7 +123,7 @@ def claim(
     try:
         return dialect_of(connection).claim(connection, wanted)
     except UNREADABLE:
-        if connection.needs_rollback or not _end_unreadable(using, wanted.token):
+        if not _end_unreadable(using, wanted.token):
             raise
     return dialect_of(connection).claim(connection, wanted._replace(token=_new_token()))
 
