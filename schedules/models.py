@@ -22,7 +22,7 @@ from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
 from worker.indexes import GivenIndex, SteadyIndex
-from worker.instants import LAST, InstantField, LenientQuerySet
+from worker.instants import LAST, InstantField, LenientManager, LenientQuerySet
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255
@@ -364,7 +364,7 @@ class Occurrence(models.Model):
     term = models.BigIntegerField(_("term"), null=True)
     recorded_at = InstantField(_("recorded at"), db_index=True)
 
-    objects = LenientQuerySet.as_manager()
+    objects = LenientManager()
 
     class Meta:
         verbose_name = _("occurrence")
@@ -394,7 +394,7 @@ class Leadership(models.Model):
     ended_at = InstantField(_("ended at"), null=True)
     trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
 
-    objects = LenientQuerySet.as_manager()
+    objects = LenientManager()
 
     class Meta:
         verbose_name = _("term")

@@ -99,6 +99,9 @@ class LenientQuerySet(models.QuerySet[M]):
             raise error from None
 
 
+LenientManager = models.Manager.from_queryset(LenientQuerySet)
+
+
 @contextmanager
 def leniently() -> Iterator[None]:
     """In this block what is no instant is read as FIRST or LAST."""

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from worker.indexes import GivenIndex, StateIndex
-from worker.instants import InstantField, LenientQuerySet
+from worker.instants import InstantField, LenientManager
 from worker.outcomes import ErrorLine, read_error
 
 QUEUE_NAME_LENGTH = 100
@@ -123,7 +123,7 @@ class Job(JobRecord):
     worker_id = models.BigIntegerField(_("worker"), null=True)
     claimed_at = InstantField(_("claimed at"), null=True)
 
-    objects = LenientQuerySet.as_manager()
+    objects = LenientManager()
 
     class Meta:
         verbose_name = _("job")
@@ -150,7 +150,7 @@ class FinishedJob(JobRecord):
     started_at = InstantField(_("started at"), null=True)
     finished_at = InstantField(_("finished at"))
 
-    objects = LenientQuerySet.as_manager()
+    objects = LenientManager()
 
     class Meta:
         verbose_name = _("finished job")
@@ -203,7 +203,7 @@ class WorkerProcess(models.Model):
     started_at = InstantField(_("started at"))
     heartbeat_at = InstantField(_("last sign of life"), db_index=True)
 
-    objects = LenientQuerySet.as_manager()
+    objects = LenientManager()
 
     class Meta:
         verbose_name = _("worker")
