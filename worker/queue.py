@@ -362,7 +362,9 @@ def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
 def _schedule_again(using: str, job: PutBack) -> bool:
     held = Job.objects.using(using).filter(pk=job.job.id, claim=job.job.claim)
     return (
-        held.update(
+        dialect_of(connections[using])
+        .once_free(held)
+        .update(
             state=JobState.SCHEDULED if job.delay else JobState.READY,
             run_at=WhenWritten(after=job.delay),
             attempts=job.attempts,

@@ -230,7 +230,54 @@ def test_the_jobs_of_many_are_rescued_a_portion_a_turn(
     assert {state_of(id) for id in numbers} == {"ready"}
 
 
+# Who will not stay for long
+
+
+@pytest.mark.parametrize("away", [-RESCUE_AFTER - 1, RESCUE_AFTER + 1])
+def test_who_will_not_stay_long_stays_until_it_knows_whether_who_seems_silent_is_dead(
+    rescue: Rescue, clock: ManualClock, worker: int, away: float
+) -> None:
+    set_heartbeat(worker, away)
+    assert rescue.is_undecided(ALIAS)
+
+    assert watch(rescue, clock, 23) == 1
+
+    assert not rescue.is_undecided(ALIAS)
+
+
+def test_a_worker_that_seemed_silent_and_lives_keeps_nobody_waiting(
+    rescue: Rescue, clock: ManualClock, worker: int
+) -> None:
+    set_heartbeat(worker, -60)
+    rescue.look(ALIAS)
+    roster.beat(ALIAS, worker)
+
+    assert not rescue.is_undecided(ALIAS)
+
+
+def test_a_worker_that_gave_a_sign_of_life_just_now_keeps_nobody_waiting(rescue: Rescue, worker: int) -> None:
+    assert not rescue.is_undecided(ALIAS)
+
+
+@rows_are_locked
+def test_who_will_not_stay_long_leaves_in_the_end_what_it_cannot_decide(
+    rescue: Rescue, clock: ManualClock, worker: int
+) -> None:
+    set_heartbeat(worker, -60)
+    with row_held(worker):
+        watch(rescue, clock, RESCUE_AFTER + HEARTBEAT - 1)
+        assert rescue.is_undecided(ALIAS)
+        watch(rescue, clock, 1)
+        assert not rescue.is_undecided(ALIAS)
+
+
 # What this file does to the roster
+
+
+def set_heartbeat(worker: int, away: float) -> None:
+    """So many seconds from now."""
+    then = database_now(ALIAS) + timedelta(seconds=away)
+    WorkerProcess.objects.filter(pk=worker).update(heartbeat_at=then)
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, module: object, name: str) -> list[tuple[object, ...]]:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from schedules.testing import ManualClock
 from tests.app.tasks import hold, leave_trace
 from tests.conformance.worker.process.workers import Crew
-from tests.conformance.worker.queue.jobs import ALIAS, claim, state_of
+from tests.conformance.worker.queue.jobs import ALIAS, ack, claim, enqueue, living_worker, rows_are_locked, state_of
+from tests.locks import locked
 from tests.processes import eventually
 from worker.clock import ServerClock, database_now
 from worker.models import FinishedJob, Job, WorkerProcess
+from worker.outcomes import Snoozed
+from worker.roster import beat
+from worker.values import ClaimedJob
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -93,3 +101,75 @@ def test_between_two_readings_the_clock_goes_on_by_itself() -> None:
     assert clock.now() == reading + timedelta(seconds=7.5)
     clock.set(reading)
     assert clock.now() == reading
+
+
+# What waits is dated by when it is written
+
+
+def dated(id: int, job: ClaimedJob) -> dict[str, tuple[Callable[[], object], Callable[[], datetime | None]]]:
+    """What dates a row by the database's clock, and the date."""
+    return {
+        "a sign of life": (
+            lambda: beat(ALIAS, id),
+            lambda: WorkerProcess.objects.get(pk=id).heartbeat_at,
+        ),
+        "a job that is put back": (
+            lambda: ack(job, Snoozed(0)),
+            lambda: Job.objects.get(pk=job.id).run_at,
+        ),
+    }
+
+
+@pytest.mark.parametrize("locks", ["the table", pytest.param("the row", marks=rows_are_locked)])
+@pytest.mark.parametrize("what", ["a sign of life", "a job that is put back"])
+def test_what_waited_behind_a_lock_is_not_older_than_its_end(what: str, locks: str) -> None:
+    enqueue()
+    worker = living_worker()
+    (job,) = claim(worker_id=worker)
+    act, date = dated(worker, job)[what]
+    with ThreadPoolExecutor(1) as thread, LOCKS[locks](worker, job.id):
+        waiting = thread.submit(in_its_own_session, act)
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() - began > 0.5)
+        assert not waiting.done()
+        end = database_now(ALIAS)
+    waiting.result()
+
+    written = date()
+    assert written is not None
+    assert written >= end
+
+
+def test_what_a_claim_dates_is_not_older_than_the_lock_that_it_waited_for() -> None:
+    id = enqueue()
+    worker = living_worker()
+    with ThreadPoolExecutor(1) as thread, tables_locked(worker, id):
+        waiting = thread.submit(in_its_own_session, lambda: claim(worker_id=worker))
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() - began > 0.5)
+        end = database_now(ALIAS)
+    waiting.result()
+
+    assert (Job.objects.get(pk=id).claimed_at or end - timedelta(days=1)) >= end
+
+
+def in_its_own_session(act: Callable[[], object]) -> None:
+    try:
+        act()
+    finally:
+        connection.close()
+
+
+def tables_locked(worker: int, job: int) -> AbstractContextManager[None]:
+    return locked(["worker_workerprocess", "worker_job"])
+
+
+@contextmanager
+def rows_locked(worker: int, job: int) -> Iterator[None]:
+    with transaction.atomic():
+        for rows in (WorkerProcess.objects.filter(pk=worker), Job.objects.filter(pk=job)):
+            rows.select_for_update().get()
+        yield
+
+
+LOCKS = {"the table": tables_locked, "the row": rows_locked}
