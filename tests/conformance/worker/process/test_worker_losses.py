@@ -174,7 +174,7 @@ def test_an_outcome_whose_recording_failed_is_recorded_later(crew: Crew, monkeyp
 def test_a_database_that_takes_nothing_is_asked_ever_more_seldom(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one whose disk is full: it can be reached and read, so coming to it is no success."""
 
-    def refuse(*_: Any) -> NoReturn:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
         raise OperationalError("the disk is full")
 
     with monkeypatch.context() as meanwhile, heard(signals.database_lost) as lost:
