@@ -45,14 +45,14 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: s
     )
 
 
-def beat(using: str, worker_id: int, **columns: int) -> bool:
-    """Give a sign of life, and say by these columns how it is.
+def beat(using: str, worker_id: int, slots_alive: int | None = None) -> bool:
+    """Give a sign of life, and say how many slots live; None: all.
 
     False: this worker was taken for dead, and its jobs belong to others now.
     """
     with transaction.atomic(using=using):
         mine = dialect_of(connections[using]).once_free(WorkerProcess.objects.using(using).filter(pk=worker_id))
-        return mine.update(heartbeat_at=WhenWritten(), **columns) == 1
+        return mine.update(heartbeat_at=WhenWritten(), slots_alive=slots_alive) == 1
 
 
 def sign_off(using: str, worker_id: int) -> None:

@@ -38,7 +38,7 @@ class Standing:
 
     def keep(self, using: str, slots_alive: int) -> bool:
         """Give a sign of life. False: this worker was taken for dead, and its jobs belong to others now."""
-        alive = roster.beat(using, self.id, slots_alive=slots_alive)
+        alive = roster.beat(using, self.id, slots_alive)
         if not alive:
             self.signed_in_as = None
         self.beat_at = self._clock.monotonic() + options().HEARTBEAT
