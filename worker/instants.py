@@ -1,6 +1,6 @@
 """Columns of instants that can be read whatever stands in them: one row must not stop the others.
 
-PostgreSQL keeps `infinity` and years that Python has not, MySQL a month or a year of zero, SQLite any text. Reading
+PostgreSQL keeps infinity and years that Python has not, MySQL a month or a year of zero, SQLite any text. Reading
 those raises, and with them whatever was asked for in the same statement. It is then asked again, and what is no instant
 is read as the first or last of all. Nobody pays for that who reads what can be read.
 """

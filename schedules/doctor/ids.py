@@ -1,6 +1,6 @@
 """Examines where the ids of jobs come from: a finished job keeps its id, so none may be given again.
 
-They are after `sqlsequencereset`, which knows the live table alone, `loaddata`, or a table that was truncated.
+They are after manage.py sqlsequencereset, which knows the live table alone, loaddata, or a table that was truncated.
 """
 
 from __future__ import annotations
