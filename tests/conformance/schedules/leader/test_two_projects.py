@@ -16,6 +16,7 @@ from pytest_django import Settings
 from schedules import signals
 from schedules.checks import check_projects
 from schedules.declarations.sync import GRACE
+from schedules.leader.alive import last_sign
 from schedules.leader.lock import lock_on
 from schedules.leader.term import Term
 from schedules.models import Leadership, Schedule
@@ -60,7 +61,7 @@ def leading(project: str, name: str) -> Iterator[Term]:
         lock.prepare()
         assert lock.acquire()
         term = Term(using, lock, f"{project}:1", database_now(using))
-        term.begin()
+        term.begin(after=last_sign(using))
         yield term
         term.end()
         lock.release()
