@@ -112,9 +112,9 @@ class Term:
             due = tick(self.using, now, self.chores, self.authority)
         else:
             self.chores.keep(self.using, now)
-        if due is None:
-            return self.longest_sleep
-        return min(self.longest_sleep, max(0.0, (due - self.clock.now()).total_seconds()))
+        until_due = self.longest_sleep if due is None else (due - self.clock.now()).total_seconds()
+        until_look = self.chores.rescue.look_at - self.host.monotonic()
+        return max(0.0, min(self.longest_sleep, until_due, until_look))
 
     def end(self) -> None:
         self._update(ended_at=self.watch.when_written())

@@ -144,7 +144,7 @@ def test_each_of_several_processes_begins_anew(process: StartProcess, workshop: 
     before = newest_worker()
 
     workshop.save()
-    eventually(lambda: WorkerProcess.objects.filter(pk__gt=before).count() == 2 and begun() == 2, within=30)
+    eventually(lambda: WorkerProcess.objects.filter(pk__gt=before).count() == 2 and begun() == 2, within=60)
 
     assert Job.objects.get(pk=job).interruptions == 0
     worker.send(signal.SIGTERM)
