@@ -139,7 +139,7 @@ def test_no_line_of_the_log_is_forged_or_tells_a_secret(caplog: pytest.LogCaptur
     job = ClaimedJob(7, 1, "shop.tasks.report", "[[],{}]", 0, 3, "", now, None, None, None, 0, 0)
     error = Error(1, "ValueError", SAID, f"Traceback …\nValueError: {SAID}\n", now)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "worker"), caplog.at_level(logging.DEBUG, "schedules"):
         for outcome in (Retry(error, 1.0), Failed(error), Cancelled(SAID)):
             tell_ended(job, outcome, now, now)
         task_unknown.send(None, task=SAID)

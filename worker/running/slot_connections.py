@@ -176,9 +176,14 @@ class _FirstUse:
     def found_it_gone(self, error: DatabaseError | InterfaceError) -> bool:
         """Or, on SQLite, of no use: a cursor that another job has left reads what is outdated by now."""
         connection = self.connection
-        if not self.waits or not connection.errors_occurred:
+        if not self.waits or not connection.errors_occurred or _may_have_been_done(error):
             return False
         return connection.connection is None or not connection.is_usable() or is_outdated(error)
+
+
+def _may_have_been_done(error: DatabaseError | InterfaceError) -> bool:
+    """MySQL: the server had the statement when the session was lost, so it may be committed."""
+    return getattr(error.__cause__, "args", ())[:1] == (LOST_DURING_QUERY,)
 
 
 def _close_by(close: Callable[[], None]) -> None:
@@ -210,5 +215,7 @@ def _remember(connection: BaseDatabaseWrapper, **_: Any) -> None:
         opened[connection] = _FirstUse(connection)
 
 
+LOST_DURING_QUERY = 2013
+"""https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html"""
 _of_thread = threading.local()
 connection_created.connect(_remember)
