@@ -144,7 +144,9 @@ def test_each_of_several_processes_begins_anew(process: StartProcess, workshop: 
     before = newest_worker()
 
     workshop.save()
-    eventually(lambda: WorkerProcess.objects.filter(pk__gt=before).count() == 2 and begun() == 2, within=60)
+    eventually(lambda: WorkerProcess.objects.filter(pk__gt=before).count() == 2, within=30)
+    # One of the old processes may have had it once more, before it ended as well.
+    eventually(lambda: Job.objects.filter(pk=job, state="running", worker_id__gt=before).exists(), within=30)
 
     assert Job.objects.get(pk=job).interruptions == 0
     worker.send(signal.SIGTERM)
