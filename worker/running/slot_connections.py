@@ -7,6 +7,7 @@ connection in a state that the next must not find. What a job has left open is e
 
 from __future__ import annotations
 
+import selectors
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 
 from django.db import (
     DatabaseError,
+    Error,
     InterfaceError,
     OperationalError,
     close_old_connections,
@@ -156,14 +158,17 @@ class _FirstUse:
         """There was a session, and no statement has succeeded in it yet."""
         self.has_begun = True
         """The job has done something, or may have, in a session of its own."""
+        self.may_be_done = False
+        """The first statement has gone out, outside a transaction, to a server that was there."""
 
     def begin(self) -> None:
-        self.has_begun = False
+        self.has_begun = self.may_be_done = False
         self.waits = self.connection.connection is not None
         if self.waits and self not in self.connection.execute_wrappers:
             self.connection.execute_wrappers.append(self)
 
     def __call__(self, execute: Callable[..., Any], *what: Any) -> Any:
+        self.may_be_done = not self.connection.in_atomic_block and not _has_been_ended(self.connection)
         result = execute(*what)
         self.waits, self.has_begun = False, True
         with suppress(ValueError):
@@ -176,14 +181,25 @@ class _FirstUse:
     def found_it_gone(self, error: DatabaseError | InterfaceError) -> bool:
         """Or, on SQLite, of no use: a cursor that another job has left reads what is outdated by now."""
         connection = self.connection
-        if not self.waits or not connection.errors_occurred or _may_have_been_done(error):
+        if not self.waits or not connection.errors_occurred:
             return False
-        return connection.connection is None or not connection.is_usable() or is_outdated(error)
+        if is_outdated(error):
+            return True
+        return not self.may_be_done and (connection.connection is None or not connection.is_usable())
 
 
-def _may_have_been_done(error: DatabaseError | InterfaceError) -> bool:
-    """MySQL: the server had the statement when the session was lost, so it may be committed."""
-    return getattr(error.__cause__, "args", ())[:1] == (LOST_DURING_QUERY,)
+def _has_been_ended(connection: BaseDatabaseWrapper) -> bool:
+    """The server has hung up, or is about to: between two statements it says nothing else. Nothing is asked."""
+    if connection.vendor == "sqlite" or connection.connection is None:
+        return False
+    try:
+        with connection.wrap_database_errors:
+            socket = connection.connection.fileno()
+    except Error:  # closed by the driver
+        return True
+    with selectors.DefaultSelector() as look:
+        look.register(socket, selectors.EVENT_READ)
+        return bool(look.select(0))
 
 
 def _close_by(close: Callable[[], None]) -> None:
@@ -215,7 +231,5 @@ def _remember(connection: BaseDatabaseWrapper, **_: Any) -> None:
         opened[connection] = _FirstUse(connection)
 
 
-LOST_DURING_QUERY = 2013
-"""https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html"""
 _of_thread = threading.local()
 connection_created.connect(_remember)
