@@ -19,6 +19,7 @@ from worker import queue
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
+from worker.queue import inheritance
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ OF_THE_QUEUE: dict[str, tuple[Fault, ...]] = {
     "a job that is put back names no fence": (Fault(queue, "_schedule_again", ", claim=job.job.claim"),),
     "a release names no fence": (Fault(queue, "release", ", claim=token"),),
     "a worker gives back what it holds": (Fault(queue, "release_unheld", ".exclude(claim__in=claims)"),),
-    "a rescued job keeps its fence": (Fault(queue, "_rescue", "**UNHELD", "worker_id=None"),),
+    "a rescued job keeps its fence": (Fault(inheritance, "_rescue", "**UNHELD", "worker_id=None"),),
     # Guards of states
     "a promotion asks for no state": (Fault(Dialect, "promote", "state = 'scheduled' AND "),),
     "what runs may be cancelled": (Fault(Dialect, "take", " AND state <> 'running'"),),

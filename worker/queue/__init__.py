@@ -1,0 +1,265 @@
+"""Every transition of a job, and nothing else touches its state.
+
+    enqueue ──▶ scheduled ──promote──▶ ready ──claim──▶ running ──ack──▶ history
+       │            ▲                  ▲ ▲ ▲               │ │ │
+       ├────────────┼──────────────────┘ │ └────release────┘ │ │   given back unstarted
+       │            │                    └──────rescue───────┘ │   its worker died
+       │            └───────────────retry, snooze──────────────┘
+       └──▶ waiting ──promote──▶ ready           behind those before it in its lane
+
+A claim has a token of its own, the fence: whatever is done to a running job names it, so a worker that was
+taken for dead changes nothing. Everything here is one guarded statement or one short transaction; `using` is
+the alias of the connection it runs on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from django.db import connections, transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from worker import wakeup
+from worker.clock import WhenWritten
+from worker.dialects import dialect_of
+from worker.erasure import erase
+from worker.instants import UNREADABLE
+from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import Outcome, Retry, Snoozed
+from worker.queue.by_hand import UNSTARTED, cancel, cancel_equal, cancel_lane, retry
+from worker.queue.fence import UNHELD, new_token
+from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
+from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
+from worker.queue.into import enqueue, enqueue_many
+from worker.queue.unreadable import end_unreadable
+from worker.values import ClaimedJob, Ended, PutBack, Wanted
+
+__all__ = [
+    "BATCH",
+    "MOST_INTERRUPTIONS",
+    "MOST_PROMOTED",
+    "REFUSALS",
+    "UNSTARTED",
+    "Hook",
+    "ack",
+    "ack_anew",
+    "cancel",
+    "cancel_equal",
+    "cancel_lane",
+    "claim",
+    "enqueue",
+    "enqueue_many",
+    "in_the_recording_transaction",
+    "is_suspect",
+    "next_due",
+    "next_run_at",
+    "promote",
+    "prune",
+    "release",
+    "release_unheld",
+    "rescue",
+    "retry",
+    "unfinished_of",
+]
+
+MOST_PROMOTED = 5000
+"""In one transaction: a tenth of a second, for which the leader is deaf."""
+
+
+class Hook(NamedTuple):
+    """What somebody else writes about outcomes of one kind: `write(ended, using)`."""
+
+    of: type[Outcome]
+    write: Callable[[Sequence[Ended], str], None]
+
+
+in_the_recording_transaction: list[Hook] = []
+"""Each is called with what was recorded of its kind, in the transaction that records it: both are written, or neither.
+
+Only outcomes of these kinds pay for it: PostgreSQL records the others in one statement, without a transaction.
+"""
+
+
+# Into a worker's hands and out of them
+
+
+def claim(
+    using: str,
+    worker_id: int,
+    limit: int,
+    queues: Collection[str] = (),
+    without_tasks: Collection[str] = (),
+    with_suspects: bool = True,
+    beyond: Mapping[int, int] = MappingProxyType({}),
+) -> list[ClaimedJob]:
+    """Take up to `limit` ready jobs, the most urgent first. No queues: all of them.
+
+    `beyond`: by priority, the id from which to look (`worker.process.marks`).
+    """
+    connection = connections[using]
+    wanted = Wanted(
+        token=new_token(),
+        worker_id=worker_id,
+        limit=limit,
+        queues=list(dict.fromkeys(queues)),
+        without_tasks=without_tasks,
+        interrupted_below=None if with_suspects else _SUSPECT_FROM,
+        beyond=beyond,
+    )
+    try:
+        return dialect_of(connection).claim(connection, wanted)
+    except UNREADABLE:
+        if not end_unreadable(using, wanted.token):
+            raise
+    return dialect_of(connection).claim(connection, wanted._replace(token=new_token()))
+
+
+def is_suspect(job: ClaimedJob) -> bool:
+    """Its workers died so often that the next death is its end. A worker holds one of them at a time."""
+    return job.interruptions >= _SUSPECT_FROM
+
+
+def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
+    """Record what came of jobs, each under its fence. Returns those that were recorded; the others were lost.
+
+    In the caller's transaction if there is one, else in its own; one statement needs none.
+    """
+    finishes = [finish for each in ended if (finish := each.finish())]
+    put_backs = [put_back for each in ended if (put_back := each.put_back())]
+    with nullcontext() if _by_one_statement(using, ended) else transaction.atomic(using=using, savepoint=False):
+        kept = record(using, finishes, worker)
+        kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
+        recorded = [each for each in ended if each.job.hold in kept]
+        _write_hooks(using, recorded)
+    if put_backs:
+        wakeup.announce({wakeup.LATER}, using)
+    return recorded
+
+
+def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:
+    """Record what came of a job whose id stands in history already: it goes there under a new one, and says so.
+
+    Returns it, or nothing where that is not what is wrong, or the job was lost.
+    """
+    finish = ended.finish()
+    with transaction.atomic(using=using, savepoint=False):
+        if finish is None or not in_history([finish.job], using):
+            return []
+        recorded = [ended] if record(using, [renumbered(using, finish)], worker) else []
+        _write_hooks(using, recorded)
+    return recorded
+
+
+def release(using: str, jobs: Sequence[ClaimedJob]) -> int:
+    """Give back jobs as if they had not been claimed. Returns how many were still held."""
+    released = 0
+    for token, held in groupby(sorted(jobs, key=lambda job: job.claim), key=lambda job: job.claim):
+        running = Job.objects.using(using).filter(pk__in=[job.id for job in held], claim=token)
+        released += running.update(state=JobState.READY, **UNHELD)
+    if released:
+        wakeup.announce({wakeup.READY}, using)
+    return released
+
+
+def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> int:
+    """Give back what the database says the worker holds, but it does not: a claim whose answer never arrived."""
+    claims = {job.claim for job in held}
+    running = Job.objects.using(using).filter(state=JobState.RUNNING, worker_id=worker_id).exclude(claim__in=claims)
+    return running.update(state=JobState.READY, **UNHELD)
+
+
+# When their time has come
+
+
+def promote(using: str, now: datetime, limit: int = MOST_PROMOTED) -> int:
+    """Make ready up to `limit` jobs that were to run by `now`, and those whose turn has come. Returns how many."""
+    connection = connections[using]
+    promoted = dialect_of(connection).promote(connection, now=now, limit=limit)
+    next_in_line = _some(_next_in_line(using, now))
+    let_in = Job.objects.using(using).filter(pk__in=next_in_line, state=JobState.WAITING).update(state=JobState.READY)
+    if promoted or let_in:
+        wakeup.announce({wakeup.READY}, using)
+    return promoted + let_in
+
+
+def next_run_at(using: str) -> datetime | None:
+    """When the next job is to be promoted."""
+    scheduled = Job.objects.using(using).filter(state=JobState.SCHEDULED).order_by("run_at")
+    return scheduled.values_list("run_at", flat=True).first()
+
+
+def next_due(using: str) -> str:
+    """SQL for the instant of the next promotion, for a statement that asks for more: now, while any job waits."""
+    connection = connections[using]
+    return dialect_of(connection).next_due(connection)
+
+
+def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[str]]:
+    """The states of the unfinished jobs of those lanes, by lane. One that a dead worker held does not count."""
+    connection = connections[using]
+    states: dict[str, set[str]] = {}
+    for lane, state in dialect_of(connection).unfinished(connection, lanes):
+        states.setdefault(lane, set()).add(state)
+    return states
+
+
+def prune(using: str, before: datetime) -> int:
+    """Forget jobs that finished before that instant, in batches of short transactions. Returns how many."""
+    old = FinishedJob.objects.using(using).filter(finished_at__lt=before).order_by("finished_at")
+    pruned = 0
+    while ids := _some(old):
+        pruned += erase(FinishedJob, ids, using)
+    return pruned
+
+
+# Into history, or back
+
+
+def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
+    """Whether all go into history, and nobody else writes when they do."""
+    others_write = (Retry, Snoozed, *(hook.of for hook in in_the_recording_transaction))
+    one_statement = dialect_of(connections[using]).finishes_by_one_statement
+    return one_statement and not any(isinstance(each.outcome, others_write) for each in ended)
+
+
+def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
+    for hook in in_the_recording_transaction:
+        if of_it := [each for each in recorded if isinstance(each.outcome, hook.of)]:
+            hook.write(of_it, using)
+
+
+def _schedule_again(using: str, job: PutBack) -> bool:
+    held = Job.objects.using(using).filter(pk=job.job.id, claim=job.job.claim)
+    return (
+        dialect_of(connections[using])
+        .once_free(held)
+        .update(
+            state=JobState.SCHEDULED if job.delay else JobState.READY,
+            run_at=WhenWritten(after=job.delay),
+            attempts=job.attempts,
+            errors=job.errors,
+            **UNHELD,
+        )
+        == 1
+    )
+
+
+# Which jobs
+
+
+def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
+    before = Job.objects.filter(lane=OuterRef("lane"), pk__lt=OuterRef("pk"))
+    waiting = Job.objects.using(using).filter(state=JobState.WAITING, run_at__lte=now)
+    return waiting.filter(~Exists(before)).order_by("lane")  # one each; by the index over those that wait
+
+
+def _some(rows: QuerySet[Any]) -> list[int]:
+    return list(rows.values_list("pk", flat=True)[:BATCH])
+
+
+_SUSPECT_FROM = MOST_INTERRUPTIONS - 1

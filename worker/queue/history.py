@@ -1,0 +1,59 @@
+"""Into history: what came of jobs is recorded under their fences, and a job that nobody holds is ended by hand.
+
+An id may stand there already: the sequence that it is from was set back, or history came from a backup. Such a job goes
+there under a new one, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, connections
+from django.db.models import Max
+
+from worker.clock import database_now
+from worker.dialects import dialect_of
+from worker.dialects.portions import portions
+from worker.models import FinishedJob, FinishedState, Job
+from worker.queue.fence import new_token
+from worker.values import ClaimedJob, Finish
+
+BATCH = 1000
+REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError, OverflowError, TypeError, ValueError)
+"""What a statement raises for what it was to write or read. Any other error of a database is about the session."""
+
+
+def record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
+    connection = connections[using]
+    return dialect_of(connection).finish(connection, ends, worker) if ends else set()
+
+
+def end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -> list[int]:
+    """End jobs by hand: claim those that nobody holds, and finish them at once under that claim."""
+    connection = connections[using]
+    ended: set[tuple[int, int]] = set()
+    for some in portions(list(jobs), BATCH):
+        taken = dialect_of(connection).take(connection, token=new_token(), ids=some)
+        now = database_now(using)
+        ends = [Finish(job, state.value, job.attempts, job.errors, reason, None, now) for job in taken]
+        there = in_history(taken, using)
+        ended |= record(using, [renumbered(using, end) if end.job.id in there else end for end in ends], "")
+    return sorted(id for id, _ in ended)
+
+
+def in_history(jobs: Sequence[ClaimedJob], using: str) -> set[int]:
+    """Ids that stand there already: the sequence they are from was set back, or history came from a backup."""
+    there = FinishedJob.objects.using(using).filter(pk__in=[job.id for job in jobs])
+    return set(there.values_list("pk", flat=True))
+
+
+def renumbered(using: str, end: Finish) -> Finish:
+    """The end of the same job under an id that nobody has had. In a transaction."""
+    last = (model.objects.using(using).aggregate(last=Max("pk"))["last"] or 0 for model in (Job, FinishedJob))
+    job = end.job._replace(id=max(last) + 1)
+    if not Job.objects.using(using).filter(pk=end.job.id, claim=end.job.claim).update(id=job.id):
+        return end
+    return end._replace(job=job, reason=f"{end.reason} {_RENUMBERED.format(end.job.id)}".lstrip())
+
+
+_RENUMBERED = "It was job {}: history has another of that id, so it has a new one here (scheduler_doctor says why)."

@@ -1,0 +1,78 @@
+"""What dead workers held goes to others; what kills its workers is given up."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from worker import signals, wakeup
+from worker.models import FinishedState, Job, JobState, WorkerProcess
+from worker.queue.fence import UNHELD
+from worker.queue.history import REFUSALS, end
+
+MOST_INTERRUPTIONS = 3
+
+
+def rescue(using: str, limit: int) -> int:
+    """Give to others up to `limit` jobs that workers hold who are not on the roster. Returns how many that were.
+
+    A job whose workers died again and again may be what kills them: it is given up as failed. One whose end is being
+    recorded just now is left for the next time: its worker may stand still in the middle of that, and whoever waited
+    for it would stand still too.
+    """
+    if not (dead := _holders_off_the_roster(using)):
+        return 0
+    held = _held_by(dead, using)
+    try:
+        count, given_up = _rescue(using, held, limit)
+    except REFUSALS:
+        count, given_up = _rescue_each(using, held, limit)
+    if count:
+        wakeup.announce({wakeup.READY}, using)
+        signals.jobs_rescued.send_robust(None, count=count, given_up=given_up)
+    return count
+
+
+def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
+    """How many were taken from the dead, and how many of them were given up."""
+    with transaction.atomic(using=using):
+        free = held.select_for_update(skip_locked=True)
+        rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)[:limit]))
+        count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
+        deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
+        given_up = end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
+    return count, len(given_up)
+
+
+def _rescue_each(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
+    """The same, one by one: what the database refuses to change stays as it is, and holds up no other."""
+    count = given_up = 0
+    for id in list(held.values_list("pk", flat=True)[:limit]):
+        try:
+            one, deadly = _rescue(using, held.filter(pk=id), 1)
+        except REFUSALS as error:
+            signals.rescue_refused.send_robust(None, id=id, error=error)
+        else:
+            count, given_up = count + one, given_up + deadly
+    return count, given_up
+
+
+def _holders_off_the_roster(using: str) -> set[int]:
+    """First who holds jobs, then who is there: whoever signs in in between, and claims, is not among the holders."""
+    running = Job.objects.using(using).filter(state=JobState.RUNNING)
+    holders = {worker or NOBODY for worker in running.order_by().values_list("worker_id", flat=True).distinct()}
+    return holders - set(WorkerProcess.objects.using(using).filter(pk__in=holders).values_list("pk", flat=True))
+
+
+def _held_by(workers: Set[int], using: str) -> QuerySet[Job]:
+    theirs = Q(worker_id__in=workers - {NOBODY})
+    if NOBODY in workers:
+        theirs |= Q(worker_id=None)
+    return Job.objects.using(using).filter(theirs, state=JobState.RUNNING)
+
+
+NOBODY = 0
+"""No worker has that id."""
+_DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

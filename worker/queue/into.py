@@ -1,0 +1,43 @@
+"""Into the queue: jobs are added in the caller's transaction, and whoever waits for them is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from django.db import connections, transaction
+
+from worker import wakeup
+from worker.dialects import dialect_of
+from worker.dialects.portions import portions
+from worker.models import JobState
+from worker.values import NewJob
+
+
+def enqueue(job: NewJob, using: str) -> int:
+    """Add a job in the caller's transaction. Returns its id."""
+    connection, topic = connections[using], _news(job)
+    dialect = dialect_of(connection)
+    if wakeup.goes_with_the_work(topic, using):
+        (id,) = dialect.insert_and_notify(connection, job, wakeup.channel(), topic)
+        wakeup.went_with_the_work(topic, using)
+    else:
+        (id,) = dialect.insert(connection, [job])
+        wakeup.announce({topic}, using)
+    return id
+
+
+def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:
+    """Add all the jobs or none, in the caller's transaction if there is one. Returns their ids in order."""
+    connection = connections[using]
+    dialect = dialect_of(connection)
+    longest = max((len(job.arguments) for job in jobs), default=0)
+    batches = list(portions(jobs, dialect.most_inserted, longest))
+    with transaction.atomic(using=using) if len(batches) > 1 else nullcontext():
+        ids = [id for batch in batches for id in dialect.insert(connection, batch)]
+        wakeup.announce(set(map(_news, jobs)), using)
+    return ids
+
+
+def _news(job: NewJob) -> str:
+    return wakeup.READY if job.state == JobState.READY else wakeup.LATER
