@@ -38,6 +38,7 @@ class Slot:
     def after_job(self) -> None:
         """Once what came of the job is on its way."""
         if self._is_to_end_all:
+            self._is_to_end_all = False
             self.connections.end_all()
         else:
             self.connections.after_job()
@@ -46,7 +47,8 @@ class Slot:
         started_at = self._now()
         try:
             task = tasks.get(job.task)
-            self._prepare(task)
+            if task.atomic or task.fresh_connection or self.connections.gone:
+                self._prepare(task)
             signals.tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:
@@ -63,8 +65,8 @@ class Slot:
             return Ended(job, execution.after_fault(job, error, now), started_at, now)
 
     def _prepare(self, task: Task) -> None:
-        self._is_to_end_all = task.fresh_connection
         if task.fresh_connection:
+            self._is_to_end_all = True
             self.connections.end_all()
         if self.connections.gone:
             self.connections.reconnect()
