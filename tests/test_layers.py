@@ -61,7 +61,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
   worker.running            arguments clock queue signals tasks wakeup
-  worker.process            chores clock dialects queue roster running sessions signals tasks wakeup
+  worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
 

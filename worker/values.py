@@ -36,6 +36,9 @@ class NewJob(NamedTuple):
     delay: float = 0.0
 
 
+ANY_LENGTH = 2**31 - 1
+
+
 class Wanted(NamedTuple):
     """What a claim wants: up to `limit` ready jobs, the most urgent first."""
 
@@ -50,6 +53,8 @@ class Wanted(NamedTuple):
     """Only jobs whose workers died less often than that. None: however often."""
     beyond: Mapping[int, int] = MappingProxyType({})
     """By priority, the id from which to look, where places are kept. Else look everywhere."""
+    longest: int = ANY_LENGTH
+    """Bytes. Where the texts of a job are longer, they are left out."""
 
 
 class ClaimedJob(NamedTuple):
@@ -73,6 +78,11 @@ class ClaimedJob(NamedTuple):
     def hold(self) -> tuple[int, int]:
         """This hold of the job, and no other."""
         return self.id, self.claim
+
+    @property
+    def lacks_texts(self) -> bool:
+        """Its claim left out `arguments` and `errors`, for they are long. Arguments are never an empty text."""
+        return not self.arguments
 
 
 class Finish(NamedTuple):

@@ -30,8 +30,15 @@ def hold(trace: str) -> None:
     gate.wait(timeout=30)
 
 
+@background
+def carry(number: int, load: str) -> None:
+    """Tell how much it was given, and keep the slot until a test opens the gate "carry"."""
+    Effect.objects.create(key=f"{number}: {len(load)}")
+    gates["carry"].wait(timeout=30)
+
+
 gates: defaultdict[str, threading.Event] = defaultdict(threading.Event)
-"""What holds the runs of `hold`, by their traces."""
+"""What holds the runs of `hold`, by their traces, and those of `carry`."""
 
 
 @background(max_attempts=1)

@@ -13,7 +13,7 @@ CALLS = round(5_000 * SECONDS / 60) // CLIENTS
 """Calls that each client makes."""
 KILLS = max(1, round(SECONDS / 12))
 ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
-ATOMIC_KILLS = 30 if SECONDS >= 60 else 3
+TINY_JOBS, LONG_JOBS = (20_000, 200) if SECONDS >= 60 else (2_000, 60)
 SCHEDULES = 100
 at_length = pytest.mark.skipif(SECONDS < 30, reason="too long for a taste")
 ROUNDS = 20 if SECONDS >= 30 else KILLS

@@ -130,6 +130,11 @@ _leaked: list[bytes] = []
 
 
 @background
+def carry(label: str, load: str) -> None:
+    _leave_trace()
+
+
+@background
 def return_much(label: str) -> bytes:
     _leave_trace()
     return b"x" * 300 * 2**20

@@ -30,6 +30,9 @@ NEW = "run_at, enqueued_at, attempts, interruptions, errors"
 CLAIMED = tuple(name for name in ClaimedJob._fields if name != "claim")
 """Columns that a claim reads. The token it knows."""
 
+TEXTS = ("arguments", "errors")
+"""Those of them that may be long."""
+
 FINISH = (*(name for name in Finish._fields if name != "job"), "worker")
 """Columns of history that say how a job ended."""
 
@@ -46,6 +49,8 @@ class Dialect:
     """SQL: the instant at which a row is written. Its statement may have begun earlier, and waited."""
     later_than_written: str
     """SQL: that, plus a parameter of seconds."""
+    size = "octet_length"
+    """SQL: the function that counts the bytes of a text, without reading it where it is stored apart."""
     row_lock: str
     """SQL: lock the rows of a SELECT until the transaction ends."""
     share_lock: str
@@ -173,8 +178,9 @@ class Dialect:
             for some in [[each] for each in wanted.queues] or [[]]:  # an index has the order of one queue, or of all
                 ready, params = self._ready(connection, wanted._replace(queues=some))
                 cursor.execute(
-                    f"SELECT {_CLAIMED} {ready} ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
-                    [*params, wanted.limit],
+                    f"SELECT {columns_of_claim(self.size)} {ready} "
+                    f"ORDER BY priority DESC, id LIMIT %s {self.skip_locked}",
+                    [*[wanted.longest] * len(TEXTS), *params, wanted.limit],
                 )
                 rows += cursor.fetchall()
             claimed = self.claimed(rows, wanted.token)[: wanted.limit]
@@ -203,7 +209,7 @@ class Dialect:
         return " AND ".join(conditions), [*wanted.queues, *wanted.without_tasks]
 
     def take(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> list[ClaimedJob]:
-        """Take those of the jobs that nobody has started, to end them in the same transaction."""
+        """Take those of the jobs that nobody has started, to end them in the same transaction, without arguments."""
         chosen = in_list(ids)
         with connection.cursor() as cursor:
             cursor.execute(
@@ -212,7 +218,7 @@ class Dialect:
                 [token, *ids],
             )
             cursor.execute(
-                f"SELECT {_CLAIMED} FROM {table(connection, Job)} WHERE id IN {chosen} AND claim = %s",
+                f"SELECT {_TAKEN} FROM {table(connection, Job)} WHERE id IN {chosen} AND claim = %s",
                 [*ids, token],
             )
             return self.claimed(cursor.fetchall(), token)
@@ -302,7 +308,7 @@ class Dialect:
         return ""
 
 
-_CLAIMED = ", ".join(CLAIMED)
+_TAKEN = ", ".join("'' AS arguments" if name == "arguments" else name for name in CLAIMED)
 _INSTANTS = tuple(
     field.column
     for field in Job._meta.concrete_fields
@@ -323,6 +329,14 @@ def insert_values(jobs: str, given: Sequence[str], later: str, now: str, count: 
     start = f"COALESCE(%s, {later})" if later else now
     row = f"({'%s, ' * len(given)}{start}, {now}, 0, 0, '')"
     return f"INSERT INTO {jobs} ({', '.join(given)}, {NEW}) VALUES {', '.join([row] * count)}"
+
+
+@lru_cache
+def columns_of_claim(size: str, job: str = "") -> str:
+    """SQL for the columns CLAIMED of the table `job`. Parameters: for each of TEXTS, how long they may be together."""
+    together = " + ".join(f"{size}({job}{name})" for name in TEXTS)
+    text = f"CASE WHEN {together} <= %s THEN {job}{{0}} ELSE '' END AS {{0}}"
+    return ", ".join(text.format(name) if name in TEXTS else f"{job}{name}" for name in CLAIMED)
 
 
 def table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:

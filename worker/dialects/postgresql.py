@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 from worker.dialects.many import ManyRowsByArrays, as_table
-from worker.dialects.portable import CLAIMED, FINISH, NEW, RECORD, Dialect, columns_of, table
+from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
@@ -113,8 +113,8 @@ class PostgreSQL(Dialect):
                 f"WHERE id = %s AND EXISTS (SELECT 1 FROM ready) {self.share_lock}) "
                 f"UPDATE {jobs} AS job "
                 f"SET state = 'running', claim = %s, worker_id = claimant.id, claimed_at = {self.written} "
-                f"FROM ready, claimant WHERE job.id = ready.id RETURNING {_CLAIMED}",
-                [*params, wanted.worker_id, wanted.token],
+                f"FROM ready, claimant WHERE job.id = ready.id RETURNING {columns_of_claim(self.size, 'job.')}",
+                [*params, wanted.worker_id, wanted.token, *[wanted.longest] * len(TEXTS)],
             )
             return self.claimed(cursor.fetchall(), wanted.token)
 
@@ -216,5 +216,4 @@ _UNDEFINED_TABLE = "42P01"
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 
-_CLAIMED = ", ".join(f"job.{column}" for column in CLAIMED)
 _RECORDED = ", ".join([*(f"job.{column}" for column in RECORD), *(f"given.{column}" for column in FINISH)])

@@ -17,6 +17,7 @@ class SQLite(Dialect):
     now = "replace(strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now'), '.000000', '')"
     later = "replace(strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds'), '.000000', '')"
     written, later_than_written = now, later  # read when the database is this statement's alone
+    size = "length"  # what counts bytes is younger than the SQLite that some have
     share_lock = ""
     row_lock = ""
     skip_locked = ""

@@ -12,6 +12,7 @@ from functools import partial
 from worker import queue, signals, tasks
 from worker.clock import Monotonic
 from worker.options import options
+from worker.process.freight import Freight
 from worker.process.marks import Marks
 from worker.process.pace import Pace
 from worker.running.pool import Pool
@@ -29,6 +30,7 @@ class Intake:
         self.pool = pool
         self.marks = marks
         self.pace = Pace(clock)
+        self.freight = Freight(pool)
         self.unknown: set[str] = set()
         """Tasks that this process does not have, as far as it has met them."""
         self._clock = clock
@@ -57,21 +59,30 @@ class Intake:
         return self.marks.rest_due_at if self._room() > 0 else math.inf
 
     def _room(self) -> int:
-        return self.pace.room(len(self.pool.held()), self.pool.slots, options().BATCH_SIZE)
+        held = self.pool.held()
+        return min(self.pace.room(len(held), self.pool.slots, options().BATCH_SIZE), self.freight.room(held))
 
     def _claim(self, using: str, worker_id: int, limit: int) -> int:
+        """Returns how many jobs it took that are not given back for now."""
         holds_suspect = any(map(queue.is_suspect, self.pool.held()))
         claim = partial(
-            queue.claim, using, worker_id, limit, self.queues, self.unknown, with_suspects=not holds_suspect
+            queue.claim,
+            *(using, worker_id, limit, self.queues, self.unknown),
+            with_suspects=not holds_suspect,
+            longest=self.freight.longest,
         )
         claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), limit)
         known = [job for job in claimed if tasks.is_registered(job.task)]
         too_many = list(filter(queue.is_suspect, known))[1:]
-        queue.release(using, too_many)  # before the one begins, which may end this process at once
-        self.pool.submit([job for job in known if job not in too_many])
+        jobs, too_heavy = self.freight.load(using, [job for job in known if job not in too_many])
+        queue.release(using, [*too_many, *too_heavy])  # before the one begins, which may end this process at once
+        self.pool.submit(jobs)
         self._claimed_at = self._clock.monotonic()
         self._leave(using, [job for job in claimed if not tasks.is_registered(job.task)])
-        return len(claimed)
+        if too_heavy:
+            self.pace.forget()
+            self.marks.look_everywhere()
+        return len(claimed) - len(too_heavy)
 
     def _leave(self, using: str, unknown: Sequence[ClaimedJob]) -> None:
         """Jobs of tasks that this process does not have are left to one that does: unknown is not failed."""

@@ -55,6 +55,10 @@ class Marks:
         self._move(jobs)
         return jobs
 
+    def look_everywhere(self) -> None:
+        """The next time: what was claimed has been given back, and lies behind the marks."""
+        self._everywhere_at = -math.inf
+
     @property
     def rest_due_at(self) -> float:
         """When to look for what the last claim passed over, by the monotonic clock; infinite: it looked everywhere."""

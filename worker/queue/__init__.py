@@ -37,7 +37,7 @@ from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.unreadable import end_unreadable
-from worker.values import ClaimedJob, Ended, PutBack, Wanted
+from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
 __all__ = [
     "BATCH",
@@ -96,10 +96,12 @@ def claim(
     without_tasks: Collection[str] = (),
     with_suspects: bool = True,
     beyond: Mapping[int, int] = MappingProxyType({}),
+    longest: int = ANY_LENGTH,
 ) -> list[ClaimedJob]:
     """Take up to `limit` ready jobs, the most urgent first. No queues: all of them.
 
-    `beyond`: by priority, the id from which to look (`worker.process.marks`).
+    `beyond`: by priority, the id from which to look (`worker.process.marks`). `longest`: bytes; texts that are longer
+    are left out (`worker.process.freight`).
     """
     connection = connections[using]
     wanted = Wanted(
@@ -110,6 +112,7 @@ def claim(
         without_tasks=without_tasks,
         interrupted_below=None if with_suspects else _SUSPECT_FROM,
         beyond=beyond,
+        longest=longest,
     )
     try:
         return dialect_of(connection).claim(connection, wanted)
