@@ -6,7 +6,7 @@ Decides how the two are left clean. Which database it is, the runner decides (`t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
@@ -167,9 +167,9 @@ def process(database: None, tmp_path: Path) -> Iterator[StartProcess]:
             started.kill()
             print(f"{started} said:\n{started.output}")  # noqa: T201  for pytest to show
 
-        def start(*arguments: str, environment: dict[str, str] | None = None) -> Process:
+        def start(*arguments: str, environment: dict[str, str] | None = None, under: Sequence[str] = ()) -> Process:
             output = tmp_path / f"process-{next(numbers)}.txt"
-            new = Process(arguments, output, environment or {})
+            new = Process(arguments, output, environment or {}, under)
             started.callback(end, new)
             return new
 

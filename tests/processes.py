@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -24,12 +24,14 @@ Answer = TypeVar("Answer")
 class Process:
     """One `manage.py` command that runs, with everything that it starts itself."""
 
-    def __init__(self, arguments: tuple[str, ...], output: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, arguments: tuple[str, ...], output: Path, environment: dict[str, str], under: Sequence[str] = ()
+    ) -> None:
         self.arguments = arguments
         self._output = output
         with output.open("wb") as file:
             self._popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.manage", *arguments],
+                [*under, sys.executable, "-m", "tests.manage", *arguments],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 stdin=subprocess.DEVNULL,
@@ -75,9 +77,11 @@ class Process:
 
 
 class StartProcess(Protocol):
-    """What the fixture `process` gives: starts `manage.py` with these arguments."""
+    """What the fixture `process` gives: starts `manage.py` with these arguments, `under` another command."""
 
-    def __call__(self, *arguments: str, environment: dict[str, str] | None = None) -> Process: ...
+    def __call__(
+        self, *arguments: str, environment: dict[str, str] | None = None, under: Sequence[str] = ()
+    ) -> Process: ...
 
 
 def eventually(condition: Callable[[], Answer], within: float = 10.0) -> Answer:

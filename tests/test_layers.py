@@ -98,7 +98,7 @@ Leaves: they put the house together, and no other room imports them
 DOORS = """
   worker.dialects           portable portions
   worker.messages           echo errors expected nearest
-  worker.process            crew departure reloading supervisor worker
+  worker.process            crew departure init reloading supervisor worker
   worker.running            atomic_run execution pool
   worker.sessions           connection
   worker.wakeup             asking listening

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 import time
 import weakref
@@ -115,6 +116,13 @@ def lose_the_session(trace: str) -> None:
 def leave_transaction_open() -> None:
     connection.set_autocommit(False)
     Effect.objects.create(key="never committed")
+
+
+@background
+def leave_orphan(trace: str) -> None:
+    """Start a process that outlives its parent, and tell with which code that ended."""
+    parent = subprocess.run(["/bin/sh", "-c", "sleep 0.1 & exit 7"])
+    Effect.objects.create(key=f"{trace}: {parent.returncode}")
 
 
 @background

@@ -20,6 +20,7 @@ from schedules.leader.projects import own_project
 from schedules.models import Schedule
 from worker import wakeup
 from worker.options import options as project_options
+from worker.process import init
 from worker.process.crew import Crew
 from worker.process.departure import departing
 from worker.process.reloading import CHANGED, code, when_changed
@@ -56,6 +57,8 @@ class Command(BaseCommand):
         parser.add_argument("--reload", action="store_true", help="restart when code changes (for development)")
 
     def run_from_argv(self, argv: list[str]) -> None:
+        if init.is_needed():
+            init.become_init(autoreload.get_child_arguments())
         with departing(), quiet_when_unread():
             super().run_from_argv(argv)
 
