@@ -18,6 +18,7 @@ from worker.vigil import Vigil
 LEADER_MISSED_AFTER = 10.0
 """Seconds without a sign of life, or two heartbeats where they are further apart."""
 LOOK_FOR_LEADER_EVERY = 2.0
+"""Seconds, and at least twice in a heartbeat: where none is seen, the dead are looked for as often."""
 ACT_EVERY = 0.05
 """Seconds between two looks of a busy worker for delayed jobs, where none is known to be due."""
 LEADER = "the leader"
@@ -73,7 +74,7 @@ class Deputy:
         began = self.clock.monotonic()
         sign = self.leader_sign(using)
         self.vigil.look({LEADER: sign}, began=began, ended=self.clock.monotonic())
-        self.look_at = self.clock.monotonic() + LOOK_FOR_LEADER_EVERY
+        self.look_at = self.clock.monotonic() + min(LOOK_FOR_LEADER_EVERY, options().HEARTBEAT / 2)
         if self.vigil.silent():
             self.missed_sign = sign
         self.acting = sign == self.missed_sign

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from schedules.testing import ManualClock
 from tests.app.tasks import leave_trace
 from tests.conformance.worker.process.workers import Crew, heard, unled
-from tests.conformance.worker.queue.jobs import ALIAS, claim_one, enqueue, state_of
+from tests.conformance.worker.queue.jobs import ALIAS, claim, claim_one, enqueue, living_worker, state_of
 from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
 from worker import queue, signals
@@ -138,6 +138,23 @@ def test_a_deputy_that_was_stopped_waits_ten_seconds_from_when_it_goes_on(deputy
     assert not deputy.acting
     pass_by(deputy, clock, seconds=2)
     assert deputy.acting
+
+
+def test_where_no_leader_is_seen_the_dead_are_looked_for_twice_in_a_heartbeat(
+    deputy: Deputy, clock: ManualClock, settings: Settings
+) -> None:
+    """More seldom, what was seen would count for nothing: the living may have been stopped in between."""
+    settings.SCHEDULER = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}
+    id = enqueue()
+    claim(worker_id=living_worker())
+    deputy.begin_session()
+
+    for _ in range(40):
+        deputy.do(ALIAS, NOW)
+        clock.advance(0.1)
+
+    assert state_of(id) == "ready"
+    assert not deputy.acting
 
 
 def test_a_deputy_that_acts_goes_on_when_its_database_was_away(deputy: Deputy, clock: ManualClock) -> None:
