@@ -5,7 +5,7 @@ them. A process that works cannot ask for all: it would take the exit codes of c
 them. So the command itself becomes another process, and this one is no more than some memory of Python.
 
 `become_init` replaces the process by this file, run as a script. So it imports nothing but the standard library, and
-whatever comes from it without a folder of packages.
+whatever comes from it without a folder of packages. Windows has no process 1, nor most of the names used here.
 """
 
 from __future__ import annotations
@@ -15,19 +15,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
-
-LEFT_ALONE = {
-    signal.SIGKILL,
-    signal.SIGSTOP,
-    # A process gets these for what it did itself.
-    signal.SIGABRT,
-    signal.SIGBUS,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGSEGV,
-    signal.SIGSYS,
-    signal.SIGTRAP,
-}
 
 
 def is_needed() -> bool:
@@ -56,7 +43,10 @@ def run(command: Sequence[str]) -> int:
 
 
 def _watched() -> set[signal.Signals]:
-    return signal.valid_signals() - LEFT_ALONE
+    """All but those that nobody can watch for, and those that a process gets for what it did itself."""
+    nobody_can = {signal.SIGKILL, signal.SIGSTOP}
+    for_own_deeds = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS}
+    return signal.valid_signals() - nobody_can - for_own_deeds - {signal.SIGTRAP}
 
 
 def _reaped(child: int) -> int | None:
