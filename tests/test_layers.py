@@ -60,7 +60,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
-  worker.running            arguments clock queue signals tasks wakeup
+  worker.running            arguments clock queue sessions signals tasks wakeup
   worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
@@ -100,7 +100,7 @@ DOORS = """
   worker.messages           echo errors expected nearest
   worker.process            crew departure init reloading supervisor worker
   worker.running            atomic_run execution pool
-  worker.sessions           connection
+  worker.sessions           connection file
   worker.wakeup             asking listening
   worker.admin              arguments filters labels records tables
   schedules.recurrence      cron_grammar instants zones

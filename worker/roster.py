@@ -45,6 +45,11 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: s
     )
 
 
+def is_of(using: str, worker_id: int, name: str) -> bool:
+    """Whether the id still is that of this name: a database that was put back, or another, may give it to somebody."""
+    return WorkerProcess.objects.using(using).filter(pk=worker_id, name=name).exists()
+
+
 def beat(using: str, worker_id: int, slots_alive: int | None = None) -> bool:
     """Give a sign of life, and say how many slots live; None: all.
 

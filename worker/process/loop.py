@@ -68,7 +68,14 @@ class Loop:
 
     def _begin_session(self, using: str) -> None:
         self.deputy.begin_session()
-        self.standing.take(using, [*self.pool.held(), *(each.job for each in self.unrecorded.waiting)])
+        if not self.standing.take(using, [*self.pool.held(), *(each.job for each in self.unrecorded.waiting)]):
+            self._begin_anew(using)
+
+    def _begin_anew(self, using: str) -> None:
+        """It was taken for dead."""
+        signals.worker_declared_dead.send_robust(None, name=self.standing.name)
+        self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
+        self._begin_session(using)
 
     def _take_turns(self, using: str) -> None:
         while True:
@@ -107,9 +114,7 @@ class Loop:
         if self.clock.monotonic() < self.standing.beat_at:
             return
         if not self.standing.keep(using, self.pool.mend()):
-            signals.worker_declared_dead.send_robust(None, name=self.standing.name)
-            self.pool.withdraw()  # what no slot has begun is others' by now; what has been begun is reported as lost
-            self._begin_session(using)
+            self._begin_anew(using)
         self.retry_in.reset()
         self.clock.set(database_now(using))
 

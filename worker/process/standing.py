@@ -28,13 +28,19 @@ class Standing:
         assert self.signed_in_as is not None, "a worker that has not signed in claims nothing"
         return self.signed_in_as
 
-    def take(self, using: str, held: Sequence[ClaimedJob]) -> None:
-        """Sign in, or be there again after the database was lost: jobs of this worker that are not `held` go back."""
+    def take(self, using: str, held: Sequence[ClaimedJob]) -> bool:
+        """Sign in, or be there again after the database was lost: jobs of this worker that are not `held` go back.
+
+        False: it was taken for dead meanwhile. Then nothing is given back, for its id may be another's.
+        """
+        self.beat_at = self._clock.monotonic()
         if self.signed_in_as is None:
             self.signed_in_as = roster.sign_in(using, self.name, self.slots, self.queues, self.project)
-        else:
+        elif roster.is_of(using, self.id, self.name):
             queue.release_unheld(using, self.id, held)
-        self.beat_at = self._clock.monotonic()
+        else:
+            self.signed_in_as = None
+        return self.signed_in_as is not None
 
     def keep(self, using: str, slots_alive: int) -> bool:
         """Give a sign of life. False: this worker was taken for dead, and its jobs belong to others now."""

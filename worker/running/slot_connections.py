@@ -28,6 +28,7 @@ from django.db.backends.signals import connection_created
 from worker import signals
 from worker.clock import Monotonic
 from worker.running.open_transaction import State, TransactionLeftOpen, is_in_memory, is_outdated, state_of, undo
+from worker.sessions.file import file_of
 
 LONGEST_USE = 1.0
 """Seconds after which connections are looked at as between two requests, although jobs follow each other."""
@@ -54,6 +55,7 @@ class SlotConnections:
 
     def connect(self, alias: str) -> None:
         """Open a session unless there is one. Raises NoSession if there is none to be had."""
+        self._leave_lost_files()
         connection = connections[alias]
         try:
             connection.close_if_health_check_failed()
@@ -68,8 +70,10 @@ class SlotConnections:
             self.gone.discard(alias)
 
     def begin_job(self) -> None:
-        for use in self._opened.values():
-            use.begin()
+        if self._opened:
+            self._leave_lost_files()
+            for use in self._opened.values():
+                use.begin()
 
     def call(self, function: Callable[..., Any], /, *args: Any) -> Any:
         """What the function returns. Raises TransactionLeftOpen if it left one open."""
@@ -119,6 +123,11 @@ class SlotConnections:
         """Close all: the slot ends."""
         _close_by(connections.close_all)
 
+    def _leave_lost_files(self) -> None:
+        """A database of SQLite may be another one since a connection was opened that is still there."""
+        for use in [use for use in self._opened.values() if use.has_lost_its_file]:
+            self._end(use.connection)
+
     def _look_for_gone(self, error: DatabaseError | InterfaceError) -> None:
         gone = [use.connection for use in self._opened.values() if use.found_it_gone(error)]
         if not any(use.has_begun for use in self._opened.values()):
@@ -154,12 +163,17 @@ class _FirstUse:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
+        self.file = file_of(connection)
         self.waits = False
         """There was a session, and no statement has succeeded in it yet."""
         self.has_begun = True
         """The job has done something, or may have, in a session of its own."""
         self.may_be_done = False
         """The first statement has gone out, outside a transaction, to a server that was there."""
+
+    @property
+    def has_lost_its_file(self) -> bool:
+        return self.file is not None and self.connection.connection is not None and not self.file.is_in_its_place()
 
     def begin(self) -> None:
         self.has_begun = self.may_be_done = False
@@ -176,6 +190,7 @@ class _FirstUse:
         return result
 
     def reopened(self) -> None:
+        self.file = file_of(self.connection)
         self.waits, self.has_begun = False, True
 
     def found_it_gone(self, error: DatabaseError | InterfaceError) -> bool:

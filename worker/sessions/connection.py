@@ -14,6 +14,7 @@ from django.db.utils import load_backend
 
 from worker.options import options
 from worker.sessions import network
+from worker.sessions.file import File, file_of
 
 
 @contextmanager
@@ -45,6 +46,22 @@ class _OneSession:
         self.opened = True
 
 
+class _SessionWithFile(_OneSession):
+    """That with SQLite is over when another file is in its place, as one with a server when the server is another."""
+
+    file: File | None = None
+
+    def connect(self) -> None:
+        self.file = file_of(self)  # type: ignore[arg-type]
+        super().connect()
+
+    def ensure_connection(self) -> None:
+        """Comes before each statement."""
+        super().ensure_connection()  # type: ignore[misc]
+        if self.file:
+            self.file.require_in_its_place()
+
+
 def _open(alias: str, own_alias: str) -> Any:
     settings = deepcopy(connections[alias].settings_dict)
     settings.update(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=False, ATOMIC_REQUESTS=False, AUTOCOMMIT=True)
@@ -52,7 +69,8 @@ def _open(alias: str, own_alias: str) -> Any:
     vendor = connections[alias].vendor
     settings["OPTIONS"] = network.options_of_driver(vendor) | settings["OPTIONS"] | _OPTIONS.get(vendor, {})
     backend = load_backend(settings["ENGINE"]).DatabaseWrapper
-    wrapper = type("PrivateConnection", (_OneSession, backend), {})(settings, own_alias)
+    kind = _SessionWithFile if vendor == "sqlite" else _OneSession
+    wrapper = type("PrivateConnection", (kind, backend), {})(settings, own_alias)
     wrapper.ensure_connection()  # where there is no server, it raises Django's errors, not the driver's
     network.watch(wrapper)
     if prepare := _PREPARE.get(vendor):

@@ -48,6 +48,7 @@ def _changes_of_file(connection: BaseDatabaseWrapper, topics: Collection[str], _
     look, seen = connection.connection.cursor(), None
     with FileWatch(_files(connection)) as file:
         while True:
+            connection.ensure_connection()  # raises if it is not the file that is there
             with connection.wrap_database_errors:
                 (version,) = look.execute("PRAGMA data_version").fetchone()
             yield topics if version != seen else ()
