@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connections
 
-from schedules.doctor import ids, installation, leadership, mysql, postgresql, sessions, sqlite, work
+from schedules.doctor import ids, installation, leadership, mysql, postgresql, sessions, sqlite, timeouts, work
 from schedules.doctor.findings import Case, Finding, Report, Severity, one
 from worker import masking
 
@@ -49,6 +49,8 @@ AREAS: dict[str, tuple[Examination, ...]] = {
         Examination("the ids of jobs", ids.on_postgresql, "postgresql"),
         Examination("the ids of jobs", ids.on_mysql, "mysql"),
         Examination("the ids of jobs", ids.on_sqlite, "sqlite"),
+        Examination("the limits of sessions", timeouts.on_postgresql, "postgresql"),
+        Examination("the limits of sessions", timeouts.on_mysql, "mysql"),
         Examination("open transactions", postgresql.transactions, "postgresql"),
         Examination("prepared transactions", postgresql.prepared_transactions, "postgresql"),
         Examination("replication slots", postgresql.replication_slots, "postgresql"),

@@ -83,7 +83,10 @@ def _prepare_postgresql(connection: BaseDatabaseWrapper) -> None:
     if behind_pooler(connection):
         connection.connection.prepare_threshold = None
         return
-    settings = _PLANNER | {"idle_in_transaction_session_timeout": f"{round(1000 * options().RESCUE_AFTER)}ms"}
+    settings = _PLANNER | {
+        "idle_in_transaction_session_timeout": f"{round(1000 * options().RESCUE_AFTER)}ms",
+        "idle_session_timeout": "0",  # a listener has nothing to say
+    }
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}", sum(settings.items(), ()))
 
