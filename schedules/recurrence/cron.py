@@ -36,8 +36,9 @@ class Cron:
     _timeline: Timeline = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for text in (self.expression, self.timezone, self.name, self.dst_gap, self.dst_overlap):
+        for text in (self.expression, self.name, self.dst_gap, self.dst_overlap):
             check_text(text)
+        object.__setattr__(self, "timezone", check_timezone(self.timezone))
         object.__setattr__(self, "_timeline", self._made_timeline())
 
     def after(self, instant: datetime) -> datetime | None:
@@ -70,7 +71,7 @@ class Cron:
         if not slots.occur():
             raise InvalidRecurrence(f"{shown(self.expression)} never occurs.")
         chosen = clock_policy(self.dst_gap, self.dst_overlap)
-        return Timeline(slots, check_timezone(self.timezone), LITERAL if fields.wildcard else chosen)
+        return Timeline(slots, self.timezone, LITERAL if fields.wildcard else chosen)
 
     @property
     def _is_fixed_time(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from schedules.recurrence.cron_elsewhere import OF_OTHERS, longer_interval
 from schedules.recurrence.invalid import InvalidRecurrence, shown
 
 LONGEST_EXPRESSION = 1000
@@ -38,6 +39,7 @@ WEEKDAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 PRINTABLE = re.compile(r"[\t -~]*")
 SPAN = re.compile(r"(?P<low>\*|\w+)(-(?P<high>\w+))?(/(?P<step>\d+))?")
 DRAW = re.compile(r"h(\((?P<low>\d+)-(?P<high>\d+)\))?(/(?P<step>\d+))?")
+FROM_THE_END = re.compile(r"l-\d+")
 RANDOM = re.compile(r"r(\(.*)?(/.*)?")
 NTH_WEEKDAY = re.compile(r"(?P<weekday>\w+)#(?P<nth>\w+)")
 LAST_WEEKDAY = re.compile(r"(?P<before>\d|[a-z]{3})l|l(?P<after>\d|[a-z]{3})")
@@ -109,9 +111,11 @@ class Written:
     def starts_with_star(self) -> bool:
         return self.text.startswith("*")
 
-    def error(self, problem: str) -> InvalidRecurrence:
+    def error(self, problem: str, instead: str = "") -> InvalidRecurrence:
+        """`instead`: a sentence with what would do."""
         bounds = f"{self.field.low}-{self.field.highest}, field {self.number}"
-        return InvalidRecurrence(f"{self.field.name} {problem} in {shown(self.expression)} ({bounds}).")
+        sentence = f"{self.field.name} {problem} in {shown(self.expression)} ({bounds})."
+        return InvalidRecurrence(f"{sentence} {instead}".rstrip())
 
 
 def parse(expression: object, name: str = "") -> CronFields:
@@ -159,6 +163,9 @@ def _parse(expression: str, name: str) -> CronFields:
 
 
 def _split(expression: str) -> Mapping[Field, Written]:
+    for is_of_others in OF_OTHERS:
+        if meant := is_of_others(expression):
+            raise InvalidRecurrence(f"{shown(expression)} {meant}")
     words = _without_alias(expression).lower().split()
     if len(words) not in (len(FIVE_FIELDS), len(SIX_FIELDS)):
         raise InvalidRecurrence(
@@ -200,12 +207,16 @@ def _needs_calendar(written: Written, item: str) -> bool:
     return written.field is WEEKDAY and bool(NTH_WEEKDAY.fullmatch(item) or LAST_WEEKDAY.fullmatch(item))
 
 
+def _counts_back(written: Written, item: str) -> bool:
+    return written.field is DAY and bool(FROM_THE_END.fullmatch(item))
+
+
 def _bounds(written: Written, item: str, name: str) -> tuple[int, int, int]:
     """The first value, the last one that is allowed, and the step."""
     if draw := DRAW.fullmatch(item):
         return _drawn_bounds(written, draw, name)
     span = SPAN.fullmatch(item)
-    if span is None or (span["low"] == "*" and span["high"]):
+    if span is None or (span["low"] == "*" and span["high"]) or _counts_back(written, item):
         raise _not_understood(written, item)
     step = _step(written, span["step"])
     if span["low"] == "*":
@@ -218,7 +229,9 @@ def _bounds(written: Written, item: str, name: str) -> tuple[int, int, int]:
 
 def _drawn_bounds(written: Written, draw: re.Match[str], name: str) -> tuple[int, int, int]:
     if not name:
-        raise written.error('"H" draws its value from the name of the schedule, and there is none,')
+        raise written.error(
+            '"H" is drawn from the name of the schedule, which is not given (name="…"; --name with list_schedule),'
+        )
     step = _step(written, draw["step"])
     low, high = written.field.low, SHORTEST_MONTH if written.field is DAY else written.field.high
     if draw["low"]:
@@ -257,7 +270,8 @@ def _number(written: Written, word: str) -> int:
 def _step(written: Written, digits: str | None) -> int:
     step = 1 if digits is None else int(digits)
     if not 1 <= step <= written.field.size:
-        raise written.error(f"step {_short(digits or '')} is not one of 1-{written.field.size}")
+        problem = f"step {_short(digits or '')} is not one of 1-{written.field.size}"
+        raise written.error(problem, longer_interval(written.field.name, step))
     return step
 
 
@@ -290,6 +304,8 @@ def _why_not_understood(field: Field, item: str) -> str:
         return "would be drawn anew at every start (use H, which is stable)"
     if field is DAY and "w" in item:
         return "asks for the nearest working day, which is not supported"
+    if FROM_THE_END.fullmatch(item):
+        return "counts back from the end of the month, which is not supported (give L, or a day that every month has)"
     if field is WEEKDAY and "l" in item:
         return "is not understood (the last Friday of a month is 5L or L5)"
     return "is not understood"

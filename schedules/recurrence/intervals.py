@@ -31,10 +31,11 @@ EVERY_4_WEEKS = 4 * WEEKLY
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Unit = Literal["day", "month", "year"]
-MOST = {"second": 3_200_000_000, "day": 36_600, "month": 1_200, "year": 100}
+MOST = {"second": 3_200_000_000, "day": 36_600, "week": 5_200, "month": 1_200, "year": 100}
 """The longest distance in each unit: a hundred years, with some room."""
-REPEAT = re.compile(r"(?P<amount>\d{1,12})(?:[ \t]+(?P<unit>day|month|year)s?)?", re.ASCII | re.IGNORECASE)
-EXPECTED = 'expected seconds, a timedelta of whole seconds, or text like "3600", "1 month" or "3 days"'
+REPEAT = re.compile(r"(?P<amount>\d{1,12})(?:[ \t]+(?P<unit>day|week|month|year)s?)?", re.ASCII | re.IGNORECASE)
+EXPECTED = 'expected seconds, a timedelta of whole seconds, or text like "3600", "3 days", "2 weeks" or "1 month"'
+DAYS_OF_A_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class CalendarEvery:
         if self.unit not in get_args(Unit):
             raise InvalidRecurrence(f'{shown(self.unit)} is not a unit: expected "day", "month" or "year".')
         _checked(self.every, self.unit)
-        check_timezone(self.timezone)
+        object.__setattr__(self, "timezone", check_timezone(self.timezone))
         object.__setattr__(self, "anchor", aware(naive_utc(self.anchor)))
         slots = CalendarSlots(self._grid())
         object.__setattr__(self, "_following", Timeline(slots, self.timezone, FIXED_TIME))
@@ -159,7 +160,10 @@ class CalendarEvery:
 
 
 def parse_repeat(value: int | timedelta | str) -> str:
-    """The one text for an interval: seconds as in "3600", or calendar units as in "1 month"; "" for never."""
+    """The one text for an interval: seconds as in "3600", or calendar units as in "1 month"; "" for never.
+
+    A week is seven days, so it is written as these.
+    """
     if not isinstance(value, str):
         seconds = _whole_seconds(value)
         return str(_checked(seconds, "second")) if seconds else ""
@@ -179,9 +183,11 @@ def _read(repeat: str) -> tuple[int, Unit | None]:
     match = REPEAT.fullmatch(repeat.strip())
     if match is None:
         raise InvalidRecurrence(f"{shown(repeat)} is not an interval: {EXPECTED}.")
-    amount = int(match["amount"])
+    amount, given = int(match["amount"]), (match["unit"] or "").lower()
+    if given == "week":
+        return _checked(amount, given) * DAYS_OF_A_WEEK, "day"
     for unit in get_args(Unit):
-        if (match["unit"] or "").lower() == unit:
+        if given == unit:
             return _checked(amount, unit), unit
     return _checked(amount, "second"), None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ import pytz
 
 from schedules.recurrence.instants import aware, naive_utc
 from schedules.recurrence.invalid import InvalidRecurrence, shown
-from worker.messages.nearest import did_you_mean
+from schedules.recurrence.zone_names import hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,14 @@ def zone_version() -> str:
     return str(pytz.OLSON_VERSION)  # type: ignore[attr-defined]  # the stubs leave it out
 
 
-def check_timezone(name: object) -> str:
-    """The name itself, if it is an IANA time zone known to pytz."""
+def check_timezone(given: object) -> str:
+    """The name of an IANA time zone known to pytz. Instead of the name, the zone itself may be given."""
+    name = given if isinstance(given, str) else _name_of(given)
     if not isinstance(name, str):
-        raise InvalidRecurrence(f'{shown(name)} is not a time zone: expected a name like "Europe/Paris".')
+        raise InvalidRecurrence(f'{shown(given)} is not a time zone: expected a name like "Europe/Paris".')
     if name not in pytz.all_timezones_set:
-        hint = did_you_mean(name, pytz.all_timezones, caseless=True)
-        raise InvalidRecurrence(f"{shown(name)} is not a time zone that is known here. {hint}".rstrip())
+        meant = hint(name, pytz.all_timezones)
+        raise InvalidRecurrence(f"{shown(name)} is not a time zone that is known here. {meant}".rstrip())
     return name
 
 
@@ -90,6 +91,13 @@ def day_start(day: date, timezone: str) -> datetime:
     offsets = {_offset_at(history, midnight - timedelta(days=3)), *(change.after for change in near)}
     candidates = [midnight - offset for offset in offsets] + [change.at for change in near]
     return min(at for at in candidates if at + _offset_at(history, at) >= midnight).replace(tzinfo=UTC)
+
+
+def _name_of(given: object) -> object:
+    """What a zone of zoneinfo, pytz or datetime is called."""
+    if isinstance(given, timezone):
+        return str(timezone(given.utcoffset(None)))
+    return getattr(given, "key", getattr(given, "zone", None)) if isinstance(given, tzinfo) else None
 
 
 def _tzinfo(name: str) -> tzinfo:

@@ -66,6 +66,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="write the documented object")
         parser.add_argument("--check", action="store_true", help="exit with 1 and the reasons if something is wrong")
         parser.add_argument("--cron", metavar="EXPR", help="preview a cron expression, without any database")
+        parser.add_argument("--name", metavar="NAME", help="with --cron: the schedule from whose name H draws")
         parser.add_argument("--after", metavar="ISO", help="with --cron: from this instant or date on")
 
     def run_from_argv(self, argv: list[str]) -> None:
@@ -86,8 +87,9 @@ class Command(BaseCommand):
             raise CommandError(f'The database "{alias}" does not answer: {masking.text(str(error).strip())}') from error
 
     def _list(self, selection: Selection, options: Mapping[str, Any]) -> None:
-        if options["after"] is not None:
-            raise CommandError("--after goes with --cron.")
+        for option in ("after", "name"):
+            if options[option] is not None:
+                raise CommandError(f"--{option} goes with --cron.")
         found: Health | Overview
         if options["check"] and not options["json"]:
             found = self._check(selection, options)
@@ -120,10 +122,10 @@ class Command(BaseCommand):
 
     def _preview(self, selection: Selection, options: Mapping[str, Any]) -> None:
         if options["check"] or not selection.is_everything:
-            raise CommandError("With --cron go --timezone, --utc, --after, --next and --json, and no others.")
+            raise CommandError("With --cron go --timezone, --utc, --name, --after, --next and --json, and no others.")
         look = self._look(options)
         now = timezone.now()
-        cron = Cron(options["cron"], look.timezone)
+        cron = Cron(options["cron"], look.timezone, name=options["name"] or "")
         after = now if options["after"] is None else _instant(options["after"], look.timezone)
         instants = islice(cron.between(after, datetime.max.replace(tzinfo=UTC)), options["next"] or RUNS)
         runs = [NextRun(at, note(cron, at)) for at in instants]

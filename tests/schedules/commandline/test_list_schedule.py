@@ -400,6 +400,11 @@ def test_an_unknown_name_is_refused_with_the_nearest(clock: VirtualClock) -> Non
         listed("nightly-reprot")
 
 
+def test_a_preview_draws_h_from_the_name_that_is_given() -> None:
+    found = as_json("--cron", "H H * * *", "--name", "nightly-report")
+    assert {run["at"][11:16] for run in found["upcoming"]} == {"00:36"}
+
+
 def test_errors_go_to_stderr_with_an_exit_code(process: StartProcess) -> None:
     refused = process("list_schedule", "nobody")
 
@@ -424,6 +429,7 @@ def test_errors_go_to_stderr_with_an_exit_code(process: StartProcess) -> None:
         ["--cron", "* * * * *", "--after", "yesterday"],
         ["--cron", "* * * * *", "--after", "2026-01-01T10:00"],
         ["--cron", "* * * * *", "--check"],
+        ["--name", "nightly"],
         ["--cron", "* * * * *", "name"],
     ],
 )
