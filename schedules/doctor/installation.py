@@ -83,7 +83,7 @@ def zone_data(case: Case) -> Iterator[Finding]:
         f"{count(planned.filter(zone_version__in=editions).count(), 'next run')} computed with other zone data than "
         "this process has.",
         {"edition": edition, "computed with": ", ".join(editions)},
-        "Install the same pytz everywhere and restart process_tasks --leader: a leader plans anew when it begins.",
+        "Install the same pytz everywhere: each minute a leader plans anew what others have planned with other data.",
     )
 
 

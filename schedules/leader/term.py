@@ -142,6 +142,7 @@ class Term:
                 self._sync()
             if not self.others:
                 retire_undeclared(self.using, now, self.authority)
+            replan_stale_zones(self.using, now, self.authority)  # processes with other zone data may edit at any time
             ledger.prune(self.using, now - options().KEEP_LEDGER)
             old = Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER)
             erase(Leadership, list(old.values_list("pk", flat=True)), self.using)

@@ -324,6 +324,20 @@ def test_a_term_whose_session_was_ended_writes_nothing() -> None:
     assert Job.objects.count() == 0
 
 
+def test_l17_what_another_process_plans_with_other_zone_data_is_planned_anew_within_a_minute() -> None:
+    schedule = declared(cron="30 2 * * *", timezone="Europe/Paris")
+    host = ManualClock(database_now(ALIAS))
+    with a_term(host) as term:
+        term.begin()
+        term.turn()
+        Schedule.objects.update(next_run_at=database_now(ALIAS) + timedelta(hours=1, days=1), zone_version="1970a")
+
+        host.advance(60)
+        term.turn()
+
+    assert (again(schedule).next_run_at, again(schedule).zone_version) == (schedule.next_run_at, schedule.zone_version)
+
+
 # Clocks
 
 
