@@ -36,6 +36,14 @@ class NewJob(NamedTuple):
     delay: float = 0.0
 
 
+class Unfinished(NamedTuple):
+    """What whoever is in the lane of such a job asks about it."""
+
+    state: str
+    task: str
+    queue: str
+
+
 ANY_LENGTH = 2**31 - 1
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.models import Schedule, Status
-from schedules.occurrences.jobs import lane_of
+from schedules.occurrences.jobs import lanes_of
 from worker.admin.filters import InUse
 from worker.clock import DatabaseNow
 from worker.models import Job
@@ -45,8 +45,8 @@ class ScheduleInUse(InUse):
             return queryset
         if not _is_key(chosen):
             return queryset.none()
-        # The live jobs of a schedule are found by the index of their lane.
-        of_it = {"lane": lane_of(int(chosen))} if queryset.model is Job else {"schedule_id": int(chosen)}
+        # The live jobs of a schedule are found by the index of their lanes.
+        of_it = {"lane__in": lanes_of(int(chosen))} if queryset.model is Job else {"schedule_id": int(chosen)}
         return queryset.filter(**of_it)
 
     def choice(self, row: dict[str, Any]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from schedules.admin.ledger import instants_of, job_of, outcome_of
 from schedules.models import Occurrence, Schedule
-from schedules.occurrences.jobs import lane_of
+from schedules.occurrences.jobs import is_left_behind, lanes_of
 from worker import masking
 from worker.admin import labels
 from worker.admin.records import page_of_job
@@ -44,7 +44,8 @@ class ToldLine(NamedTuple):
 def last_jobs(row: Schedule, site: str, now: datetime) -> list[ToldJob]:
     """The unfinished first, then what finished last."""
     alias = options().DATABASE
-    live = Job.objects.using(alias).filter(lane=lane_of(row.pk)).order_by("-pk")[:LAST_JOBS]
+    jobs = Job.objects.using(alias).order_by("-pk")
+    live = [job for lane in lanes_of(row.pk) for job in jobs.filter(lane=lane)[:LAST_JOBS]]
     finished = FinishedJob.objects.using(alias).filter(schedule_id=row.pk).order_by("-finished_at")[:LAST_JOBS]
     return [*(_unfinished(job, site, now) for job in live), *(_finished(job, site, now) for job in finished)]
 
@@ -59,9 +60,9 @@ def last_lines(row: Schedule, site: str, now: datetime) -> list[ToldLine]:
 
 def _unfinished(job: Job, site: str, now: datetime) -> ToldJob:
     state = labels.status(job.state, job.get_state_display())
-    return ToldJob(
-        f"#{job.pk}", page_of_job(site, type(job), job.pk), state, labels.moment(job.run_at, now), labels.NOTHING, ""
-    )
+    reason = _("The schedule goes on without it: it has another task or queue now.") if is_left_behind(job) else ""
+    page = page_of_job(site, type(job), job.pk)
+    return ToldJob(f"#{job.pk}", page, state, labels.moment(job.run_at, now), labels.NOTHING, reason)
 
 
 def _finished(job: FinishedJob, site: str, now: datetime) -> ToldJob:

@@ -10,7 +10,7 @@ from django.db.models import Max
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
-from schedules.occurrences.jobs import by_hand, job_of, lane_of
+from schedules.occurrences.jobs import by_hand, job_of, lanes_of
 from schedules.recurrence.instants import TICK
 from worker import queue
 from worker.erasure import erase
@@ -38,7 +38,8 @@ def detach(schedule: Schedule, using: str, now: datetime) -> None:
 def delete(schedule: Schedule, using: str) -> None:
     """Remove the schedule, its ledger and its jobs that nobody has started."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        queue.cancel_lane(lane_of(row.pk), "its schedule was deleted", using)
+        for lane in lanes_of(row.pk):
+            queue.cancel_lane(lane, "its schedule was deleted", using)
         lines = Occurrence.objects.using(using).filter(schedule=row.pk)
         ledger.forget(list(lines.values_list("pk", flat=True)), using)
         erase(Schedule, [row.pk], using)

@@ -11,7 +11,7 @@ from schedules.changes.row import locked, materialize_due, plan_next, put, tell
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
-from schedules.occurrences.jobs import lane_of
+from schedules.occurrences.jobs import lanes_of
 from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
 from worker import queue
@@ -50,5 +50,6 @@ def _forget_after(row: Schedule, using: str, now: datetime) -> None:
             count = row.recurrence.count(*span)
             until = row.recurrence.latest(*span) if count > 1 else None
             lines.filter(pk=line.pk).update(scheduled_until=until, count=max(count, 1))
-    jobs = Job.objects.using(using).filter(lane=lane_of(row.pk), scheduled_for__gt=now)
-    queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)
+    for lane in lanes_of(row.pk):
+        jobs = Job.objects.using(using).filter(lane=lane, scheduled_for__gt=now)
+        queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)

@@ -36,6 +36,10 @@ TREATMENTS = {
         "Start more slots (--threads, --processes), or give slow jobs a queue of their own; see that a leader runs.",
     ),
     "failing": (Severity.WARNING, "Its traceback is in the admin, under Finished jobs."),
+    "left-behind": (
+        Severity.WARNING,
+        "Run a worker whose code has the task and that drains the queue, or cancel the jobs in the admin.",
+    ),
     "dead-slots": (
         Severity.ERROR,
         "Restart that process. Its standard error says what ended the threads; see its limits of threads and memory.",

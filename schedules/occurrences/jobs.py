@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from schedules.models import Schedule
 from schedules.occurrences.due_schedules import UNREADABLE, Readable
 from schedules.planning import Run, next_run
-from worker.models import JobState
-from worker.values import NewJob
+from worker import queue
+from worker.models import Job, JobState
+from worker.values import NewJob, Unfinished
+
+LEFT_BEHIND = "left behind:"
+"""How the names of lanes begin in which jobs wait of a task or a queue that their schedule has no more."""
 
 
 def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
@@ -36,8 +41,31 @@ def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
 
 
 def lane_of(schedule_id: int) -> str:
-    """All jobs of a schedule are in one lane, and no others."""
+    """All jobs of a schedule are in one lane, and no others, but for those it has left behind."""
     return f"schedule:{schedule_id}"
+
+
+def lanes_of(schedule_id: int) -> tuple[str, str]:
+    """The lane of a schedule, and the one of jobs that it has left behind."""
+    return lane_of(schedule_id), f"{LEFT_BEHIND}{schedule_id}"
+
+
+def is_left_behind(job: Job) -> bool:
+    return job.lane is not None and job.lane.startswith(LEFT_BEHIND)
+
+
+def counts(schedule: Readable, job: Unfinished) -> bool:
+    """Whether it is the run before. Not one that is unstarted, of a task or a queue that the schedule has no more.
+
+    Perhaps no worker can ever run that one. A new one of the schedule's own would wait beside an old one of its own.
+    """
+    return job.state == JobState.RUNNING or (job.task, job.queue) == (schedule.task, schedule.queue)
+
+
+def leave_behind(schedule: Readable, using: str) -> None:
+    """Move the jobs that do not count out of the lane: they wait, and whoever is in the lane does not wait for them."""
+    lane, elsewhere = lanes_of(schedule.id)
+    queue.leave_lane(lane, partial(counts, schedule), elsewhere, using)
 
 
 def by_hand(row: Schedule, now: datetime) -> Run:

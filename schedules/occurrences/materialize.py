@@ -18,7 +18,7 @@ from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import Readable
-from schedules.occurrences.jobs import job_of, lane_of
+from schedules.occurrences.jobs import counts, job_of, lane_of, leave_behind
 from schedules.planning import Decisions, Plan, Standing
 from schedules.planning.policies import Overlap
 from schedules.recurrence.zones import zone_version
@@ -27,6 +27,7 @@ from worker.dialects import dialect_of
 from worker.dialects.portable import table
 from worker.instants import is_real
 from worker.models import JobState
+from worker.values import Unfinished
 
 LONGEST_REASON = 1000
 
@@ -59,8 +60,9 @@ def materialize(using: str, now: datetime, schedules: Sequence[Readable], author
             plans.append((schedule, _decide(schedule, busy, decisions)))
         except Exception as error:  # noqa: BLE001  whatever is wrong with one must not stop the rest
             settled += mark_broken(using, now, schedule, error, authority)
+    changed = _changed(schedules, busy)
     try:
-        return settled + _write(using, now, plans, authority)
+        return settled + _write(using, now, plans, changed, authority)
     except (IntegrityError, DataError) as error:
         if len(plans) == 1:
             return settled + mark_broken(using, now, plans[0][0], error, authority)
@@ -86,17 +88,27 @@ def why_broken(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:LONGEST_REASON]
 
 
-def _decide(schedule: Readable, busy: Mapping[str, Collection[str]], decisions: Decisions) -> Plan:
+def _decide(schedule: Readable, busy: Mapping[str, Collection[Unfinished]], decisions: Decisions) -> Plan:
     if not is_real(schedule.settled_until):
         raise ValueError("Its settled_until is no instant that can be read. To repair it counts again from now.")
-    states = busy.get(lane_of(schedule.id), ())
+    states = {job.state for job in busy.get(lane_of(schedule.id), ()) if counts(schedule, job)}
     standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
     return decisions.on(
         schedule.recurrence, schedule.policies, standing, seed=schedule.name, timezone=schedule.timezone
     )
 
 
-def _write(using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], authority: Authority) -> int:
+def _changed(schedules: Iterable[Readable], busy: Mapping[str, Collection[Unfinished]]) -> set[int]:
+    """Those that have unstarted jobs of a task or a queue which they have no more."""
+    if not busy:
+        return set()
+    return {each.id for each in schedules for job in busy.get(lane_of(each.id), ()) if not counts(each, job)}
+
+
+def _write(
+    using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], changed: Collection[int], authority: Authority
+) -> int:
+    """`changed`: those whose lane some jobs are to leave."""
     if not plans:
         return 0
     with transaction.atomic(using=using):
@@ -104,6 +116,8 @@ def _write(using: str, now: datetime, plans: Sequence[tuple[Readable, Plan]], au
         mine = _unchanged(using, [schedule for schedule, _ in plans])
         plans = [(schedule, plan) for schedule, plan in plans if schedule.id in mine]
         _move(using, plans)
+        for schedule in (schedule for schedule, _ in plans if schedule.id in changed):
+            leave_behind(schedule, using)
         jobs = [(schedule, run, job_of(schedule, run, now)) for schedule, plan in plans for run in plan.runs]
         ids = queue.enqueue_many([job for _, _, job in jobs], using)
         lines = [

@@ -153,13 +153,13 @@ class Dialect:
 
     # lanes
 
-    def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Lanes and states of their jobs, each pair once, but for jobs that a dead worker held."""
+    def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+        """Lanes, and state, task and queue of their jobs, each once, but for jobs that a dead worker held."""
         with connection.cursor() as cursor:
             for theirs, params in self.many.among(connection, Job, "lane", lanes):
                 cursor.execute(
-                    f"SELECT DISTINCT lane, state FROM {table(connection, Job)} {self.along('worker_job_lane')} "
-                    f"WHERE {theirs} AND interruptions = 0",
+                    f"SELECT DISTINCT lane, state, task, queue FROM {table(connection, Job)} "
+                    f"{self.along('worker_job_lane')} WHERE {theirs} AND interruptions = 0",
                     params,
                 )
                 yield from cursor.fetchall()

@@ -36,6 +36,7 @@ from worker.queue.fence import UNHELD, new_token
 from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
+from worker.queue.lanes import leave_lane, unfinished_of
 from worker.queue.unreadable import end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
@@ -56,6 +57,7 @@ __all__ = [
     "enqueue_many",
     "in_the_recording_transaction",
     "is_suspect",
+    "leave_lane",
     "next_due",
     "next_run_at",
     "promote",
@@ -200,15 +202,6 @@ def next_due(using: str) -> str:
     """SQL for the instant of the next promotion, for a statement that asks for more: now, while any job waits."""
     connection = connections[using]
     return dialect_of(connection).next_due(connection)
-
-
-def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[str]]:
-    """The states of the unfinished jobs of those lanes, by lane. One that a dead worker held does not count."""
-    connection = connections[using]
-    states: dict[str, set[str]] = {}
-    for lane, state in dialect_of(connection).unfinished(connection, lanes):
-        states.setdefault(lane, set()).add(state)
-    return states
 
 
 def prune(using: str, before: datetime) -> int:

@@ -31,6 +31,7 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_schedules.failing,
     of_jobs.overdue,
     of_jobs.unknown_tasks,
+    of_jobs.left_behind,
     of_workers.dead_slots,
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.db.models import Count, Min, QuerySet
 from django.utils.translation import ngettext
 
+from schedules.occurrences.jobs import LEFT_BEHIND
 from schedules.overview.scope import Scope
 from schedules.overview.serving import served_queues
 from schedules.overview.values import LATE, Problem
@@ -38,9 +39,30 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
         yield Problem("unknown-task", message % {"count": count, "task": task}, queue=queue)
 
 
+def left_behind(scope: Scope) -> Iterator[Problem]:
+    """Jobs that nobody has started, of a task or a queue that their schedule has no more."""
+    jobs = _jobs(scope).filter(lane__startswith=LEFT_BEHIND).order_by("schedule_id", "task", "queue")
+    counted = list(jobs.values_list("schedule_id", "task", "queue").annotate(Count("pk")))
+    names = dict(scope.rows.filter(pk__in={key for key, *_ in counted}).values_list("pk", "name"))
+    for key, task, queue, count in counted:
+        if key in names:
+            words = {"name": names[key], "count": count, "task": task, "queue": queue}
+            yield Problem("left-behind", _left_behind(count) % words, names[key])
+
+
 def _jobs(scope: Scope) -> QuerySet[Job]:
     jobs = Job.objects.using(scope.using)
     return jobs if scope.selection.queue is None else jobs.filter(queue=scope.selection.queue)
+
+
+def _left_behind(count: int) -> str:
+    return ngettext(
+        '"%(name)s" has another task or queue now and goes on without %(count)d job of %(task)s on queue "%(queue)s". '
+        "It waits for a worker that has both; cancel it if there will be none.",
+        '"%(name)s" has another task or queue now and goes on without %(count)d jobs of %(task)s on queue "%(queue)s". '
+        "They wait for a worker that has both; cancel them if there will be none.",
+        count,
+    )
 
 
 def _no_worker(count: int) -> str:

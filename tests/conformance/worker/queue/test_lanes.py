@@ -10,10 +10,14 @@ from tests.conformance.worker.queue.jobs import ALIAS, ack, claim_one, claimed_b
 from tests.schedules.recurrence.moments import at
 from worker import queue
 from worker.dialects.many import ROWS
-from worker.models import JobState
+from worker.models import Job, JobState
 from worker.outcomes import Failed, Outcome, Retry, Succeeded
 
 pytestmark = pytest.mark.usefixtures("database")
+
+
+def states(lanes: list[str]) -> dict[str, set[str]]:
+    return {lane: {job.state for job in jobs} for lane, jobs in queue.unfinished_of(lanes, ALIAS).items()}
 
 
 def test_a_lane_tells_the_states_of_its_unfinished_jobs() -> None:
@@ -25,7 +29,7 @@ def test_a_lane_tells_the_states_of_its_unfinished_jobs() -> None:
     enqueue(lane="of no interest")
     enqueue()
 
-    assert queue.unfinished_of(["a", "b", "empty"], ALIAS) == {
+    assert states(["a", "b", "empty"]) == {
         "a": {"running", "ready"},
         "b": {"waiting", "scheduled"},
     }
@@ -43,7 +47,7 @@ def test_a_job_that_will_be_retried_is_unfinished() -> None:
     enqueue(lane="a")
     ack(claim_one(), Retry(error(), delay=3600))
 
-    assert queue.unfinished_of(["a"], ALIAS) == {"a": {"scheduled"}}
+    assert states(["a"]) == {"a": {"scheduled"}}
 
 
 def test_a_job_that_a_dead_worker_held_does_not_count() -> None:
@@ -59,4 +63,16 @@ def test_any_number_of_lanes_is_asked_about(count: int) -> None:
     lanes = [f"schedule:{n}" for n in range(count)]
     queue.enqueue_many([new(lane=lane) for lane in lanes], ALIAS)
 
-    assert queue.unfinished_of(lanes, ALIAS) == {lane: {"ready"} for lane in lanes}
+    assert states(lanes) == {lane: {"ready"} for lane in lanes}
+
+
+def test_jobs_that_may_not_stay_leave_their_lane_but_not_while_they_run() -> None:
+    enqueue(lane="a", queue="old")
+    claim_one()
+    old = [enqueue(lane="a", queue="old", state=state) for state in (JobState.READY, JobState.WAITING)]
+    enqueue(lane="a", queue="new")
+
+    assert queue.leave_lane("a", lambda job: job.queue == "new", "b", ALIAS) == 2
+
+    assert list(Job.objects.filter(lane="b").order_by("pk").values_list("pk", flat=True)) == old
+    assert states(["a", "b"]) == {"a": {"running", "ready"}, "b": {"ready", "waiting"}}

@@ -1,0 +1,28 @@
+"""Who is in a lane, and who leaves it. How jobs take turns there is a matter of promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from django.db import connections
+
+from worker.dialects import dialect_of
+from worker.models import Job
+from worker.queue.by_hand import UNSTARTED
+from worker.values import Unfinished
+
+
+def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[Unfinished]]:
+    """The unfinished jobs of those lanes, by lane. One that a dead worker held does not count."""
+    connection = connections[using]
+    found: dict[str, set[Unfinished]] = {}
+    for lane, *what in dialect_of(connection).unfinished(connection, lanes):
+        found.setdefault(lane, set()).add(Unfinished._make(what))
+    return found
+
+
+def leave_lane(lane: str, stays: Callable[[Unfinished], bool], to: str, using: str) -> int:
+    """Move the unstarted jobs of a lane that may not stay to another one. Returns how many."""
+    unstarted = Job.objects.using(using).filter(lane=lane, state__in=UNSTARTED)
+    rows = unstarted.values_list("pk", "state", "task", "queue")
+    return unstarted.filter(pk__in=[pk for pk, *what in rows if not stays(Unfinished._make(what))]).update(lane=to)
