@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 from typing import Any
 
-from worker.events import Event
+from worker.events import Event, say_seldom
 from worker.masking import line
 
 __all__ = [
@@ -51,15 +51,16 @@ schedule_log = logging.getLogger("schedules.schedule")
 
 
 def _log_elected(leader: str, term: int, lock: str, **_: Any) -> None:
-    leader_log.info("%s elected, term %d (%s lock)", leader, term, lock)
+    say_seldom(leader_log.info, "%s elected, term %d (%s lock)", leader, term, lock)
 
 
 def _log_synced(schedules: int, next_run_at: datetime | None, next_name: str, now: datetime, **_: Any) -> None:
     if next_run_at is None:
-        leader_log.info("%d schedules in sync, none has a next run", schedules)
+        say_seldom(leader_log.info, "%d schedules in sync, none has a next run", schedules)
     else:
         seconds = max(0.0, (next_run_at - now).total_seconds())
-        leader_log.info("%d schedules in sync, next run in %.0fs (%s)", schedules, seconds, line(next_name))
+        what = "%d schedules in sync, next run in %.0fs (%s)"
+        say_seldom(leader_log.info, what, schedules, seconds, line(next_name))
 
 
 def _log_resigned(leader: str, term: int, **_: Any) -> None:
@@ -67,11 +68,12 @@ def _log_resigned(leader: str, term: int, **_: Any) -> None:
 
 
 def _log_lost(leader: str, term: int, error: Exception, **_: Any) -> None:
-    leader_log.error("%s lost the lead, term %d: %s", leader, term, line(str(error).strip()))
+    say_seldom(leader_log.error, "%s lost the lead, term %d: %s", leader, term, line(str(error).strip()))
 
 
 def _log_disconnected(leader: str, error: Exception, retry_in: float, **_: Any) -> None:
-    leader_log.warning("%s closed its session (%s); again in %.1fs", leader, line(str(error).strip()), retry_in)
+    why = line(str(error).strip())
+    say_seldom(leader_log.warning, "%s closed its session (%s); again in %.1fs", leader, why, retry_in)
 
 
 def _log_standby(leader: str, **_: Any) -> None:

@@ -32,6 +32,8 @@ Pure: they know no Django, no table and no clock
   worker.backoff
   worker.signs
 + worker.vigil
++ worker.patience
+  worker.repeats
   worker.dialects.portions
   worker.arguments          dialects.portions
 + schedules.recurrence
@@ -48,7 +50,7 @@ The queue: it does the work, and knows nothing of schedules
 + worker.options            backoff
   worker.tasks              backoff registry
   worker.masking            arguments tasks
-  worker.events             masking
+  worker.events             masking repeats
   worker.signals            events masking
   worker.dialects           dialects.portions
   worker.clock              dialects
@@ -60,7 +62,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue
-  worker.running            arguments clock queue sessions signals tasks wakeup
+  worker.running            arguments clock queue sessions signals tasks
   worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due

@@ -6,7 +6,9 @@ A failure there is said on standard error, the one place that is left.
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +16,7 @@ from django.dispatch import Signal
 
 from worker.masking import line
 from worker.messages.errors import kind_of, message_of, place_of
+from worker.repeats import Repeats
 
 MOST_KINDS = 100
 """Failures that are told apart, and counted."""
@@ -43,6 +46,15 @@ def say_unheard(error: BaseException) -> None:
             sys.stderr.write(f"{told[:LONGEST_LINE]} ({place}; {times} so far)\n")
 
 
+def say_seldom(say: Callable[..., None], message: str, *args: Any) -> None:
+    """To a logger's method, what may be to say again and again: ever more seldom, and how often it was left out."""
+    left_out = _repeats.left_out(message % args, time.monotonic())
+    if left_out:
+        say(f"{message} (and %d more like it)", *args, left_out)
+    elif left_out is not None:
+        say(message, *args)
+
+
 def _count(*what: str) -> int:
     if len(_unheard) > MOST_KINDS:
         _unheard.clear()
@@ -51,3 +63,5 @@ def _count(*what: str) -> int:
 
 
 _unheard: Counter[tuple[str, ...]] = Counter()
+_repeats = Repeats()
+"""By this process, whose time it is."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from worker.events import Event, say_unheard
+from worker.events import Event, say_seldom, say_unheard
 from worker.masking import line, text
 from worker.messages.errors import message_of, traceback_of
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
@@ -184,9 +184,12 @@ def _log_lost(job: ClaimedJob, **_: Any) -> None:
 
 
 def _log_put_off(job: ClaimedJob, error: BaseException, retry_in: float, **_: Any) -> None:
-    level = logging.WARNING if retry_in >= LONG_PAUSE else logging.DEBUG
     why = line(message_of(error).strip())
-    job_log.log(level, "%s #%d waits, for want of a session (%s); again in %.1fs", job.task, job.id, why, retry_in)
+    what = ("%s #%d waits, for want of a session (%s); again in %.1fs", job.task, job.id, why, retry_in)
+    if retry_in >= LONG_PAUSE:
+        say_seldom(job_log.warning, *what)
+    else:
+        job_log.debug(*what)
 
 
 def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
@@ -207,7 +210,7 @@ def _log_rescued(count: int, given_up: int, **_: Any) -> None:
 
 
 def _log_rescue_refused(id: int, error: Exception, **_: Any) -> None:
-    process_log.error("job #%d cannot be taken from its dead worker (%s)", id, line(str(error).strip()))
+    say_seldom(process_log.error, "job #%d cannot be taken from its dead worker (%s)", id, line(str(error).strip()))
 
 
 def _log_unknown(task: str, **_: Any) -> None:
@@ -254,7 +257,8 @@ def _log_connection_unclosed(error: Exception, **_: Any) -> None:
 
 
 def _log_database_lost(name: str, error: Exception, retry_in: float, **_: Any) -> None:
-    process_log.error("%s lost the database (%s); again in %.1fs", name, line(str(error).strip()), retry_in)
+    why = line(str(error).strip())
+    say_seldom(process_log.error, "%s lost the database (%s); again in %.1fs", name, why, retry_in)
 
 
 def _log_news_unheard(database: str, asks_every: float, **_: Any) -> None:

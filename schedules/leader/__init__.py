@@ -32,10 +32,13 @@ from schedules.leader.lock import Lock, NotLeader, lock_on
 from schedules.leader.term import Term
 from worker import roster
 from worker.clock import Monotonic, database_now
+from worker.patience import Tries
 from worker.sessions.connection import private_connection
 
 STANDBY = 0.5
 """Seconds between two attempts to get the lock."""
+LONGEST_RETRY = 5.0
+"""Seconds between two tries in a new session, where something fails again and again."""
 
 
 class Leader:
@@ -50,6 +53,7 @@ class Leader:
         self.longest_sleep = longest_sleep
         self.name = roster.process_name()
         self.rival = Rival(host)
+        self.tries = Tries(LONGEST_RETRY, STANDBY)
         self.term = 0
         """The last of its own."""
         self.news = threading.Event()
@@ -76,8 +80,9 @@ class Leader:
                 with private_connection(self.alias, "leader") as using:
                     self._stand_by(using)
             except (DatabaseError, InterfaceError, NotLeader) as error:
-                signals.leader_disconnected.send_robust(None, leader=self.name, error=error, retry_in=STANDBY)
-                self.stopped.wait(STANDBY)
+                delay = self.tries.failed(time.monotonic())
+                signals.leader_disconnected.send_robust(None, leader=self.name, error=error, retry_in=delay)
+                self.stopped.wait(delay)
 
     def run_once(self) -> bool:
         """Lead until nothing is due, as plain cron would want it. False: another process leads."""

@@ -38,6 +38,8 @@ class Proxy:
         self._forwards.set()
         self._ended = Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.opened = 0
+        """Connections through it, until now."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         Thread(target=self._accept, name="proxy", daemon=True).start()
@@ -75,6 +77,7 @@ class Proxy:
         with suppress(OSError):
             while not self._ended.is_set():
                 client, _ = self._listener.accept()
+                self.opened += 1
                 self._forwards.wait()
                 server = socket.create_connection(self._server)
                 self._pairs.append((client, server))

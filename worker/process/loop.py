@@ -14,6 +14,7 @@ from datetime import datetime
 from worker import queue, signals
 from worker.clock import ServerClock, database_now
 from worker.options import options
+from worker.patience import Patience
 from worker.process.deputy import Deputy
 from worker.process.ending import Ending
 from worker.process.intake import Intake
@@ -22,7 +23,6 @@ from worker.process.standing import Standing
 from worker.process.unrecorded import Unrecorded
 from worker.running.pool import Pool
 from worker.values import ClaimedJob
-from worker.wakeup.asking import Patience
 
 GATHERING = 0.005
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
@@ -47,8 +47,6 @@ class Loop:
     """Set when there may be something to do."""
     patience: Patience
     """With a queue that is empty."""
-    retry_in: Patience
-    """With a database that is away, or takes nothing."""
 
     def work(self, using: str) -> None:
         """In one session, until it is over. Raises what the database raises when it is lost."""
@@ -115,7 +113,6 @@ class Loop:
             return
         if not self.standing.keep(using, self.pool.mend()):
             self._begin_anew(using)
-        self.retry_in.reset()
         self.clock.set(database_now(using))
 
     def _nothing_is_left(self, using: str, due: datetime | None) -> bool:

@@ -12,6 +12,7 @@ from worker import roster, signals
 from worker.clock import ServerClock, database_now
 from worker.dialects import dialect_of
 from worker.options import options
+from worker.patience import Patience, Tries
 from worker.process.deputy import Deputy
 from worker.process.ending import Ending
 from worker.process.intake import Intake
@@ -23,7 +24,7 @@ from worker.process.unrecorded import Unrecorded
 from worker.running.atomic_run import AtomicRuns
 from worker.running.pool import ThreadPool
 from worker.sessions.connection import private_connection
-from worker.wakeup.asking import Patience, longest_wait
+from worker.wakeup.asking import longest_wait
 
 LONGEST_RETRY = 5.0
 """Seconds between two tries with a database that is not there, or takes nothing; fewer if signs of life are due."""
@@ -56,7 +57,7 @@ class Worker:
         self.longest_sleep = longest_sleep or longest_wait(alias)
         self.ending = Ending(when_idle=until_idle)
         self.news = threading.Event()
-        self.retry_in = Patience(min(LONGEST_RETRY, options().HEARTBEAT))
+        self.tries = Tries(min(LONGEST_RETRY, options().HEARTBEAT))
         self.loop: Loop | None = None
         """None: it has not begun, for the database has not told the time yet."""
 
@@ -109,7 +110,6 @@ class Worker:
             ending=self.ending,
             news=self.news,
             patience=Patience(self.longest_sleep),
-            retry_in=self.retry_in,
         )
 
     def _wait_for_database(self, error: Exception, stops: int) -> None:
@@ -117,7 +117,7 @@ class Worker:
 
         An event waits by the clock of this host, so that one measures how long.
         """
-        delay = self.retry_in.next()
+        delay = self.tries.failed(time.monotonic())
         signals.database_lost.send_robust(None, name=self.name, error=error, retry_in=delay)
         retry_at = min(time.monotonic() + delay, self.ending.give_back_at)
         while self.ending.stops == stops and (left := retry_at - time.monotonic()) > 0:

@@ -14,13 +14,13 @@ from typing import Protocol
 
 from worker import signals
 from worker.clock import Clock
+from worker.patience import Patience
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
 from worker.running.slot import Slot
 from worker.running.slot_connections import BREAK, NoSession
 from worker.running.surroundings import Surroundings
 from worker.values import ClaimedJob, Ended
-from worker.wakeup.asking import Patience
 
 LONGEST_PAUSE = 2.0
 """Seconds between two tries of a slot for which there is no session with the database."""

@@ -24,21 +24,3 @@ def is_told(alias: str) -> bool:
 def longest_wait(alias: str) -> float:
     """Seconds between two questions of an idle process: many where it is told of news, few where not."""
     return 1.0 if is_told(alias) else 0.2
-
-
-class Patience:
-    """How long to wait before asking again: briefly after something happened, longer while nothing does."""
-
-    SHORTEST = 0.02
-
-    def __init__(self, longest: float) -> None:
-        self.longest = longest
-        self.reset()
-
-    def reset(self) -> None:
-        self.seconds = min(self.SHORTEST, self.longest)
-
-    def next(self) -> float:
-        seconds = self.seconds
-        self.seconds = min(self.longest, 2 * seconds)
-        return seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
@@ -11,11 +12,15 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from worker import signals, wakeup
 from worker.options import options
+from worker.patience import Tries
 from worker.sessions.connection import behind_pooler, private_connection
 from worker.wakeup.asking import is_told, longest_wait
 from worker.wakeup.ways import WAYS
 
-RECONNECT = 1.0
+LONGEST_RETRY = 5.0
+"""Seconds between two tries to listen."""
+LONGEST_END = 2.0
+"""Seconds to wait for the thread, which may be about to open a session."""
 
 
 class Listener:
@@ -41,21 +46,23 @@ class Listener:
         self.closed.set()
         if self.thread.ident is not None:
             self.bell_pull.close()
-            self.thread.join(timeout=2 * RECONNECT)
+            self.thread.join(timeout=LONGEST_END)
 
     def tell(self, topic: str) -> None:
         if topic in self.hear:
             self.hear[topic]()
 
     def _run(self) -> None:
+        tries = Tries(LONGEST_RETRY)
         with self.bell:
             while not self.closed.is_set():
                 try:
                     with private_connection(self.alias, "listener") as own_alias:
                         self._listen(own_alias)
                 except (DatabaseError, InterfaceError) as error:
-                    signals.database_lost.send_robust(None, name="listener", error=error, retry_in=RECONNECT)
-                    self.closed.wait(RECONNECT)
+                    delay = tries.failed(time.monotonic())
+                    signals.database_lost.send_robust(None, name="listener", error=error, retry_in=delay)
+                    self.closed.wait(delay)
 
     def _listen(self, using: str) -> None:
         connection = connections[using]

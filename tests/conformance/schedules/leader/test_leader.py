@@ -27,6 +27,7 @@ from schedules.testing import ManualClock
 from tests.conformance.model.virtual import ALIAS, again, declared
 from tests.conformance.worker.queue.jobs import enqueue
 from tests.processes import eventually
+from tests.refusals import renamed
 from worker.clock import Monotonic, database_now
 from worker.models import Job, JobState
 from worker.sessions.connection import private_connection
@@ -579,3 +580,28 @@ def test_in_transaction_mode_two_candidates_at_once_begin_one_term(transaction_m
         with pytest.raises(NotLeader):
             second.begin()
     assert leading() == ["a"]
+
+
+# What fails again and again
+
+
+def test_a_leader_whose_terms_all_fail_tries_ever_more_seldom_and_leads_when_they_fail_no_more(
+    leaders: Leaders, told: list[str]
+) -> None:
+    """As after half a migration: the lock is there to be had, and a table is not."""
+    delays: list[float] = []
+
+    def note(retry_in: float, **_: Any) -> None:
+        delays.append(retry_in)
+
+    signals.leader_disconnected.connect(note)
+    try:
+        with renamed("schedules_leadership"):
+            leaders.start("a")
+            eventually(lambda: len(delays) >= 3, within=20)
+        eventually(lambda: told, within=20)
+    finally:
+        signals.leader_disconnected.disconnect(note)
+
+    assert delays[:3] == [0.5, 1.0, 2.0]
+    assert told == ["a elected"]

@@ -189,6 +189,23 @@ def test_a_database_that_takes_nothing_is_asked_ever_more_seldom(crew: Crew, mon
     assert hand.works
 
 
+def test_what_fails_after_each_sign_of_life_is_tried_ever_more_seldom_too(crew: Crew) -> None:
+    """As where one table may not be read, or misses a column: the rest of the database is there."""
+
+    def unreadable(using: str) -> None:
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT missing FROM schedules_leadership")
+
+    with heard(signals.database_lost) as lost:
+        hand = crew.start(leader_sign=unreadable)
+        eventually(lambda: len(lost) >= 7)
+    delays = [each["retry_in"] for each in lost]
+
+    assert delays == [0.02 * 2**n for n in range(len(delays))]
+    assert sum(each.alias == f"{ALIAS}:worker" for each in crew.sessions) <= len(lost) + 1
+    assert hand.works
+
+
 # The end without it
 
 

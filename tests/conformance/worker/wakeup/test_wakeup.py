@@ -20,7 +20,7 @@ from tests.processes import StartProcess, eventually
 from tests.schedules.recurrence.moments import at
 from worker import queue, wakeup
 from worker.models import FinishedJob, Job, JobState
-from worker.wakeup import LATER, READY, Told, listening
+from worker.wakeup import LATER, READY, Told
 from worker.wakeup.asking import longest_wait
 from worker.wakeup.listening import Listener
 
@@ -241,8 +241,7 @@ def test_an_idle_worker_that_nobody_tells_asks_often_enough(crew: Crew, settings
 
 
 @postgresql_only
-def test_a_listener_whose_session_is_cut_listens_again(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "RECONNECT", 0.05)
+def test_a_listener_whose_session_is_cut_listens_again(crew: Crew) -> None:
     ears = Ears()
     with ears.listener():
         eventually(lambda: told(ears))
@@ -255,8 +254,7 @@ def test_a_listener_whose_session_is_cut_listens_again(crew: Crew, monkeypatch: 
 
 
 @postgresql_only
-def test_who_listens_anew_looks_for_what_was_told_meanwhile(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "RECONNECT", 0.05)
+def test_who_listens_anew_looks_for_what_was_told_meanwhile(crew: Crew) -> None:
     ears = Ears()
     with ears.listener():
         eventually(lambda: ears.heard[LATER] == 2)

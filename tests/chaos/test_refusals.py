@@ -1,0 +1,99 @@
+"""A privilege is taken away for a while, from processes that work as a role of their own: they make no storm."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+
+from tests.chaos import scale
+from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop
+from tests.chaos.proxy import proxies
+from tests.databases import name_of_this_run
+from tests.processes import eventually
+
+pytestmark = pytest.mark.only_on("postgresql", "mysql")
+
+PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE"
+
+
+@pytest.fixture
+def role(crew: Crew) -> Iterator[str]:
+    """Of the processes of this test, with all privileges on each table."""
+    name = f"{name_of_this_run()}_role"
+    as_role = _ROLES[connection.vendor](name)
+    _do(as_role.create)
+    try:
+        _do(*(f"GRANT {PRIVILEGES} ON {table} TO {as_role.name}" for table in connection.introspection.table_names()))
+        _do(*as_role.grant)
+        parts = urlsplit(crew.url)
+        crew.url = parts._replace(netloc=f"{name}:{name}@{parts.netloc.rpartition('@')[2]}").geturl()
+        yield as_role.name
+    finally:
+        _do(*as_role.drop)
+
+
+def test_a_table_that_may_not_be_read_makes_no_storm_of_sessions_and_lines(crew: Crew, role: str) -> None:
+    seconds = max(10.0, scale.SECONDS)
+    with proxies(1) as (proxy,):
+        with crew.behind(proxy), without("SELECT", "schedules_leadership", role):
+            worker, leader = crew.start("process_tasks"), crew.leader("--leader-only")
+            eventually(says(worker, "lost the database"), within=SECONDS_TO_START)
+            eventually(says(leader, "closed its session"), within=SECONDS_TO_START)
+            opened, over_at = proxy.opened, time.monotonic() + seconds
+            eventually(lambda: time.monotonic() > over_at, within=2 * seconds)
+            opened = proxy.opened - opened
+        eventually(says(leader, "elected, term"), within=SECONDS_TO_START)
+        stop(worker, leader)
+
+    logging.getLogger("chaos").info("%d sessions of two processes in %.0f s", opened, seconds)
+    assert opened <= 15 + 2 * seconds / 5
+    assert worker.output.count("lost the database") <= 5
+    assert leader.output.count("closed its session") <= 5
+
+
+@contextmanager
+def without(privilege: str, table: str, role: str) -> Iterator[None]:
+    _do(f"REVOKE {privilege} ON {table} FROM {role}")
+    try:
+        yield
+    finally:
+        _do(f"GRANT {privilege} ON {table} TO {role}")
+
+
+class _Role(NamedTuple):
+    """What creates it, lets it do all but read and write tables, and drops it."""
+
+    name: str
+    create: str
+    grant: tuple[str, ...]
+    drop: tuple[str, ...]
+
+
+def _on_postgresql(name: str) -> _Role:
+    return _Role(
+        name,
+        f"CREATE ROLE {name} LOGIN PASSWORD '{name}'",
+        (f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}",),
+        (f"DROP OWNED BY {name}", f"DROP ROLE {name}"),
+    )
+
+
+def _on_mysql(name: str) -> _Role:
+    who = f"'{name}'@'%'"
+    return _Role(who, f"CREATE USER {who} IDENTIFIED BY '{name}'", (), (f"DROP USER {who}",))
+
+
+_ROLES: dict[str, Callable[[str], _Role]] = {"postgresql": _on_postgresql, "mysql": _on_mysql}
+
+
+def _do(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for each in statements:
+            cursor.execute(each)

@@ -1,0 +1,53 @@
+"""Rate limiting of log lines: of what is said again and again, some is said, and how often it was left out.
+
+Pure: no clock, no log. Lines are the same that differ in their numbers only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+SHORTEST, LONGEST = 5.0, 600.0
+"""Seconds between two lines that are the same. They double each time."""
+FORGOTTEN_AFTER = 60.0
+"""Seconds without another one, after which it is said as if for the first time."""
+MOST_KINDS = 100
+"""That are told apart."""
+
+
+@dataclass(slots=True)
+class _Said:
+    at: float
+    seen_at: float
+    silent_for: float = SHORTEST
+    left_out: int = 0
+
+
+class Repeats:
+    """What was said lately. Times are those of one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, _Said] = {}
+
+    def left_out(self, line: str, now: float) -> int | None:
+        """How many lines like this one were left out since the last that was said. None: leave it out as well."""
+        kind = _NUMBER.sub("", line)
+        last = self._said.get(kind)
+        if last is None or now - last.seen_at > FORGOTTEN_AFTER:
+            self._remember(kind, _Said(now, now))
+            return 0
+        last.seen_at = now
+        if now - last.at < last.silent_for:
+            last.left_out += 1
+            return None
+        self._remember(kind, _Said(now, now, min(LONGEST, 2 * last.silent_for)))
+        return last.left_out
+
+    def _remember(self, kind: str, said: _Said) -> None:
+        if len(self._said) >= MOST_KINDS:
+            self._said.clear()
+        self._said[kind] = said
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
