@@ -82,7 +82,7 @@ check-atomic: $(installed) ## Cut the sessions of atomic jobs at every step, at 
 chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost or done twice
 	@$(python) -m tests.run --install-drivers tests/chaos $(ARGS)
 
-soak: $(installed) ## Everything for an hour, with processes killed at random (SECONDS=3600)
+soak: $(installed) ## Everything for an hour, whatever befalls it meanwhile (SECONDS=3600)
 	@CARILLON_SOAK_SECONDS=$(or $(SECONDS),3600) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/chaos/test_soak.py $(ARGS)
 
 clean: ## Remove what the targets above have made

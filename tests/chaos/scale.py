@@ -20,3 +20,8 @@ ROUNDS = 20 if SECONDS >= 30 else KILLS
 """How often a figure is taken."""
 DEADLY = ["SIGSEGV", "SIGKILL", "exit"][:KILLS]
 """Ways in which tasks end their process."""
+
+SOAK_SECONDS = float(os.environ.get("CARILLON_SOAK_SECONDS", "0"))
+"""Of `make soak`; zero: it does not run."""
+OLD_JOBS = 1_000_000 if SOAK_SECONDS >= 600 else 5_000
+"""That are to be pruned in it, all at once."""

@@ -1,27 +1,27 @@
-"""Everything at once and for long: load, schedules, and processes that are killed or stopped at random. `make soak`.
+"""Everything at once and for long: load, schedules, and whatever befalls processes, database and rows. `make soak`.
 
-Two processes are spared, to see whether their memory grows.
+Two processes are never killed, to see whether their memory grows.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
+from contextlib import nullcontext
 
 import pytest
 from django.db import connection
 
 from schedules.models import Schedule
-from tests.chaos import figures
+from tests.chaos import figures, scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
 from tests.chaos.crew import SECONDS_TO_START, Crew, mib_of, says, stop, wait_until_drained
+from tests.chaos.mishaps import OLD, Mishaps
+from tests.chaos.stepped_clock import clock_that_can_be_set
 from tests.chaos.tasks import count, fail_at_first
-from tests.processes import Process, eventually
+from tests.processes import eventually
 from worker.models import FinishedJob, FinishedState
 
-SECONDS = float(os.environ.get("CARILLON_SOAK_SECONDS", "0"))
 SCHEDULES = 20
 CALLS = 50
 """A second; each tenth fails at first, each fifth is delayed."""
@@ -31,13 +31,7 @@ SAMPLES = 10
 MOST_GROWTH = 1.1
 """Of the memory of a process, from the middle of the run to its end."""
 
-MISHAPS = {
-    "sqlite": ["kill"],  # one that is stopped while it writes would keep everybody from writing
-    "postgresql": ["kill", "stop", "go on"],
-    "mysql": ["kill", "stop", "go on"],
-}
-
-pytestmark = pytest.mark.skipif(not SECONDS, reason="runs by `make soak`")
+pytestmark = pytest.mark.skipif(not scale.SOAK_SECONDS, reason="runs by `make soak`")
 
 
 def test_after_all_that_can_happen_nothing_is_lost_and_memory_is_flat(crew: Crew) -> None:
@@ -46,41 +40,48 @@ def test_after_all_that_can_happen_nothing_is_lost_and_memory_is_flat(crew: Crew
         f"schedule {number}": {"task": "tests.chaos.tasks.count", "repeat": 1, "args": ["s"], "overlap": "allow"}
         for number in range(SCHEDULES)
     }
-    spared = [crew.worker(), crew.start("process_tasks", "--leader-only", "--leader")]
-    doomed = [crew.worker(), crew.leader()]
-    eventually(lambda: any(says(each, "elected, term")() for each in (spared[1], doomed[1])), within=SECONDS_TO_START)
+    with clock_that_can_be_set() if connection.vendor == "postgresql" else nullcontext() as set_clock:
+        spared = [crew.worker(), crew.leader("--leader-only")]
+        doomed = [crew.worker(), crew.leader()]
+        leaders = (spared[1], doomed[1])
+        eventually(lambda: any(says(each, "elected, term")() for each in leaders), within=SECONDS_TO_START)
+        mishaps = Mishaps(crew, spared, doomed, random.Random(1), set_clock=set_clock, old=scale.OLD_JOBS)
 
-    labels, memory = _soak(crew, spared, doomed)
+        labels, memory = _soak(mishaps)
 
-    for each in doomed:
-        each.send(signal.SIGCONT)
-    stop(spared[1], doomed[1], doomed[0])
-    wait_until_drained()
-    stop(spared[0])
+        mishaps.end()
+        last = crew.leader("--leader-only")
+        stop(spared[1], doomed[1])
+        eventually(says(last, "elected, term"), within=SECONDS_TO_START)
+        eventually(lambda: not FinishedJob.objects.filter(task=OLD).exists(), within=120)
+        stop(last, doomed[0])
+        wait_until_drained()
+        stop(spared[0])
     result = audit(labels)
-    figures.told.append(f"{connection.vendor}: {SECONDS:.0f} s of soak: {result}")
+    figures.told.append(f"{connection.vendor}: {scale.SOAK_SECONDS:.0f} s of soak: {result}")
+    figures.told.append(f"What befell it: {mishaps.befell}")
     for process, samples in zip(("worker", "leader"), zip(*memory, strict=True), strict=True):
         figures.told.append(f"MiB of the {process} that was spared: {', '.join(f'{each:.1f}' for each in samples)}")
         assert samples[-1] <= MOST_GROWTH * samples[len(samples) // 2]
     assert result.finished == result.accepted
     assert not FinishedJob.objects.exclude(state=FinishedState.SUCCEEDED).exists()
+    assert "silent too long" not in spared[0].output, "it lives all the time"
     for schedule in Schedule.objects.all():
         assert_ledger_is_the_grid(schedule)
 
 
-def _soak(crew: Crew, spared: list[Process], doomed: list[Process]) -> tuple[list[str], list[list[float]]]:
+def _soak(mishaps: Mishaps) -> tuple[list[str], list[list[float]]]:
     """Returns what was called, and the memory of the spared at times."""
     began = time.monotonic()
-    chance = random.Random(1)
     labels: list[str] = []
     memory: list[list[float]] = []
-    while (elapsed := time.monotonic() - began) < SECONDS:
-        if elapsed >= SECONDS * len(memory) / SAMPLES:
-            memory.append([mib_of(each) for each in spared])
+    while (elapsed := time.monotonic() - began) < scale.SOAK_SECONDS:
+        if elapsed >= scale.SOAK_SECONDS * len(memory) / SAMPLES:
+            memory.append([mib_of(each) for each in mishaps.spared])
         labels += _call(len(labels), round(CALLS * ROUND))
-        _mishap(crew, doomed, chance)
+        mishaps.next()
         eventually(lambda until=began + elapsed + ROUND: time.monotonic() >= until, within=60)  # type: ignore[misc]
-    return labels, [*memory, [mib_of(each) for each in spared]]
+    return labels, [*memory, [mib_of(each) for each in mishaps.spared]]
 
 
 def _call(first: int, number: int) -> list[str]:
@@ -90,17 +91,3 @@ def _call(first: int, number: int) -> list[str]:
     count.using(schedule=2).enqueue_many([((label,), {}) for label in later])
     count.enqueue_many([((label,), {}) for n, label in enumerate(labels) if n % 10 and n % 5 != 1])
     return labels
-
-
-def _mishap(crew: Crew, doomed: list[Process], chance: random.Random) -> None:
-    """One of the doomed is killed, and replaced; or it is stopped for long enough to be taken for dead, or goes on."""
-    number = chance.randrange(len(doomed))
-    match chance.choice(MISHAPS[connection.vendor]):
-        case "kill":
-            doomed[number].kill()
-            doomed[number] = crew.worker() if number == 0 else crew.leader()
-        case "stop":
-            doomed[number].send(signal.SIGSTOP)
-        case "go on":
-            for each in doomed:
-                each.send(signal.SIGCONT)
