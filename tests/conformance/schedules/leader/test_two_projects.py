@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from schedules.leader.lock import lock_on
 from schedules.leader.term import Term
 from schedules.models import Leadership, Schedule
 from tests.conformance.model.virtual import ALIAS
+from tests.processes import StartProcess, eventually
 from worker import roster
 from worker.clock import database_now
 from worker.sessions.connection import private_connection
@@ -177,3 +179,27 @@ def test_who_has_no_settings_module_takes_nobody_for_another(settings: Settings,
 
     with leading("", "ours"):
         assert met == []
+
+
+def test_processes_and_commands_of_one_project_say_so_while_those_of_another_are_there(process: StartProcess) -> None:
+    schedules = {"theirs": {**REPEATED, "task": "tests.chaos.tasks.count", "args": ["theirs"]}}
+    their_settings = {
+        "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
+        "CARILLON_CHAOS_SCHEDULES": json.dumps(schedules),
+    }
+    theirs = process("process_tasks", "--leader", environment=their_settings)
+    eventually(Schedule.objects.named("theirs").exists, within=30)
+    ours = process("process_tasks", "--leader")
+    eventually(lambda: "stands by" in ours.output, within=30)
+
+    theirs.kill()
+
+    line = "processes of tests.chaos.settings declare schedules in the tables of tests.settings, so none is retired"
+    eventually(lambda: line in ours.output, within=30)
+    problem = "Several projects declare schedules in the same tables: tests.settings, tests.chaos.settings."
+    commands = {"check --database default": 0, "list_schedule --check": 1, "scheduler_doctor": 1}
+    said = {command: process(*command.split()) for command in commands}
+    assert {command: one.wait(within=30) for command, one in said.items()} == commands
+    for one in said.values():
+        assert problem in " ".join(one.output.split()), one.output
+    assert undeclared() == set()
