@@ -390,7 +390,7 @@ class Leadership(models.Model):
         _("other projects"), default="", blank=True, help_text=_("Met in the same tables: a settings module a line.")
     )
     started_at = InstantField(_("started at"))
-    renewed_at = InstantField(_("renewed at"))
+    renewed_at = InstantField(_("renewed at"), db_index=True)
     ended_at = InstantField(_("ended at"), null=True)
     trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
 

@@ -6,6 +6,7 @@ in `planning`, and written in `occurrences`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
@@ -25,25 +26,24 @@ def tick(using: str, now: datetime, chores: Chores, authority: Authority = ANYON
 
     Returns when to tick again: at once, where more is due, so that a leader never is deaf for long.
     """
-    changes.end_pauses(using, now, authority)
+    more_pauses_are_over = chores.some(changes.end_pauses(using, now, authority))
     settled = materialize(using, now, due_schedules(using, now, BATCH), authority)
     promoted_next = chores.do(using, now)
     next_run_at = _next_run_at(using)
     if next_run_at is not None and next_run_at <= now and not settled:
         next_run_at = now + HELD_BY_OTHERS
+    if more_pauses_are_over:
+        return now
     return min(filter(None, [promoted_next, next_run_at]), default=None)
 
 
-def replan_stale_zones(using: str, now: datetime, authority: Authority) -> None:
-    """Rule D9: recompute the next runs that were computed under another edition of the zone data."""
-    stale = Schedule.objects.using(using).planned_elsewhere(zone_version()).order_by("pk")
-    last = 0
-    while batch := list(stale.filter(pk__gt=last)[:BATCH]):
-        for schedule in batch:
-            with transaction.atomic(using=using):
-                authority.prove()
-                changes.replan(schedule, using, now)
-        last = batch[-1].pk
+def replan_stale_zones(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
+    """Rule D9: recompute the next runs that were computed under another edition of the zone data, one each step."""
+    for schedule in changes.one_by_one(Schedule.objects.using(using).planned_elsewhere(zone_version())):
+        with transaction.atomic(using=using):
+            authority.prove()
+            changes.replan(schedule, using, now)
+        yield schedule
 
 
 def _next_run_at(using: str) -> datetime | None:

@@ -128,9 +128,9 @@ class _Runs:
 
     def _made_ready(self) -> bool:
         now = self.now()
-        changes.end_pauses(self.alias, now, ANYONE)
+        resumed = list(changes.end_pauses(self.alias, now, ANYONE))
         settled = materialize(self.alias, now, due_schedules(self.alias, now, BATCH))
-        return bool(queue.promote(self.alias, now) + settled)
+        return bool(queue.promote(self.alias, now) + settled + len(resumed))
 
     def _atomically(self, function: Callable[..., Any], /, *args: Any) -> Any:
         with transaction.atomic(using=self.alias):

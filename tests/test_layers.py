@@ -61,7 +61,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.queue              clock dialects dialects.portions erasure signals wakeup
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
-  worker.chores             clock queue rescue
+  worker.chores             clock queue rescue signals
   worker.running            arguments clock queue sessions signals tasks
   worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup
 

@@ -1,23 +1,63 @@
 """The upkeep of the queue: promote, rescue, prune. Guarded and idempotent, so any number of processes may do it.
 
-The leader does it. Where none leads, a worker does (`worker.process.deputy`).
+The leader does it, and looks after schedules in the same way. Where none leads, a worker does
+(`worker.process.deputy`). Both have to be in time with something else: a tick, a sign of life. So each chore is done a
+portion at a time, and what has no room in this turn waits for the next.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from worker import queue
+from worker import queue, signals
 from worker.clock import Monotonic
 from worker.options import options
 from worker.rescue import Rescue
 
-FIRST_OF_MANY = 500
-"""Jobs that are promoted at first, so that workers begin with them while the others follow."""
 PRUNE_EVERY = 600.0
 HELD_BY_OTHERS = timedelta(seconds=0.05)
 """How long to wait where all that is due is being changed by somebody else."""
+LATEST_BEGIN = 0.025
+"""Seconds of a turn after which no portion is begun. Each takes less than that, so a turn takes less than 50 ms."""
+
+Portions = Iterator[object]
+"""Each step does a portion of something, in transactions of its own."""
+
+
+class Chore:
+    """Done every so many seconds: `begin(using, now)` gives its portions."""
+
+    def __init__(self, begin: Callable[[str, datetime], Portions], every: float, due_at: float) -> None:
+        self.begin = begin
+        self.every = every
+        self.due_at = due_at
+        self._left: Portions | None = None
+
+    def do_portion(self, using: str, now: datetime, moment: float) -> None:
+        """Where more is left it stays due, and others that are due come first.
+
+        One that the database refuses holds up nothing else, and is begun anew when it is due again.
+        """
+        self._left = self._left or self.begin(using, now)
+        try:
+            next(self._left)
+        except StopIteration:
+            self._end(moment)
+        except queue.REFUSALS as error:
+            self._end(moment)
+            signals.chore_refused.send_robust(None, chore=self.name, error=error, retry_in=self.every)
+        else:
+            self.due_at = moment
+
+    @property
+    def name(self) -> str:
+        return self.begin.__name__.strip("_").replace("_", " ")
+
+    def _end(self, moment: float) -> None:
+        self._left = None
+        self.due_at = moment + self.every
 
 
 class Chores:
@@ -26,26 +66,51 @@ class Chores:
     def __init__(self, clock: Monotonic = time) -> None:
         self.rescue = Rescue(clock)
         self._clock = clock
-        self._prune_at = clock.monotonic()
-        self._limit = FIRST_OF_MANY
+        self._chores = [Chore(_prune, PRUNE_EVERY, clock.monotonic())]
+
+    def add(self, begin: Callable[[str, datetime], Portions], every: float) -> None:
+        """To be done as well, now and every so many seconds; `begin(using, now)` gives its portions."""
+        self._chores.append(Chore(begin, every, self._clock.monotonic()))
 
     def do(self, using: str, now: datetime) -> datetime | None:
         """Promote what is due by `now`, and keep. Returns when to promote next: at once, where more is due."""
-        promoted = queue.promote(using, now, self._limit)
-        self.keep(using, now)
-        more = promoted >= self._limit
-        self._limit = queue.MOST_PROMOTED if more else FIRST_OF_MANY
-        if more:
+        began = self._clock.monotonic()
+        most = queue.MOST_PROMOTED
+        while (promoted := queue.promote(using, now, most)) >= most and self._is_early(began):
+            pass
+        self.keep(using, now, began)
+        if promoted >= most:
             return now
         due = queue.next_run_at(using)
         if due is not None and due <= now and not promoted:
             return now + HELD_BY_OTHERS
         return due
 
-    def keep(self, using: str, now: datetime) -> None:
-        """Rescue and prune, now and then."""
+    def keep(self, using: str, now: datetime, began: float | None = None) -> None:
+        """Rescue, and of the rest that is due do what has room in this turn, which began then; a portion at least."""
+        began = self._clock.monotonic() if began is None else began
         self.rescue.look(using)
-        moment = self._clock.monotonic()
-        if moment >= self._prune_at:
-            self._prune_at = moment + PRUNE_EVERY
-            queue.prune(using, now - options().KEEP_FINISHED)
+        while (chore := self._next()).due_at <= (moment := self._clock.monotonic()):
+            chore.do_portion(using, now, moment)
+            if not self._is_early(began):
+                break
+
+    def some(self, portions: Portions) -> bool:
+        """Do what has room in this turn. Returns whether more may be left."""
+        began = self._clock.monotonic()
+        return any(not self._is_early(began) for _ in portions)
+
+    @property
+    def wanted_at(self) -> float:
+        """When there is something to be kept again, by the monotonic clock."""
+        return min(self.rescue.look_at, self._next().due_at)
+
+    def _next(self) -> Chore:
+        return min(self._chores, key=lambda chore: chore.due_at)
+
+    def _is_early(self, began: float) -> bool:
+        return self._clock.monotonic() - began < LATEST_BEGIN
+
+
+def _prune(using: str, now: datetime) -> Portions:
+    return queue.prune(using, now - options().KEEP_FINISHED)

@@ -2,17 +2,24 @@
 
 Whoever listens without a sender would be called for each of a million pruned jobs, could stop the worker by raising,
 and could enqueue another job for each.
+
+What is old goes a portion at a time: nobody can do much else while a million rows are deleted at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from functools import cache
+from typing import Any
 
 from django.db import connections, models
 
 from worker.dialects import dialect_of
+from worker.instants import LenientQuerySet, is_real
 
+PORTION = 500
+"""Rows that are deleted together, in some 10 ms."""
 _OURS = ("schedules", "worker")
 
 
@@ -26,6 +33,25 @@ def erase(model: type[models.Model], keys: Collection[int], using: str) -> int:
         return by_model.get(model._meta.label, 0)
     connection = connections[using]
     return dialect_of(connection).many.remove(connection, model, list(keys))
+
+
+def prune(model: type[models.Model], column: str, before: datetime, using: str) -> Iterator[int]:
+    """Delete what is older by that column, the oldest first. Each step deletes a portion, and gives how many that were.
+
+    It goes on where it was: what is deleted stays in the index for a while, and whoever began at its beginning would
+    walk past all of that again.
+    """
+    rows: LenientQuerySet[Any] = (
+        LenientQuerySet(model, using=using).filter(**{f"{column}__lt": before}).order_by(column)
+    )
+    old = rows.values_list("pk", column)
+    while found := list(old[:PORTION]):
+        pruned = erase(model, [key for key, _ in found], using)
+        yield pruned
+        if len(found) < PORTION or not pruned:
+            return
+        _, last = found[-1]
+        old = old.filter(**{f"{column}__gte": last}) if is_real(last) else old
 
 
 @cache

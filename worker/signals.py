@@ -33,6 +33,7 @@ __all__ = [
     "Snoozed",
     "Succeeded",
     "callback_failed",
+    "chore_refused",
     "connection_unclosed",
     "database_lost",
     "job_ended",
@@ -69,6 +70,8 @@ jobs_rescued = Event()
 """count, given_up: how many were taken from dead workers, and how many of those were given up."""
 rescue_refused = Event()
 """id, error. The database does not let this job be taken from its dead worker; the others are."""
+chore_refused = Event()
+"""chore: its name, error, retry_in: seconds. The database does not take what the chore does; all else goes on."""
 task_unknown = Event()
 """task. Its jobs stay in the queue for a process that has it."""
 worker_started = Event()
@@ -213,6 +216,10 @@ def _log_rescue_refused(id: int, error: Exception, **_: Any) -> None:
     say_seldom(process_log.error, "job #%d cannot be taken from its dead worker (%s)", id, line(str(error).strip()))
 
 
+def _log_chore_refused(chore: str, error: Exception, retry_in: float, **_: Any) -> None:
+    process_log.error("cannot %s (%s); again in %.0fs", chore, line(str(error).strip()), retry_in)
+
+
 def _log_unknown(task: str, **_: Any) -> None:
     process_log.warning("no task %s in this process; its jobs are left to one that has it", line(task))
 
@@ -281,6 +288,7 @@ outcome_refused.connect(_log_outcome_refused)
 callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
 rescue_refused.connect(_log_rescue_refused)
+chore_refused.connect(_log_chore_refused)
 task_unknown.connect(_log_unknown)
 worker_started.connect(_log_worker_started)
 worker_stopping.connect(_log_worker_stopping)

@@ -10,6 +10,7 @@ from schedules.changes.declare import bring_in_line, edit, in_line, is_as, mark_
 from schedules.changes.operate import delete, detach, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.repairs import repair, replan
+from schedules.changes.row import one_by_one
 
 __all__ = [
     "backfill",
@@ -22,6 +23,7 @@ __all__ = [
     "is_as",
     "mark_declared",
     "mark_undeclared",
+    "one_by_one",
     "pause",
     "repair",
     "replan",

@@ -5,6 +5,7 @@ A pause that has an end is over at that instant, whoever notices and when.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import transaction
@@ -13,6 +14,9 @@ from schedules.changes.row import broken_if_unreadable, explain_paused, locked, 
 from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority
 from schedules.recurrence.instants import TICK
+
+MOST_ENDED = 100
+"""Pauses that are ended at once. For others that are over as well it is asked again."""
 
 
 def pause(
@@ -38,15 +42,17 @@ def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = Fa
     tell(row, "resumed", using)
 
 
-def end_pauses(using: str, now: datetime, authority: Authority) -> None:
-    """Resume the schedules whose pause has come to its end; what came due since then runs."""
-    for key in Schedule.objects.using(using).filter(paused_until__lte=now).values_list("pk", flat=True):
+def end_pauses(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
+    """Resume the schedules whose pause has come to its end, one with each step. What came due since then runs."""
+    over = Schedule.objects.using(using).filter(paused_until__lte=now).order_by("paused_until")
+    for key in list(over.values_list("pk", flat=True)[:MOST_ENDED]):
         with transaction.atomic(using=using):
             authority.prove()
             with locked(key, using) as row:
                 if not _end_pause_that_is_over(row, using, now):
                     continue
         tell(row, "resumed", using)
+        yield row
 
 
 def let_due_run(row: Schedule, using: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from schedules import signals
 from schedules.models import Schedule
@@ -22,6 +22,16 @@ from schedules.planning import Standing, explain, next_run
 from schedules.planning.due import Ledgered
 from schedules.recurrence.zones import zone_version
 from worker import wakeup
+
+READ_AT_ONCE = 100
+
+
+def one_by_one(rows: QuerySet[Schedule]) -> Iterator[Schedule]:
+    """Rows to change one after the other, by their keys, whatever that does to those which are still to come."""
+    last = 0
+    while some := list(rows.filter(pk__gt=last).order_by("pk")[:READ_AT_ONCE]):
+        yield from some
+        last = some[-1].pk
 
 
 @contextmanager

@@ -63,13 +63,14 @@ def sync(
             changes.mark_undeclared(_undeclared(using, started_at, specs), using, clock.now())
 
 
-def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) -> None:
-    """Retire what nobody has declared for a while."""
+def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) -> Iterator[Schedule]:
+    """Retire what nobody has declared for a while: one schedule with each step."""
     gone = Schedule.objects.using(using).declared().filter(undeclared_at__lte=now - GRACE, retired_at=None)
-    for row in gone:
+    for row in changes.one_by_one(gone):
         with transaction.atomic(using=using):
             authority.prove()
             changes.retire(row, using, now)
+        yield row
 
 
 def _may_change(row: Schedule, started_at: datetime) -> bool:

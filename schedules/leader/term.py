@@ -23,9 +23,9 @@ from schedules.models import Leadership, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.materialize import Authority
 from schedules.scheduler import replan_stale_zones, tick
-from worker.chores import Chores
+from worker.chores import Chores, Portions
 from worker.clock import Monotonic, ServerClock
-from worker.erasure import erase
+from worker.erasure import prune
 from worker.options import options
 from worker.wakeup.asking import longest_wait
 
@@ -65,7 +65,9 @@ class Term:
         self.longest_sleep = longest_sleep or min(LONGEST_SILENCE, longest_wait(using))
         self.clock = ServerClock(self.watch.now(), host)
         self.renew_every = options().HEARTBEAT if lock.lasts else min(options().HEARTBEAT, LONGEST_SILENCE)
-        self.renew_at = self.upkeep_at = self.hold_until = self.host.monotonic()
+        self.renew_at = self.hold_until = self.host.monotonic()
+        for chore in (self._look_after_declarations, self._replan, self._prune_ledger, self._prune_terms):
+            self.chores.add(chore, UPKEEP_EVERY)
 
     @property
     def authority(self) -> Authority:
@@ -90,13 +92,16 @@ class Term:
         signals.leader_elected.send_robust(None, leader=self.leader, term=self.id, lock=self.lock.kind)
         self._look_for_others(now)
         self._sync()
-        replan_stale_zones(self.using, self.clock.now(), self.authority)
         self._tell_next_run(now)
 
     def prove(self) -> None:
-        """Raises NotLeader unless this term may write now. Comes first in each transaction."""
+        """Raises NotLeader unless this term may write now. Comes first in each transaction.
+
+        It is a sign of life as well, so that nothing that is done in many of them holds that up.
+        """
         self.lock.prove()
-        if not self.lock.lasts and not self._renewed():
+        it_is_time = self.host.monotonic() >= self.renew_at
+        if (it_is_time or not self.lock.lasts) and not self._renewed():
             raise NotLeader("Another process has begun a term since.")
 
     def turn(self) -> float:
@@ -107,14 +112,13 @@ class Term:
         if self.host.monotonic() < self.hold_until:
             self.chores.rescue.look(self.using)  # which heeds no date
             return LONGEST_SILENCE
-        self._upkeep(now)
         if due is not None and due <= now:
             due = tick(self.using, now, self.chores, self.authority)
         else:
             self.chores.keep(self.using, now)
         until_due = self.longest_sleep if due is None else (due - self.clock.now()).total_seconds()
-        until_look = self.chores.rescue.look_at - self.host.monotonic()
-        return max(0.0, min(self.longest_sleep, until_due, until_look))
+        until_chore = self.chores.wanted_at - self.host.monotonic()
+        return max(0.0, min(self.longest_sleep, until_due, until_chore))
 
     def end(self) -> None:
         self._update(ended_at=self.watch.when_written())
@@ -131,21 +135,24 @@ class Term:
 
     def _renew(self) -> None:
         if self.host.monotonic() >= self.renew_at:
-            self.renew_at = self.host.monotonic() + self.renew_every
-            trouble = {} if self.host.monotonic() < self.hold_until else {"trouble": ""}
-            self._update(renewed_at=self.watch.when_written(), **trouble)
+            with transaction.atomic(using=self.using):
+                self.prove()
 
-    def _upkeep(self, now: datetime) -> None:
-        if self.host.monotonic() >= self.upkeep_at:
-            self.upkeep_at = self.host.monotonic() + UPKEEP_EVERY
-            if self._look_for_others(now):
-                self._sync()
-            if not self.others:
-                retire_undeclared(self.using, now, self.authority)
-            replan_stale_zones(self.using, now, self.authority)  # processes with other zone data may edit at any time
-            ledger.prune(self.using, now - options().KEEP_LEDGER)
-            old = Leadership.objects.using(self.using).filter(renewed_at__lt=now - options().KEEP_LEDGER)
-            erase(Leadership, list(old.values_list("pk", flat=True)), self.using)
+    def _look_after_declarations(self, using: str, now: datetime) -> Portions:
+        if self._look_for_others(now):
+            self._sync()
+        if not self.others:
+            yield from retire_undeclared(using, now, self.authority)
+
+    def _replan(self, using: str, now: datetime) -> Portions:
+        """Processes with other zone data may edit at any time."""
+        return replan_stale_zones(using, now, self.authority)
+
+    def _prune_ledger(self, using: str, now: datetime) -> Portions:
+        return ledger.prune(using, now - options().KEEP_LEDGER)
+
+    def _prune_terms(self, using: str, now: datetime) -> Portions:
+        return prune(Leadership, "renewed_at", now - options().KEEP_LEDGER, using)
 
     def _sync(self) -> None:
         sync(
@@ -163,9 +170,11 @@ class Term:
 
     def _renewed(self) -> bool:
         """A sign of life, unless a newer term has begun."""
+        self.renew_at = self.host.monotonic() + self.renew_every
+        trouble = {} if self.host.monotonic() < self.hold_until else {"trouble": ""}
         terms = Leadership.objects.using(self.using)
         newest = terms.filter(~Exists(terms.filter(pk__gt=self.id)), pk=self.id)
-        return newest.update(renewed_at=self.watch.when_written()) == 1
+        return newest.update(renewed_at=self.watch.when_written(), **trouble) == 1
 
     def _update(self, **columns: Any) -> None:
         with transaction.atomic(using=self.using):

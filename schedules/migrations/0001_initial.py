@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
-                ("renewed_at", models.DateTimeField(verbose_name="renewed at")),
+                ("renewed_at", models.DateTimeField(db_index=True, verbose_name="renewed at")),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),
                 (
                     "trouble",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,11 +10,10 @@ from django.db import connections
 
 from schedules.models import Kind, Occurrence
 from schedules.planning.due import Ledgered, NotRun
+from worker import erasure
 from worker.dialects import dialect_of
-from worker.erasure import erase
 from worker.values import Ended
 
-DELETE_BATCH = 1000
 LONGEST = 255
 """The most characters of a reason."""
 
@@ -64,21 +63,15 @@ def write(lines: Sequence[Line], using: str) -> None:
 
 def forget(lines: Sequence[int], using: str) -> None:
     """Remove lines in the caller's transaction, to write others in their place."""
-    erase(Occurrence, lines, using)
+    erasure.erase(Occurrence, lines, using)
 
 
-def prune(using: str, before: datetime) -> int:
-    """Forget lines recorded before that instant, in batches. They lie behind the cursor, so nothing fires again."""
-    old = (
-        Occurrence.objects.using(using)
-        .filter(recorded_at__lt=before)
-        .order_by("recorded_at")
-        .values_list("pk", flat=True)
-    )
-    pruned = 0
-    while ids := list(old[:DELETE_BATCH]):
-        pruned += erase(Occurrence, ids, using)
-    return pruned
+def prune(using: str, before: datetime) -> Iterator[int]:
+    """Forget lines recorded before that instant: a portion with each step, which gives how many that were.
+
+    They lie behind the cursor, so nothing fires again.
+    """
+    return erasure.prune(Occurrence, "recorded_at", before, using)
 
 
 def record_missed(missed: Sequence[Ended], using: str) -> None:

@@ -59,6 +59,11 @@ class Deputy:
             self.act_at = self.clock.monotonic() + ACT_EVERY
         return self.due
 
+    @property
+    def has_more_to_do(self) -> bool:
+        """Whether a process that will not stay for long should stay, for chores of which something is left."""
+        return self.at_once and self.chores.wanted_at <= self.clock.monotonic()
+
     def is_undecided(self, using: str) -> bool:
         """Whether a process that will not stay for long should stay, to learn who is dead and take what they held."""
         return self.at_once and self.chores.rescue.is_undecided(using)
@@ -67,7 +72,7 @@ class Deputy:
     def wanted_at(self) -> float:
         """When there is something to look at again, by the monotonic clock."""
         leader_at = math.inf if self.at_once else self.look_at
-        return min(leader_at, max(self.act_at, self.chores.rescue.look_at) if self.acting else math.inf)
+        return min(leader_at, max(self.act_at, self.chores.wanted_at) if self.acting else math.inf)
 
     def _look_for_leader(self, using: str) -> None:
         """When none gives signs of life, the dead are looked for as well: whoever died with it is not found later."""

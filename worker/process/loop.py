@@ -116,7 +116,7 @@ class Loop:
         self.clock.set(database_now(using))
 
     def _nothing_is_left(self, using: str, due: datetime | None) -> bool:
-        nothing_is_due = due is None or due > self.clock.now()
+        nothing_is_due = (due is None or due > self.clock.now()) and not self.deputy.has_more_to_do
         return nothing_is_due and self.intake.marks.rest_due_at == math.inf and not self.deputy.is_undecided(using)
 
     def _sleep(self, due: datetime | None) -> float:

@@ -14,7 +14,7 @@ the alias of the connection it runs on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from itertools import groupby
@@ -24,10 +24,9 @@ from typing import Any, NamedTuple
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from worker import wakeup
+from worker import erasure, wakeup
 from worker.clock import WhenWritten
 from worker.dialects import dialect_of
-from worker.erasure import erase
 from worker.instants import UNREADABLE
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Outcome, Retry, Snoozed
@@ -69,8 +68,8 @@ __all__ = [
     "unfinished_of",
 ]
 
-MOST_PROMOTED = 5000
-"""In one transaction: a tenth of a second, for which the leader is deaf."""
+MOST_PROMOTED = 1000
+"""In one transaction, so that workers begin with them while the others follow: in 6 to 20 ms."""
 
 
 class Hook(NamedTuple):
@@ -204,13 +203,9 @@ def next_due(using: str) -> str:
     return dialect_of(connection).next_due(connection)
 
 
-def prune(using: str, before: datetime) -> int:
-    """Forget jobs that finished before that instant, in batches of short transactions. Returns how many."""
-    old = FinishedJob.objects.using(using).filter(finished_at__lt=before).order_by("finished_at")
-    pruned = 0
-    while ids := _some(old):
-        pruned += erase(FinishedJob, ids, using)
-    return pruned
+def prune(using: str, before: datetime) -> Iterator[int]:
+    """Forget jobs that finished before that instant: a portion with each step, which gives how many that were."""
+    return erasure.prune(FinishedJob, "finished_at", before, using)
 
 
 # Into history, or back

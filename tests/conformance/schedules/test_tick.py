@@ -388,7 +388,7 @@ def test_d9_the_next_run_is_computed_anew_when_the_zone_data_is_another(clock: V
     right = schedule.next_run_at
     Schedule.objects.update(next_run_at=at("07-02 17:17"), zone_version="1970a")
 
-    replan_stale_zones(ALIAS, clock.now(), ANYONE)
+    list(replan_stale_zones(ALIAS, clock.now(), ANYONE))
 
     assert (again(schedule).next_run_at, again(schedule).zone_version) == (right, zone_version())
 
@@ -426,7 +426,7 @@ def test_without_the_lead_nothing_is_computed_anew(clock: VirtualClock) -> None:
     Schedule.objects.update(zone_version="1970a")
 
     with pytest.raises(Lost):
-        replan_stale_zones(ALIAS, clock.now(), Authority(1, lose))
+        list(replan_stale_zones(ALIAS, clock.now(), Authority(1, lose)))
 
     assert Schedule.objects.get().zone_version == "1970a"
 
@@ -522,7 +522,7 @@ def test_new_zone_data_that_lacks_a_zone_stops_nothing(clock: VirtualClock, brok
     Schedule.objects.filter(pk=bad.pk).update(timezone="Mars/Olympus")
     Schedule.objects.update(zone_version="1970a")
 
-    replan_stale_zones(ALIAS, clock.now(), ANYONE)
+    list(replan_stale_zones(ALIAS, clock.now(), ANYONE))
     clock.tick("10:01")
 
     assert ledger_of(good) == ["10:01 enqueued"]

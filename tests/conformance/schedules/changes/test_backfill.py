@@ -100,7 +100,7 @@ def test_an_occurrence_that_the_ledger_has_forgotten_can_be_run_if_forced(clock:
     clock.tick("12:00")
     clock.to("12-01 12:00")
     changes.pause(schedule, ALIAS, clock.now(), reason="")
-    prune(ALIAS, clock.now())
+    list(prune(ALIAS, clock.now()))
 
     with pytest.raises(InvalidSchedule, match=r"the ledger is kept for 90 days, so nobody knows .* force=True"):
         run_between(clock, schedule, "11:00", "12:00")

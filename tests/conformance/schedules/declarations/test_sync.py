@@ -188,7 +188,7 @@ def test_a_one_off_that_ran_and_comes_back_after_it_was_retired_stays_done(clock
     sync(ALIAS, clock, OLDER, [once("10:30")])
     clock.tick("10:30")
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, undeclared_since() + GRACE)
+    list(retire_undeclared(ALIAS, undeclared_since() + GRACE))
     assert row().status == "retired"
     clock.to("11:00")
 
@@ -211,9 +211,9 @@ def test_what_left_the_code_is_retired_after_ten_minutes_and_not_before(clock: V
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, YOUNGER, [])
 
-    retire_undeclared(ALIAS, undeclared_since() + timedelta(minutes=10) - MICROSECOND)
+    list(retire_undeclared(ALIAS, undeclared_since() + timedelta(minutes=10) - MICROSECOND))
     assert row().status == "active"
-    retire_undeclared(ALIAS, undeclared_since() + timedelta(minutes=10))
+    list(retire_undeclared(ALIAS, undeclared_since() + timedelta(minutes=10)))
     assert (row().status, row().next_run_at) == ("retired", None)
 
 
@@ -230,7 +230,7 @@ def test_the_history_of_what_is_retired_stays(clock: VirtualClock) -> None:
     sync(ALIAS, clock, OLDER, [nightly()])
     clock.tick("11:00")
     sync(ALIAS, clock, YOUNGER, [])
-    retire_undeclared(ALIAS, undeclared_since() + GRACE)
+    list(retire_undeclared(ALIAS, undeclared_since() + GRACE))
     clock.tick("15:00")
 
     assert ledger_of(row()) == ["11:00 enqueued"]
@@ -252,7 +252,7 @@ def test_what_is_declared_again_in_time_is_not_retired(clock: VirtualClock) -> N
     since = undeclared_since()
     sync(ALIAS, clock, YOUNGER, [nightly()])
 
-    retire_undeclared(ALIAS, since + timedelta(days=1))
+    list(retire_undeclared(ALIAS, since + timedelta(days=1)))
 
     assert (row().status, row().undeclared_at) == ("active", None)
 
@@ -260,7 +260,7 @@ def test_what_is_declared_again_in_time_is_not_retired(clock: VirtualClock) -> N
 def test_what_comes_back_after_it_was_retired_counts_from_then(clock: VirtualClock) -> None:
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, undeclared_since() + GRACE)
+    list(retire_undeclared(ALIAS, undeclared_since() + GRACE))
     clock.to("16:20")
 
     sync(ALIAS, clock, YOUNGER, [nightly()])
@@ -332,7 +332,7 @@ def test_a_detached_schedule_is_left_alone(clock: VirtualClock) -> None:
 def test_a_retired_schedule_that_is_detached_goes_on(clock: VirtualClock) -> None:
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, undeclared_since() + GRACE)
+    list(retire_undeclared(ALIAS, undeclared_since() + GRACE))
 
     changes.detach(row(), ALIAS, clock.now())
 
@@ -376,6 +376,6 @@ def test_without_the_lead_nothing_is_retired(clock: VirtualClock) -> None:
         raise Lost
 
     with pytest.raises(Lost):
-        retire_undeclared(ALIAS, undeclared_since() + GRACE, Authority(1, prove))
+        list(retire_undeclared(ALIAS, undeclared_since() + GRACE, Authority(1, prove)))
 
     assert row().status == "active"

@@ -197,7 +197,7 @@ def test_to_lead_once_is_refused_while_another_leads(leaders: Leaders) -> None:
 
 def test_an_idle_leader_asks_one_question_a_turn() -> None:
     declared(repeat=3600)
-    with a_term() as term:
+    with a_term(ManualClock(database_now(ALIAS))) as term:
         term.begin()
         term.turn()
 

@@ -19,8 +19,9 @@ from schedules.checks import check_projects
 from schedules.declarations.sync import GRACE
 from schedules.leader.alive import last_sign
 from schedules.leader.lock import lock_on
-from schedules.leader.term import Term
+from schedules.leader.term import UPKEEP_EVERY, Term
 from schedules.models import Leadership, Schedule
+from schedules.testing import ManualClock
 from tests.conformance.model.virtual import ALIAS
 from tests.processes import StartProcess, eventually
 from worker import roster
@@ -62,7 +63,8 @@ def leading(project: str, name: str) -> Iterator[Term]:
         lock = lock_on(using)
         lock.prepare()
         assert lock.acquire()
-        term = Term(using, lock, f"{project}:1", database_now(using))
+        now = database_now(using)
+        term = Term(using, lock, f"{project}:1", now, host=ManualClock(now))
         term.begin(after=last_sign(using))
         yield term
         term.end()
@@ -75,7 +77,8 @@ def candidate(project: str) -> int:
 
 def look_after(term: Term) -> None:
     """A minute has gone by."""
-    term.upkeep_at = term.host.monotonic()
+    assert isinstance(term.host, ManualClock)
+    term.host.advance(UPKEEP_EVERY)
     term.turn()
 
 

@@ -54,7 +54,7 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "look who is unfinished, for a whole tick": ("worker_job_lane", lambda using: queue.unfinished_of(LANES, using)),
     "cancel": ("worker_job_lane", lambda using: queue.cancel_lane(LANES[0], "why", using)),
     "rescue": ("worker_job_running", lambda using: queue.rescue(using, 1000)),
-    "prune": ("worker_finished_at", lambda using: queue.prune(using, NOW - timedelta(seconds=MANY - 10))),
+    "prune": ("worker_finished_at", lambda using: list(queue.prune(using, NOW - timedelta(seconds=MANY - 10)))),
     "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
 }
 """What is done, and the index that leads to the rows that it wants."""

@@ -134,7 +134,7 @@ def test_until_idle_does_what_became_due_before_it_began(crew: Crew) -> None:
 def test_until_idle_does_its_share_of_a_flood_that_begins_with_others(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.chores.FIRST_OF_MANY", 2)
+    monkeypatch.setattr("worker.queue.MOST_PROMOTED", 2)
     now = database_now(ALIAS)
     for age in (9, 8, 7):
         enqueue(state=JobState.SCHEDULED, run_at=now - timedelta(seconds=age), queue="other")

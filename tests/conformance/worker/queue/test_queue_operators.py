@@ -26,7 +26,7 @@ from tests.conformance.worker.queue.jobs import (
     state_of,
 )
 from tests.schedules.recurrence.moments import at
-from worker import queue
+from worker import erasure, queue
 from worker.arguments import encode
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Failed, Retry, Succeeded
@@ -220,18 +220,18 @@ def test_exactly_what_finished_before_is_forgotten() -> None:
     old, edge, young, live = (enqueue() for _ in range(4))
     finish("09:59:59.999", "10:00", "10:01")
 
-    assert queue.prune(ALIAS, at("10:00")) == 1
+    assert sum(queue.prune(ALIAS, at("10:00"))) == 1
     assert [state_of(id) for id in (old, edge, young, live)] == [None, "succeeded", "succeeded", "ready"]
 
 
 def test_many_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "BATCH", 100)
+    monkeypatch.setattr(erasure, "PORTION", 100)
     queue.enqueue_many([new(n) for n in range(250)], ALIAS)
     now = at("10:00")
     queue.ack(ALIAS, [Ended(job, Succeeded(), now, now) for job in claim()])
 
     with CaptureQueriesContext(connection) as queries:
-        assert queue.prune(ALIAS, now + timedelta(seconds=1)) == 250
+        assert sum(queue.prune(ALIAS, now + timedelta(seconds=1))) == 250
 
     assert sum("DELETE" in query["sql"] for query in queries) == 3
     assert FinishedJob.objects.count() == 0
@@ -239,7 +239,7 @@ def test_many_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_old_is_nothing_to_forget() -> None:
     enqueue()
-    assert queue.prune(ALIAS, at("2900-01-01 00:00")) == 0
+    assert sum(queue.prune(ALIAS, at("2900-01-01 00:00"))) == 0
 
 
 def test_another_session_may_work_while_one_cancels() -> None:

@@ -53,7 +53,7 @@ VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "cancel equal": lambda job: queue.cancel_equal("a.task", encode([], {}), "by hand", ALIAS),
     "cancel lane": lambda job: queue.cancel_lane("a", "by hand", ALIAS),
     "retry by hand": lambda job: queue.retry([job.id], ALIAS),
-    "prune": lambda job: queue.prune(ALIAS, FAR_FUTURE),
+    "prune": lambda job: sum(queue.prune(ALIAS, FAR_FUTURE)),
 }
 UNSTARTED = {"scheduled": "cancelled", "waiting": "cancelled", "ready": "cancelled"}
 PICTURE: dict[str, dict[str, str | None]] = {
