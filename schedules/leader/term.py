@@ -111,18 +111,21 @@ class Term:
         self._renew()
         if self.host.monotonic() < self.hold_until:
             self.chores.rescue.look(self.using)  # which heeds no date
-            return LONGEST_SILENCE
+            return self._sleep(LONGEST_SILENCE, until=self.chores.rescue.look_at)
         if due is not None and due <= now:
             due = tick(self.using, now, self.chores, self.authority)
         else:
             self.chores.keep(self.using, now)
         until_due = self.longest_sleep if due is None else (due - self.clock.now()).total_seconds()
-        until_chore = self.chores.wanted_at - self.host.monotonic()
-        return max(0.0, min(self.longest_sleep, until_due, until_chore))
+        return self._sleep(min(self.longest_sleep, until_due), until=self.chores.wanted_at)
 
     def end(self) -> None:
         self._update(ended_at=self.watch.when_written())
         signals.leader_resigned.send_robust(None, leader=self.leader, term=self.id)
+
+    def _sleep(self, seconds: float, until: float) -> float:
+        """So many, and not longer than until then by the monotonic clock."""
+        return max(0.0, min(seconds, until - self.host.monotonic()))
 
     def _watch_clock(self, now: datetime) -> None:
         """A clock that was set says nothing about what is due: hold, and look again."""

@@ -377,6 +377,18 @@ def test_after_a_leap_the_leader_goes_on_and_says_no_more() -> None:
     assert Leadership.objects.get().trouble == ""
 
 
+@pytest.mark.parametrize("hours", [0, 1], ids=["in ordinary times", "while ticks are held"])
+def test_a_leader_wakes_twice_in_a_heartbeat_to_look_for_the_dead(hours: int) -> None:
+    with override_settings(SCHEDULER={"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}):
+        host = ManualClock(database_now(ALIAS))
+        with a_term(host, ahead=timedelta(hours=hours)) as term:
+            term.begin()
+
+            assert term.turn() <= 0.25
+            host.advance(0.25)
+            assert term.turn() <= 0.25
+
+
 def test_a_clock_that_drifts_by_less_than_five_minutes_holds_nothing() -> None:
     declared(repeat=1)
     with a_term(ahead=timedelta(seconds=290)) as term:
