@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ class Crew:
         """`settings.SCHEDULES` of the processes that are started from now on."""
         self.scheduler: dict[str, Any] = {}
         """`settings.SCHEDULER`, likewise."""
+        self.environment: dict[str, str] = {}
+        """What else these processes find in theirs."""
         self.url = url_of_this_run()
         """The database of the processes, or the way to it."""
         self.calls: list[str] = []
@@ -41,6 +44,7 @@ class Crew:
         return self._start(
             *arguments,
             environment={
+                **self.environment,
                 VARIABLE: self.url,
                 "DJANGO_SETTINGS_MODULE": "tests.chaos.settings",
                 "CARILLON_CHAOS_SCHEDULES": json.dumps(self.schedules),
@@ -94,6 +98,12 @@ def mib_of(process: Process, what: str = "VmRSS") -> float:
 
 def says(process: Process, words: str) -> Callable[[], bool]:
     return lambda: words in process.output
+
+
+def wait(seconds: float) -> None:
+    """While others do something."""
+    until = time.monotonic() + seconds
+    eventually(lambda: time.monotonic() >= until, within=seconds + 60)
 
 
 def wait_until_drained() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from django.db import connection, models, transaction
 
 from schedules import api
 from schedules.models import Leadership, Occurrence, Schedule
-from tests.chaos.crew import Crew
+from tests.chaos.crew import Crew, wait
 from tests.chaos.stepped_clock import SetClock
 from tests.chaos.tasks import count
 from tests.locks import locked_for
@@ -108,7 +107,7 @@ class Mishaps:
         """As a host is that sleeps. None of them is dead."""
         for each in (*self.spared, *self.doomed):
             each.send(signal.SIGSTOP)
-        _wait(self.chance.choice(SPANS))
+        wait(self.chance.choice(SPANS))
         for each in (*self.spared, *self.doomed):
             each.send(signal.SIGCONT)
 
@@ -147,11 +146,6 @@ class Mishaps:
 
     def _replace(self, number: int) -> None:
         self.doomed[number] = self.crew.worker() if number == 0 else self.crew.leader()
-
-
-def _wait(seconds: float) -> None:
-    until = time.monotonic() + seconds
-    eventually(lambda: time.monotonic() >= until, within=seconds + 60)
 
 
 def _put(row: models.Model, values: str, *params: str) -> None:

@@ -4,6 +4,7 @@ CARILLON_CHAOS_SECONDS=12 make chaos        a taste of it
 """
 
 import os
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,10 @@ ROUNDS = 20 if SECONDS >= 30 else KILLS
 """How often a figure is taken."""
 DEADLY = ["SIGSEGV", "SIGKILL", "exit"][:KILLS]
 """Ways in which tasks end their process."""
+SIGNS_OF_LIFE: dict[str, Any] = {} if SECONDS >= 60 else {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2}
+"""How often they are given, and missed: as by default, if there is time."""
+LOCKS = [1.0, 5.0, 27.0, 60.0] if SECONDS >= 60 else []
+"""Seconds."""
 
 SOAK_SECONDS = float(os.environ.get("CARILLON_SOAK_SECONDS", "0"))
 """Of `make soak`; zero: it does not run."""

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 
 import pytest
-from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from schedules.models import Schedule
 from tests.chaos import scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
 from tests.chaos.crew import SECONDS_TO_START, Crew, stop, wait_until_drained
-from tests.chaos.private_servers import PrivateServer, private_server
+from tests.chaos.private_servers import PrivateServer
 from tests.chaos.tasks import count, count_slowly
-from tests.databases import django_settings
 from tests.processes import Process, eventually
 from worker.models import FinishedJob, FinishedState
 
 JOBS = 400
 
 on_a_server = pytest.mark.only_on("postgresql", "mysql")
-
-
-@pytest.fixture
-def server_of_its_own(crew: Crew) -> Iterator[PrivateServer]:
-    """Everybody in the test works on a database there."""
-    with ExitStack() as until_the_end:
-        server, crew.url = until_the_end.enter_context(private_server(connection.vendor))
-        until_the_end.enter_context(_moved_to(crew.url))
-        call_command("migrate", run_syncdb=True, verbosity=0)
-        yield server
 
 
 @on_a_server
@@ -107,16 +94,3 @@ def _is_there() -> bool:
         connection.ensure_connection()
         return True
     return False
-
-
-@contextmanager
-def _moved_to(url: str) -> Iterator[None]:
-    """The test's own connection, for so long."""
-    kept = dict(connection.settings_dict)
-    connection.close()
-    connection.settings_dict.update(django_settings(url))
-    try:
-        yield
-    finally:
-        connection.close()
-        connection.settings_dict.update(kept)
