@@ -82,6 +82,9 @@ LEDGERED = [
     (Ledgered.SKIPPED_DST.value, _("skipped: clock change")),
     (Ledgered.BACKFILLED.value, _("backfilled")),
     (Ledgered.BROKEN.value, _("broken")),
+    (Ledgered.ENDED.value, _("ended")),
+    (Ledgered.NOT_BEGUN.value, _("not begun")),
+    (Ledgered.RETIRED.value, _("retired")),
     (Ledgered.MANUAL.value, _("run by hand")),
 ]
 
@@ -251,6 +254,7 @@ class Schedule(Columns, models.Model):
     next_run_at = InstantField(_("next run"), null=True, db_index=True)
     zone_version = models.CharField(max_length=20, default="", editable=False)
     runs = models.PositiveBigIntegerField(_("runs"), default=0)
+    enabled = models.BooleanField(_("enabled"), default=True, help_text=_("What its declaration says."))
     revision = models.PositiveBigIntegerField(default=1, editable=False)
     created_at = InstantField(_("created at"))
     changed_at = InstantField(_("changed at"))
@@ -258,6 +262,7 @@ class Schedule(Columns, models.Model):
     paused_until = InstantField(_("paused until"), null=True)
     paused_by = models.CharField(_("paused by"), max_length=255, default="")
     pause_reason = models.CharField(_("pause reason"), max_length=255, default="")
+    paused_as_declared = models.BooleanField(default=False, editable=False)
     broken = models.TextField(_("broken"), default="")
     retired_at = InstantField(_("retired at"), null=True)
     undeclared_at = InstantField(null=True, editable=False)

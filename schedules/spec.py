@@ -7,14 +7,26 @@ same words. It knows no table and no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
-from schedules.models import NAME_LENGTH, Source, identity_of
+from schedules.models import DECLARED, NAME_LENGTH, Source, identity_of
+from schedules.planning import runs_after
 from schedules.planning.columns import KINDS, POLICIES, RECURRENCE, columns_of
 from schedules.planning.policies import InvalidPolicy, Policies
-from schedules.recurrence import GapRule, InvalidRecurrence, OverlapRule, parse_repeat, recurrence_of
+from schedules.recurrence import (
+    Every,
+    GapRule,
+    InvalidRecurrence,
+    OverlapRule,
+    Recurrence,
+    instant_of,
+    parse_repeat,
+    recurrence_of,
+)
+from schedules.recurrence.instants import TICK
 from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
 from worker.calls import JOB, InvalidCall, Start, job_options, start_of
@@ -24,7 +36,8 @@ from worker.messages.nearest import unknown_options
 from worker.options import options as project_options
 from worker.tasks import InvalidTask, Task
 
-OPTIONS = (*RECURRENCE, *POLICIES, *JOB)
+MOST_DATES_TOLD = 5
+OPTIONS = (*RECURRENCE, "first_run", *POLICIES, *JOB)
 
 
 class InvalidSchedule(ValueError):
@@ -55,11 +68,13 @@ class Spec:
     dst_overlap: str
     policies: Policies
     start: Start | None = None
-    """From when a repeat counts. None: it starts one period after it is first seen."""
+    """From when a repeat counts. None: it starts one period after it is first seen. A delay is for the first run."""
     enabled: bool = True
-    """Whether it begins unpaused; after that, this is the operator's."""
+    """Whether it is to run. An operator's pause wins."""
     call: str = ""
     """The call that made it, with all that its name hides."""
+    runs_late: bool = True
+    """Whether a one-off whose time is past when it is first seen runs at once; else it is missed."""
 
     @property
     def identity(self) -> str:
@@ -94,19 +109,25 @@ def spec_of(
     for fault in unknown_options(options, OPTIONS, where):
         raise InvalidSchedule(fault)
     try:
+        name, recurrence, policies = _name(name), _recurrence(name, options), _policies(options)
+        start = _start(schedule, options.get("first_run"), recurrence["timezone"])
+        if start is not None and not recurrence["repeat"]:
+            start, policies = _begun_by_limit(start, policies, options)
+        _require_some_run(name, recurrence, policies, start)
         return Spec(
-            name=_name(name),
+            name=name,
             task=task.name,
             arguments=encode(args, {} if kwargs is None else kwargs),
             max_attempts=task.attempts_allowed,
             source=source,
             declared_in=declared_in[:255],
-            policies=_policies(options),
-            start=None if schedule is None else start_of(schedule),
+            policies=policies,
+            start=start,
             enabled=_enabled(enabled),
             call=call,
+            runs_late=source not in DECLARED,
             **job_options(task, options),
-            **_recurrence(name, options),
+            **recurrence,
         )
     except (InvalidRecurrence, InvalidPolicy, InvalidArguments, InvalidTask, InvalidCall, InvalidSchedule) as fault:
         raise InvalidSchedule(f"{where}: {fault}") from fault
@@ -157,6 +178,62 @@ def _run_at(value: object) -> datetime | None:
     if value is None or is_instant(value):
         return value
     raise InvalidSchedule(must_be("run_at", value, AN_INSTANT))
+
+
+def _start(schedule: object, first_run: object, timezone: str) -> Start | None:
+    if first_run is None or first_run == "":
+        return None if schedule is None else start_of(schedule)
+    if schedule is not None:
+        raise InvalidSchedule("give one of schedule and first_run, which says the same.")
+    return Start(at=_first_run(first_run, timezone))
+
+
+def _first_run(value: object, timezone: str) -> datetime:
+    if is_instant(value):
+        return value
+    with suppress(TypeError, ValueError):
+        reading = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        instant = instant_of(reading, timezone) if reading.tzinfo is None else reading
+        if is_instant(instant):
+            return instant
+    raise InvalidSchedule(
+        must_be("first_run", value, f'{AN_INSTANT}, or what the clock in its zone shows, as in "2026-07-02 03:00"')
+    )
+
+
+def _begun_by_limit(start: Start, policies: Policies, options: Mapping[str, Any]) -> tuple[Start | None, Policies]:
+    """What does not repeat by distance has instants of its own, so an instant to start at is a limit of these."""
+    if options.get("first_run") is not None:
+        raise InvalidSchedule(
+            "first_run is where a repeat counts from, and cron and run_at have instants of their own. "
+            "To let them begin later, give starts_at."
+        )
+    if start.at is None:
+        return (start if start.delay else None), policies
+    later = max(filter(None, [start.at, policies.starts_at]))
+    return None, replace(policies, starts_at=later)
+
+
+def _require_some_run(name: str, recurrence: dict[str, Any], policies: Policies, start: Start | None) -> None:
+    """Refuse limits that leave nothing, as far as that is known before there is a row."""
+    first = None if start is None else start.at
+    begins = max(filter(None, [recurrence["run_at"], first, policies.starts_at]), default=None)
+    if begins is None:
+        return
+    instants: Recurrence = Every(1)  # where a repeat counts from is not known yet, so any second will do
+    if first is not None or not recurrence["repeat"]:
+        instants = recurrence_of(**recurrence, anchor=first, name=name)
+    if next(runs_after(instants, policies, recurrence["timezone"], begins - TICK, 0), None) is None:
+        limits = {"run_at": recurrence["run_at"], "first_run": first}
+        limits |= {limit: getattr(policies, limit) for limit in ("starts_at", "repeat_until", "exclude")}
+        told = (f"{limit} is {_told(value)}" for limit, value in limits.items() if value)
+        raise InvalidSchedule(f"nothing of it would ever run: {', '.join(told)}. Change one of these.")
+
+
+def _told(limit: datetime | tuple[date, ...]) -> str:
+    if isinstance(limit, datetime):
+        return limit.isoformat()
+    return " ".join(day.isoformat() for day in limit[:MOST_DATES_TOLD]) + (" …" if limit[MOST_DATES_TOLD:] else "")
 
 
 def _policies(given: Mapping[str, Any]) -> Policies:

@@ -116,7 +116,7 @@ def test_every_key_of_schedules_is_documented_with_its_default() -> None:
     documented = page("reference/settings.md").table("Key")
     assert documented.keys() == set(KEYS)
     defaults = _column_defaults() | _parameter_defaults(scheduled) | _defaults(Policies)
-    defaults |= {"queue": "default", "kwargs": {}}
+    defaults |= {"queue": "default", "kwargs": {}, "first_run": None}
     for name, (default, *_) in documented.items():
         if name not in ("task", "timezone"):
             assert literal(default) == defaults[name], name

@@ -27,7 +27,6 @@ Pure: they know no Django, no table and no clock
 
 + worker.messages
 + worker.outcomes
-  worker.parameters
   worker.registry
   worker.backoff
   worker.signs
@@ -36,6 +35,7 @@ Pure: they know no Django, no table and no clock
   worker.repeats
   worker.dialects.portions
   worker.arguments          dialects.portions
+  worker.parameters         arguments
 + schedules.recurrence
 + schedules.planning
 
@@ -58,7 +58,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.roster             clock dialects erasure
   worker.sessions
   worker.wakeup             clock dialects sessions signals
-  worker.queue              clock dialects dialects.portions erasure signals wakeup
+  worker.queue              arguments clock dialects dialects.portions erasure signals wakeup
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster
   worker.chores             clock queue rescue signals
@@ -73,11 +73,11 @@ The clock: it decides what is due
   schedules.spec            | arguments calls tasks
   schedules.signals         | events masking
   schedules.occurrences     signals | dialects erasure queue
-  schedules.changes         occurrences signals spec | erasure queue wakeup
+  schedules.changes         occurrences signals spec | calls erasure queue wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
-  schedules.overview        declarations describe leader occurrences spec | dialects.portions masking roster tasks
+  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking roster tasks
   schedules.api             changes declarations spec | calls clock tasks
   schedules                 declarations
 

@@ -13,6 +13,7 @@ from worker.messages.expected import must_be
 
 MOST_LEVELS = 100
 """Lists and dictionaries within each other: more would be refused by Python's own reader sooner or later."""
+MOST_VALUES_TOLD, LONGEST_VALUE_TOLD = 5, 1000
 LONGEST_PLACE = 200
 """Characters that say where, in nested arguments, a value stands."""
 
@@ -57,6 +58,13 @@ def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
     if end == len(text) and type(args) is list and type(kwargs) is dict:
         return args, kwargs
     raise InvalidArguments("The stored arguments are not a list and an object, in a list of two, and nothing else.")
+
+
+def told_values(text: str) -> list[str]:
+    """Some values of a stored call, as they are written in the text of any equal call."""
+    args, kwargs = decode(text)
+    values = (_ENCODER.encode(value) for value in (*args, *kwargs.values()))
+    return [value for value in values if len(value) <= LONGEST_VALUE_TOLD][:MOST_VALUES_TOLD]
 
 
 def as_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import DatabaseError, connections, models, transaction
 
-from worker import queue
+from worker import queue, tasks
 from worker.arguments import Call, as_json, encode, encode_each
 from worker.dialects import dialect_of
 from worker.messages.echo import echo
@@ -20,7 +20,7 @@ from worker.messages.expected import A_FLAG, A_SHORT_TEXT, AN_INSTANT, is_instan
 from worker.models import Job, JobState
 from worker.options import options
 from worker.parameters import Parameters
-from worker.tasks import Task, priority_problem, queue_problem
+from worker.tasks import Task, UnknownTask, priority_problem, queue_problem
 from worker.values import NewJob
 
 JOB = ("queue", "priority", "verbose_name", "creator")
@@ -103,7 +103,7 @@ class Calls:
         job = self._job(encode(args, kwargs))
         with (
             Explained(self._where, alias, "await ….aenqueue(…)"),
-            replacing(job.task, job.arguments, alias) if self._replaces else _REPLACING_NOTHING,
+            replacing(job.task, job.arguments, self._parameters, alias) if self._replaces else _REPLACING_NOTHING,
         ):
             return _enqueued(job, queue.enqueue(job, alias), alias)
 
@@ -129,11 +129,22 @@ class Calls:
 
 
 @contextmanager
-def replacing(task: str, arguments: str, using: str) -> Iterator[None]:
+def replacing(task: str, arguments: str, parameters: Parameters, using: str) -> Iterator[None]:
     """One transaction, in which the jobs of equal calls that nobody has started are cancelled first."""
     with transaction.atomic(using=using):
-        queue.cancel_equal(task, arguments, "replaced by a later call", using)
+        queue.cancel_equal(task, arguments, "replaced by a later call", using, meaning=parameters.meaning)
         yield
+
+
+def mean_the_same(task: str, one: str, other: str) -> bool:
+    """Whether both are the arguments of one call of that task, however they are spelled."""
+    if one == other:
+        return True
+    try:
+        parameters = Parameters(tasks.get(task).function, task)
+    except (UnknownTask, TypeError, ValueError):
+        return False
+    return parameters.meaning(one) == parameters.meaning(other)
 
 
 # What the options say. Each raises InvalidCall.

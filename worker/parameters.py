@@ -1,11 +1,13 @@
-"""Which arguments a function takes, and whether those of a call fit. It knows nothing of tasks."""
+"""Which arguments a function takes, whether those of a call fit, and which calls mean the same. It knows no tasks."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, signature
+from inspect import BoundArguments, Parameter, signature
 from typing import Any
+
+from worker.arguments import InvalidArguments, decode, encode
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -30,6 +32,42 @@ class Parameters:
                 self._signature.bind(*args, **kwargs)
             except TypeError as unfit:
                 raise TypeError(f"{self._where}: {unfit}.") from None
+
+    def meaning(self, arguments: str) -> str:
+        """Stored arguments in the one spelling of all equal calls: by position, without what would be there anyway.
+
+        What does not fit the function, or cannot be read, is left as it is.
+        """
+        try:
+            args, kwargs = decode(arguments)
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError:
+            return arguments
+        for name in _needless(bound):
+            del bound.arguments[name]
+        return encode(bound.args, bound.kwargs)
+
+
+def _needless(bound: BoundArguments) -> list[str]:
+    """The parameters that are given their defaults, unless others would then lose their place."""
+    needless, holds_places = [], False
+    for name, parameter in reversed(list(bound.signature.parameters.items())):
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            holds_places = bool(bound.arguments.get(name))
+        elif name in bound.arguments and parameter.kind is not Parameter.VAR_KEYWORD:
+            if not (holds_places and parameter.kind in _POSITIONAL) and _is_default(parameter, bound.arguments[name]):
+                needless.append(name)
+            elif parameter.kind is Parameter.POSITIONAL_ONLY:
+                holds_places = True
+    return needless
+
+
+def _is_default(parameter: Parameter, given: object) -> bool:
+    """As JSON tells them apart: 1 is neither 1.0 nor True."""
+    try:
+        return parameter.default is not Parameter.empty and encode([parameter.default], {}) == encode([given], {})
+    except InvalidArguments:
+        return False
 
 
 def _positional_counts(parameters: Sequence[Parameter]) -> range:

@@ -48,7 +48,7 @@ def _field_of_recurrence(given: dict[str, Any]) -> str:
 
 
 _BEGINNINGS = {
-    "schedule is ": "anchor",
+    "first_run ": "anchor",
     "the name of the queue": "queue",
     "the name ": "name",
     "give exactly one": None,

@@ -29,6 +29,7 @@ else:
     ScheduleModelForm = forms.ModelForm
 
 ARGUMENTS = ("args", "kwargs")
+COLUMNS = tuple(option for option in OPTIONS if option != "first_run")  # the column of that is the anchor
 INSTANTS = ("run_at", "anchor", "starts_at", "repeat_until")
 LONGEST_ARGUMENTS = 100_000
 LONGEST_EXCLUDE = 10_000
@@ -79,7 +80,7 @@ class ScheduleForm(ScheduleModelForm):
 
     class Meta:
         model = Schedule
-        fields = ("name", "anchor", *(option for option in OPTIONS))
+        fields = ("name", "anchor", *COLUMNS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -114,7 +115,7 @@ class ScheduleForm(ScheduleModelForm):
         columns = self.spec.columns()
         for name in ("name", "source", "declared_in"):
             del columns[name]
-        return columns | {"anchor": self.cleaned_data["anchor"]}
+        return columns | {"anchor": self.spec.start and self.spec.start.at}
 
     def _keep_untouched_instants(self, given: dict[str, Any]) -> None:
         """The widgets drop fractions of a second, and an interval without a first run counts from the one it had."""
@@ -123,6 +124,12 @@ class ScheduleForm(ScheduleModelForm):
         for name in INSTANTS:
             if name not in self.changed_data or (name == "anchor" and given.get(name) is None):
                 given[name] = getattr(self.instance, name)
+
+    def _first_run(self, given: dict[str, Any]) -> datetime | None:
+        """None, where nobody touched it or its repeat: then it counts from where it did, by the clock of its zone."""
+        is_touched = "anchor" in self.changed_data or (given["repeat"] and "repeat" in self.changed_data)
+        first_run: datetime | None = given["anchor"] if is_touched else None
+        return first_run
 
     def _keep_hidden_arguments(self, given: dict[str, Any]) -> None:
         """Secrets are not shown, so what stands in their place means what is stored, as long as the task is the same.
@@ -163,9 +170,8 @@ class ScheduleForm(ScheduleModelForm):
             source=Source.ADMIN,
             args=given["args"],
             kwargs=given["kwargs"],
-            schedule=given["anchor"],
-            options={name: given[name] for name in OPTIONS if given[name] not in ("", None)}
-            | {"exclude": given["exclude"].split()},
+            options={name: given[name] for name in COLUMNS if given[name] not in ("", None)}
+            | {"exclude": given["exclude"].split(), "first_run": self._first_run(given)},
         )
 
     def _tasks(self) -> list[tuple[str, str]]:

@@ -17,6 +17,13 @@ from schedules.recurrence.instants import TICK
 
 MOST_ENDED = 100
 """Pauses that are ended at once. For others that are over as well it is asked again."""
+NOT_PAUSED = {
+    "paused_at": None,
+    "paused_until": None,
+    "paused_by": "",
+    "pause_reason": "",
+    "paused_as_declared": False,
+}
 
 
 def pause(
@@ -25,8 +32,15 @@ def pause(
     """Let nothing run until it is resumed, or until that instant. Pausing again changes the reason and the end."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         let_due_run(row, using, now)
-        since = row.paused_at or now
-        put(row, using, paused_at=since, paused_until=until, paused_by=by[:255], pause_reason=reason[:255])
+        put(
+            row,
+            using,
+            paused_at=row.paused_at or now,
+            paused_until=until,
+            paused_by=by[:255],
+            pause_reason=reason[:255],
+            paused_as_declared=False,
+        )
         plan_next(row, using, now)
     tell(row, "paused", using)
 
@@ -38,7 +52,7 @@ def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = Fa
             return
         _end_pause_that_is_over(row, using, now)
         if row.paused_at is not None:
-            _end_pause(row, using, now, held_back_until=None if catch_up else now)
+            end_pause(row, using, now, held_back_until=None if catch_up else now)
     tell(row, "resumed", using)
 
 
@@ -61,18 +75,18 @@ def let_due_run(row: Schedule, using: str, now: datetime) -> None:
     materialize_due(row, using, now)
 
 
-def _end_pause_that_is_over(row: Schedule, using: str, now: datetime) -> bool:
-    """It ended when it was to, whoever notices and when."""
-    if row.paused_until is None or row.paused_until > now:
-        return False
-    _end_pause(row, using, now, held_back_until=row.paused_until - TICK)
-    return True
-
-
-def _end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: datetime | None) -> None:
+def end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: datetime | None) -> None:
     """None: what it held back is not explained, but overdue."""
     if held_back_until is not None:
         with broken_if_unreadable(row, using):
             explain_paused(row, using, held_back_until, now)
-    put(row, using, paused_at=None, paused_until=None, paused_by="", pause_reason="")
+    put(row, using, **NOT_PAUSED)
     plan_next(row, using, now)
+
+
+def _end_pause_that_is_over(row: Schedule, using: str, now: datetime) -> bool:
+    """It ended when it was to, whoever notices and when."""
+    if row.paused_until is None or row.paused_until > now:
+        return False
+    end_pause(row, using, now, held_back_until=row.paused_until - TICK)
+    return True

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import locked, materialize_due, plan_next, put, tell
+from schedules.changes.row import leave_behind, locked, materialize_due, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
@@ -19,7 +19,9 @@ from worker.models import Job
 
 
 def repair(schedule: Schedule, using: str, now: datetime) -> None:
-    """Count again from now, where a leap of the clock left the cursor in the future; what was done there is undone.
+    """Count again from now: what a broken schedule did not run stays in the ledger as broken.
+
+    Where a leap of the clock left the cursor in the future, what was done there is undone.
 
     `schedule` was read before `now`. Raises InvalidSchedule if it was changed since: what was done after `now` would
     then not be of a leap.
@@ -28,7 +30,10 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
         if row.revision != schedule.revision + 1:
             raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
         _forget_after(row, using, now)
-        put(row, using, settled_until=min(now, row.settled_until), broken="")
+        put(row, using, settled_until=min(now, row.settled_until))
+        if row.broken:
+            leave_behind(row, using, now, whys(row))
+            put(row, using, broken="")
         plan_next(row, using, now)
     tell(row, "repaired", using)
 

@@ -5,8 +5,8 @@ It knows how, not when: the verbs stand in the files beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +18,11 @@ from schedules.models import Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
 from schedules.occurrences.materialize import materialize, why_broken
-from schedules.planning import Standing, explain, next_run
-from schedules.planning.due import Ledgered
+from schedules.planning import Plan, Standing, Why, explain, next_run, stood_still
+from schedules.planning.due import BEGINNING, Ledgered
 from schedules.recurrence.zones import zone_version
 from worker import wakeup
+from worker.instants import is_real
 
 READ_AT_ONCE = 100
 
@@ -48,23 +49,45 @@ def materialize_due(row: Schedule, using: str, now: datetime) -> None:
         row.refresh_from_db(using=using)
 
 
-def explain_held_back(row: Schedule, using: str, now: datetime) -> None:
-    """Explain what did not run under a recurrence that is about to be replaced, if it can be read."""
-    if row.retired_at is None:
-        with suppress(*UNREADABLE):
-            if row.paused_at is not None:
-                explain_paused(row, using, now, now)
-            elif row.broken:
-                _explain(row, using, now, now, Ledgered.BROKEN, row.broken)
-
-
 def explain_paused(row: Schedule, using: str, until: datetime, now: datetime) -> None:
-    reason = f"paused: {row.pause_reason}" if row.pause_reason else "paused"
-    _explain(row, using, until, now, Ledgered.PAUSED, reason)
+    """Explain what a pause held back until then, or until the schedule was retired."""
+    standing, until = Standing(row.settled_until, row.runs), min(until, row.retired_at or until)
+    _write(row, explain(row.recurrence, row.policies, standing, until, Ledgered.PAUSED, _pause_of(row)), using, now)
 
 
-def _explain(row: Schedule, using: str, until: datetime, now: datetime, outcome: Ledgered, reason: str) -> None:
-    plan = explain(row.recurrence, row.policies, Standing(row.settled_until, row.runs), until, outcome, reason)
+def leave_behind(row: Schedule, using: str, now: datetime, whys: Sequence[Why]) -> bool:
+    """Explain what did not run before now, so that it never will. False: the row cannot be read, and is left as it is.
+
+    Nobody knows since when, where its cursor is no instant.
+    """
+    since = row.settled_until if is_real(row.settled_until) else now
+    try:
+        plan = stood_still(row.recurrence, row.policies, Standing(since, row.runs), now, whys)
+    except UNREADABLE:
+        return False
+    _write(row, plan, using, now)
+    return True
+
+
+def whys(row: Schedule) -> list[Why]:
+    """Why nothing of it ran, the gravest first. What an active schedule did not run by now, its limits explain."""
+    return list(_whys(row))
+
+
+def _whys(row: Schedule) -> Iterator[Why]:
+    if row.retired_at is not None:
+        yield Why(row.retired_at, Ledgered.RETIRED, "its declaration was gone")
+    if row.broken:
+        yield Why(BEGINNING, Ledgered.BROKEN, row.broken)
+    if row.paused_at is not None:
+        yield Why(BEGINNING, Ledgered.PAUSED, _pause_of(row))
+
+
+def _pause_of(row: Schedule) -> str:
+    return f"paused: {row.pause_reason}" if row.pause_reason else "paused"
+
+
+def _write(row: Schedule, plan: Plan, using: str, now: datetime) -> None:
     ledger.write([ledger.not_run(row.pk, what, term=None, now=now) for what in plan.not_run], using)
     put(row, using, settled_until=plan.cursor)
 

@@ -72,9 +72,10 @@ class Background(Generic[P, R]):
         """The same task with other options, for the calls made through what this returns.
 
         schedule: seconds from now, a timedelta, or an aware datetime. repeat: seconds, a timedelta, or a period such
-        as "1 month". cron, timezone: an expression and its IANA zone. repeat_until: an aware datetime. queue,
-        priority, verbose_name, creator. key: what identifies the schedule instead of the arguments.
-        remove_existing_tasks: cancel unstarted jobs of the same arguments first. And the policies.
+        as "1 month". first_run: where that counts from, an aware datetime or what the clock of its zone shows. cron,
+        timezone: an expression and its IANA zone. repeat_until: an aware datetime. queue, priority, verbose_name,
+        creator. key: what identifies the schedule instead of the arguments. remove_existing_tasks: cancel unstarted
+        jobs of the same arguments first. And the policies.
         """
         bound: Background[P, R] = Background(self.task, {**self.options, **options}, self.parameters)
         for fault in unknown_options(options, CALL_OPTIONS, self.task.name):
@@ -134,19 +135,19 @@ class Background(Generic[P, R]):
         alias = project_options().DATABASE
         with (
             Explained(f"{self.task.name}(…)", alias, "await ….aenqueue(…)"),
-            replacing(spec.task, spec.arguments, alias) if replaces(self.options) else _NO_TRANSACTION,
+            replacing(spec.task, spec.arguments, self.parameters, alias) if replaces(self.options) else _NO_TRANSACTION,
         ):
             return changes.in_line(spec, alias) or changes.bring_in_line(spec, alias, database_now(alias))
 
     def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:
         begins = self.options.get("schedule")
-        if begins is None and not self.options.get("cron"):
+        if begins is None and not self.options.get("cron") and self.options.get("first_run") in (None, ""):
             begins = 0
         try:
             replaces(self.options)
         except InvalidCall as fault:
             raise InvalidSchedule(f"{where}: {fault}") from fault
-        arguments, key = encode(args, kwargs), self.options.get("key")
+        arguments, key = self.parameters.meaning(encode(args, kwargs)), self.options.get("key")
         call = call_name(self.task.name, arguments, key)
         return spec_of(
             self.task,

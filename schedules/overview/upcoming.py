@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, islice
 
+from schedules.changes import first_row
 from schedules.describe import describe
 from schedules.models import Schedule, Status
 from schedules.occurrences.materialize import why_broken
@@ -63,10 +64,8 @@ def by_urgency(schedules: Iterable[Upcoming]) -> tuple[Upcoming, ...]:
 
 def row_of(spec: Spec, now: datetime) -> Schedule:
     """The row that sync would make of a declaration now."""
-    row = Schedule(**spec.columns(), anchor=now, settled_until=now)
-    if not spec.enabled:
-        row.paused_at = now
-    row.next_run_at = None if row.paused_at else next_run(row.recurrence, row.policies, now, 0)
+    row = first_row(spec, now)
+    row.next_run_at = None if row.paused_at else next_run(row.recurrence, row.policies, row.settled_until, 0)
     return row
 
 

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
 
-from schedules.planning.due import BEGINNING, Due, Ledgered, NotRun, all_but, day_span, first_bound
+from schedules.planning.due import BEGINNING, END, Due, Ledgered, NotRun, all_but, day_span, first_bound
 from schedules.planning.policies import CatchUp, Overlap, Policies
 from schedules.recurrence import Recurrence
 from schedules.recurrence.instants import TICK
@@ -54,6 +54,17 @@ class Standing:
     """A job of it is unfinished."""
     waiting: bool = False
     """A job of it waits behind that one."""
+
+
+class Why(NamedTuple):
+    """Why nothing runs, and after which instant."""
+
+    since: datetime
+    outcome: Ledgered
+    reason: str
+
+
+UNLIMITED = Policies()
 
 
 class Decisions:
@@ -118,13 +129,35 @@ def explain(
     outcome: Ledgered,
     reason: str,
 ) -> Plan:
-    """Run none of the occurrences in (cursor, now], all for the same reason."""
-    cursor = max(standing.cursor, now)
-    if _is_over(policies, standing.runs):
-        return Plan((), (), cursor, None)
+    """Run none of the occurrences in (cursor, now], all for the same reason.
+
+    The cursor stays before what is no occurrence by the schedule's limits: whoever lifts them explains that.
+    """
+    last = min(now, policies.repeat_until or now)
+    if _is_over(policies, standing.runs) or last <= first_bound(policies, standing.cursor):
+        return Plan((), (), standing.cursor, None)
     due = Due(recurrence, policies, standing.cursor, now)
     due.bar([(BEGINNING, now)], outcome, reason)
-    return Plan((), due.explained(), cursor, None)
+    return Plan((), due.explained(), last, None)
+
+
+def stood_still(
+    recurrence: Recurrence, policies: Policies, standing: Standing, now: datetime, whys: Sequence[Why]
+) -> Plan:
+    """Run none of the instants in (cursor, now], nor those that are no occurrences by the schedule's own limits.
+
+    What the limits leave is explained by the first of `whys` that holds then.
+    """
+    due = Due(recurrence, UNLIMITED, standing.cursor, now)
+    if policies.starts_at is not None:
+        due.bar([(BEGINNING, policies.starts_at - TICK)], Ledgered.NOT_BEGUN, "before its starts_at")
+    if _is_over(policies, standing.runs):
+        due.bar([(BEGINNING, END)], Ledgered.ENDED, f"after its {policies.max_runs} runs")
+    elif policies.repeat_until is not None:
+        due.bar([(policies.repeat_until, END)], Ledgered.ENDED, "after its repeat_until")
+    for why in whys:
+        due.bar([(why.since, END)], why.outcome, why.reason)
+    return Plan((), due.explained(), max(now, standing.cursor), None)
 
 
 def next_run(recurrence: Recurrence, policies: Policies, cursor: datetime, runs: int) -> datetime | None:

@@ -33,6 +33,9 @@ class Ledgered(StrEnum):
     SKIPPED_DST = "skipped_dst"
     BACKFILLED = "backfilled"
     BROKEN = "broken"
+    ENDED = "ended"
+    NOT_BEGUN = "not_begun"
+    RETIRED = "retired"
     MANUAL = "manual"
 
 

@@ -7,7 +7,7 @@ and what becomes of it, is decided in `planning`; nothing here reads a clock or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
@@ -31,6 +31,7 @@ from schedules.recurrence.intervals import (
     parse_repeat,
 )
 from schedules.recurrence.invalid import InvalidRecurrence, check_text, shown
+from schedules.recurrence.timeline import instant_of
 from schedules.recurrence.zones import check_timezone
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Once",
     "OverlapRule",
     "Recurrence",
+    "instant_of",
     "note",
     "parse_repeat",
     "recurrence_of",
@@ -70,6 +72,10 @@ class Recurrence(Protocol):
 
     def count(self, start: datetime, end: datetime) -> int:
         """How many instants lie after `start`, up to and including `end`. The cost follows the months."""
+
+    @property
+    def meaning(self) -> Hashable:
+        """Equal for two that fire at the same instants, whatever they were spelled like."""
 
 
 def note(recurrence: Recurrence, instant: datetime) -> str | None:

@@ -6,7 +6,7 @@ a clock match (`cron_slots`), and which instants have them (`timeline`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from schedules.recurrence.cron_grammar import CronFields, parse
 from schedules.recurrence.cron_slots import CronSlots
 from schedules.recurrence.invalid import InvalidRecurrence, check_text, shown
 from schedules.recurrence.timeline import Timeline
-from schedules.recurrence.zones import check_timezone
+from schedules.recurrence.zones import check_timezone, zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,13 @@ class Cron:
     def note(self, instant: datetime) -> str | None:
         """What a change of the clock has to do with the run at this instant; None: nothing."""
         return self._timeline.note(instant)
+
+    @property
+    def meaning(self) -> Hashable:
+        """Rules for changes of the clock mean something to fixed times, where the clock changes at all."""
+        clock, slots = zone(self.timezone), _slots(parse(self.expression, self.name))
+        rules = (self.dst_gap, self.dst_overlap) if clock.changes and self._is_fixed_time else None
+        return ("cron", slots.meaning, clock, rules)
 
     def _made_timeline(self) -> Timeline:
         fields = parse(self.expression, self.name)

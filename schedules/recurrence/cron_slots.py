@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from functools import cache
 from itertools import islice, product
@@ -31,6 +31,10 @@ class CronSlots:
 
     def occur(self) -> bool:
         return self._days.occur()
+
+    @property
+    def meaning(self) -> Hashable:
+        return (*self._times.meaning, self._days.meaning)
 
     def first(self, start: datetime) -> datetime | None:
         """The first slot at or after `start`."""
@@ -89,6 +93,10 @@ class TimesOfDay:
         self._in_hour = len(fields.minutes) * self._in_minute
         self.total = len(fields.hours) * self._in_hour
 
+    @property
+    def meaning(self) -> tuple[tuple[int, ...], ...]:
+        return self._hours, self._minutes, self._seconds
+
     def at(self, index: int) -> tuple[int, int, int]:
         hour, rest = divmod(index, self._in_hour)
         minute, second = divmod(rest, self._in_minute)
@@ -122,11 +130,18 @@ class MatchingDays:
         self._by_shape: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def occur(self) -> bool:
-        # Each month begins on each weekday sooner or later, a February of 29 days too.
-        return any(
-            self._of_shape((weekday, length))
-            for month in self._fields.months
-            for length in LENGTHS[month]
+        return any(self._of_each_month())
+
+    @property
+    def meaning(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(self._of_each_month())
+
+    def _of_each_month(self) -> Iterator[tuple[int, ...]]:
+        """Its days, in each shape that it has sooner or later: it begins on each weekday, a February of 29 days too."""
+        return (
+            self._of_shape((weekday, length)) if month in self._fields.months else ()
+            for month, lengths in LENGTHS.items()
+            for length in lengths
             for weekday in range(7)
         )
 

@@ -7,7 +7,7 @@ restart shifts them. Seconds are elapsed seconds and know no zone; calendar unit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,7 +18,7 @@ from schedules.recurrence.clock_changes import FIXED_TIME
 from schedules.recurrence.instants import aware, naive_utc
 from schedules.recurrence.invalid import InvalidRecurrence, shown
 from schedules.recurrence.timeline import Timeline
-from schedules.recurrence.zones import check_timezone, local
+from schedules.recurrence.zones import check_timezone, local, zone
 from worker.messages.expected import is_whole
 
 NEVER = 0
@@ -60,6 +60,10 @@ class Once:
         after, until = aware(naive_utc(start)), aware(naive_utc(end))
         return int(after < self.at <= until)
 
+    @property
+    def meaning(self) -> Hashable:
+        return ("once", self.at)
+
 
 @dataclass(frozen=True, slots=True)
 class Every:
@@ -85,6 +89,10 @@ class Every:
 
     def count(self, start: datetime, end: datetime) -> int:
         return max(0, self._through(end) - self._through(start))
+
+    @property
+    def meaning(self) -> Hashable:
+        return ("seconds", self.seconds, self.anchor)
 
     @property
     def _step(self) -> timedelta:
@@ -143,11 +151,27 @@ class CalendarEvery:
         """What a change of the clock has to do with the run at this instant; None: nothing."""
         return None if instant == self.anchor else self._following.note(instant)
 
+    @property
+    def meaning(self) -> Hashable:
+        """A year is twelve months; and where the clock never changes, a day is 86,400 seconds."""
+        clock = zone(self.timezone)
+        if self.unit != "day":
+            return ("months", self._months, self.anchor, clock)
+        return ("days", self.every, self.anchor, clock) if clock.changes else self._elapsed.meaning
+
+    @property
+    def _elapsed(self) -> Every:
+        return Every(self.every * DAILY, self.anchor)
+
+    @property
+    def _months(self) -> int:
+        return self.every if self.unit == "month" else 12 * self.every
+
     def _grid(self) -> EveryDays | EveryMonths:
         reading = local(self.anchor, self.timezone).replace(tzinfo=None)
         if self.unit == "day":
             return EveryDays(reading, self.every)
-        return EveryMonths(reading, self.every if self.unit == "month" else 12 * self.every)
+        return EveryMonths(reading, self._months)
 
     def _is_before_anchor(self, instant: datetime) -> bool:
         return aware(naive_utc(instant)) < self.anchor

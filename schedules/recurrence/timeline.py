@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import islice
 
 from schedules.recurrence.clock_changes import (
+    FIXED_TIME,
     LARGE_SHIFT,
     ClockChange,
     ClockPolicy,
@@ -170,6 +171,13 @@ class Timeline:
     def _drops(self, change: OffsetChange) -> bool:
         reading = change.at + change.after
         return skips(change) and self._policy.gap == "skip" and self._slots.first(reading) != reading
+
+
+def instant_of(reading: datetime, timezone: str) -> datetime:
+    """When a clock there shows the (naive) reading, as a fixed time: skipped, at the change; twice, the first time."""
+    every = windows(timezone, FIXED_TIME).spanning(datetime.min, datetime.max)
+    window = next((each for each in every if reading <= each.closes), every[-1])
+    return aware(window.instant(max(reading, window.opens)))
 
 
 @lru_cache(maxsize=2048)

@@ -154,3 +154,65 @@ def test_instants_in_another_zone_are_the_same_instants() -> None:
     paris = datetime.fromisoformat("2026-07-01T12:00:00+02:00")
 
     assert spec(run_at=paris).run_at == datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
+
+
+# Limits that leave nothing
+
+JULY, AUGUST = at("07-01 00:00"), at("08-01 00:00")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"repeat": 60, "starts_at": AUGUST, "repeat_until": JULY},
+            ["starts_at is 2026-08-01", "repeat_until is 2026-07-01"],
+        ),
+        ({"cron": "@daily", "starts_at": AUGUST, "repeat_until": JULY}, ["starts_at is", "repeat_until is"]),
+        ({"cron": "0 0 1 1 *", "starts_at": JULY, "repeat_until": AUGUST}, ["starts_at is", "repeat_until is"]),
+        ({"run_at": JULY, "starts_at": AUGUST}, ["run_at is 2026-07-01", "starts_at is"]),
+        ({"run_at": AUGUST, "repeat_until": JULY}, ["run_at is", "repeat_until is"]),
+        ({"run_at": AUGUST, "exclude": ["2026-08-01"]}, ["run_at is", "exclude is 2026-08-01"]),
+        ({"repeat": 60, "first_run": AUGUST, "repeat_until": JULY}, ["first_run is", "repeat_until is"]),
+        (
+            {
+                "repeat": 60,
+                "starts_at": at("07-01 12:00"),
+                "repeat_until": at("07-02 12:00"),
+                "exclude": ["2026-07-01", "2026-07-02"],
+            },
+            ["starts_at is", "repeat_until is", "exclude is 2026-07-01 2026-07-02"],
+        ),
+    ],
+)
+def test_limits_that_leave_nothing_are_refused_and_named(given: dict[str, Any], told: list[str]) -> None:
+    with pytest.raises(InvalidSchedule, match=r"^here: nothing of it would ever run: ") as refused:
+        spec(**given)
+
+    for each in told:
+        assert each in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"repeat": 60, "starts_at": JULY, "repeat_until": JULY},
+        {"run_at": JULY, "starts_at": JULY, "repeat_until": JULY},
+        {"repeat": 60, "repeat_until": at("2020-01-01 00:00")},
+        {"cron": "0 0 25 12 *", "exclude": ["2026-12-25"], "starts_at": JULY},
+    ],
+    ids=str,
+)
+def test_limits_that_leave_something_are_taken(given: dict[str, Any]) -> None:
+    spec(**given)
+
+
+@pytest.mark.parametrize("first_run", ["nonsense", "2026-13-01", 7, datetime(2026, 7, 1), "1960-01-01 00:00"])
+def test_a_first_run_that_is_no_instant_is_refused_and_told_how(first_run: Any) -> None:
+    with pytest.raises(InvalidSchedule, match=r"^here: first_run is .* but must be .* \"2026-07-02 03:00\"\.$"):
+        spec(repeat=60, first_run=first_run)
+
+
+def test_a_first_run_of_what_has_instants_of_its_own_is_refused_and_starts_at_named() -> None:
+    with pytest.raises(InvalidSchedule, match=r"^here: first_run is where a repeat counts from, .* give starts_at\.$"):
+        spec(cron="@daily", first_run=JULY)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.arguments import encode
 from worker.parameters import Parameters
 
 
@@ -89,3 +90,51 @@ def test_the_names_are_those_of_the_decorator_and_of_what_it_wraps() -> None:
 def test_what_does_not_fit_is_told_with_where_it_was_given() -> None:
     with pytest.raises(TypeError, match=r"^report\(…\): missing a required argument: 'a'\.$"):
         Parameters(one, "report(…)").require([], {})
+
+
+# Which calls mean the same
+
+
+def defaults(region: str = "eu", deep: bool = False, *, limit: int = 1) -> None: ...
+def placed(a: int = 1, b: int = 2, /, c: int = 3) -> None: ...
+def listed(a: int = 1, *rest: int, **named: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "equal"),
+    [
+        (defaults, [((), {}), (("eu",), {}), ((), {"region": "eu"}), (("eu", False), {"limit": 1})]),
+        (defaults, [(("us", True), {}), (("us",), {"deep": True}), ((), {"deep": True, "region": "us"})]),
+        (defaults, [(("eu", True), {}), ((), {"deep": True})]),
+        (placed, [((1, 5), {}), ((1, 5, 3), {}), ((1, 5), {"c": 3})]),
+        (placed, [((1, 2), {"c": 5}), ((), {"c": 5})]),
+        (listed, [((), {}), ((1,), {}), ((), {"a": 1})]),
+    ],
+)
+def test_calls_that_bind_the_same_have_one_meaning(
+    function: Callable[..., None], equal: list[tuple[tuple[Any, ...], dict[str, Any]]]
+) -> None:
+    parameters = Parameters(function, "f")
+
+    assert len({parameters.meaning(encode(args, kwargs)) for args, kwargs in equal}) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        (defaults, [((), {}), ((), {"limit": True}), ((), {"limit": 1.0}), (("EU",), {}), ((), {"deep": 0})]),
+        (listed, [((1, 2), {}), ((), {"rest": 2}), ((2,), {}), ((), {"b": 2})]),
+        (placed, [((1, 5), {}), ((5,), {}), ((), {"c": 5})]),
+    ],
+)
+def test_calls_that_bind_otherwise_have_another(
+    function: Callable[..., None], calls: list[tuple[tuple[Any, ...], dict[str, Any]]]
+) -> None:
+    parameters = Parameters(function, "f")
+
+    assert len({parameters.meaning(encode(args, kwargs)) for args, kwargs in calls}) == len(calls)
+
+
+@pytest.mark.parametrize("arguments", ["[[1,2,3,4,5],{}]", "nonsense", "[1]"])
+def test_what_does_not_fit_or_cannot_be_read_means_what_it_says(arguments: str) -> None:
+    assert Parameters(defaults, "f").meaning(arguments) == arguments

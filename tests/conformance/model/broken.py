@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from schedules import changes, planning, recurrence
-from schedules.changes import backfills, declare, pauses, row
+from schedules.changes import backfills, declare, pauses, row, wishes
 from schedules.occurrences import materialize
 from worker import queue
 from worker.dialects.many import ManyRows
@@ -69,8 +69,19 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
             "plan.cursor - 60 * (plan.cursor - schedule.settled_until),",
         ),
     ),
-    "an edit moves the cursor back": (Fault(declare, "_change", "max(now, row.settled_until)", "row.anchor"),),
-    "a one-off in the past does not run": (Fault(declare, "_begin", "now = begins = spec.run_at - TICK", "pass"),),
+    "an edit leaves the past to the catch-up": (
+        Fault(row, "stood_still", "due.explained(), max(now, standing.cursor)", "(), standing.cursor"),
+    ),
+    "a limit that is lifted brings back the past": (
+        Fault(declare, "follow", " or limits_of(row) != limits_of(wished)"),
+    ),
+    "what comes back brings the past": (Fault(declare, "follow", "if returns or fires_elsewhere or", "if"),),
+    "a declaration ends the pause of an operator": (
+        Fault(wishes, "_follow_enabled", "row.paused_as_declared", "row.paused_at"),
+    ),
+    "a one-off in the past does not run": (
+        Fault(wishes, "_settle_past_one_off", "put(row, using, settled_until=at - TICK)", "pass"),
+    ),
     "a backfill runs what ran": (Fault(backfills, "_without_job", "at not in have and "), UNIQUE_KEY),
     "a backfill is ahead of the tick": (Fault(changes, "backfill", "min(end, row.settled_until)", "end"),),
     "a backfill leaves in the ledger what it runs": (
@@ -80,7 +91,7 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     "who waits does not wait its turn": (Fault(queue, "_next_in_line", ".filter(~Exists(before))"),),
     "who is let in may run already": (Fault(queue, "promote", ", state=JobState.WAITING)", ")"),),
     "an unfinished run is overlooked": (Fault(materialize, "materialize", "each.overlap != ", "each.overlap == "),),
-    "what a pause held back is forgotten": (Fault(row, "_explain", "in plan.not_run", "in ()"),),
+    "what a pause held back is forgotten": (Fault(row, "_write", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (
         Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
     ),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from schedules import changes
-from schedules.models import Kind, Occurrence, Schedule
+from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import materialize
 from schedules.occurrences.due_schedules import due_schedules
 from tests.conformance.model.drawn_columns import BEGINNINGS, CRONS, POLICIES, RECURRENCES, Beginning, Options
@@ -26,7 +26,9 @@ from worker.models import Job
 
 NAMES = st.sampled_from(["a", "b"])
 MINUTES = st.sampled_from([1, 5, 20, 90])
+HOURS = st.sampled_from([0, 1, 5])
 WAYS = st.sampled_from(["declare", "edit"])
+RETURNS = ["detach", "declare", "declare as disabled"]
 
 
 class ClockMachine(Story):
@@ -101,6 +103,46 @@ class ClockMachine(Story):
             self.queue.end(id, "cancelled")
         self._declare(name, self.recurrences[name], policies)
 
+    @rule(name=NAMES, enabled=st.booleans(), policies=POLICIES)
+    def declare_as_enabled_or_not(self, name: str, enabled: bool, policies: Options) -> None:
+        self._declare(name, self.recurrences[name], policies, enabled=enabled)
+
+    @rule(name=NAMES, hours=HOURS, recurrence=st.none() | RECURRENCES, policies=POLICIES, way=st.sampled_from(RETURNS))
+    def retire_and_return(self, name: str, hours: int, recurrence: Options | None, policies: Options, way: str) -> None:
+        """As if it had been declared until now; and after hours it is detached, or declared again."""
+        schedule, row = self.schedules[name], self._row(name)
+        Schedule.objects.filter(pk=row.pk).update(source=Source.CODE)
+        changes.mark_undeclared([row.pk], ALIAS, self.clock.now())
+        changes.retire(row, ALIAS, self.clock.now())
+        self._settle([schedule])
+        schedule.retired_at = self.clock.now()
+        self.nobody_leads_for_hours(hours)
+        if way == "detach":
+            changes.detach(row, ALIAS, self.clock.now())
+            schedule.leave_behind(self.clock.now())
+            schedule.retired_at = None
+        else:
+            self._declare(name, recurrence or self.recurrences[name], policies, enabled=way == "declare")
+
+    @rule(name=NAMES, hours=HOURS, way=st.sampled_from(["repair", "declare", "edit"]), policies=POLICIES)
+    def break_and_mend(self, name: str, hours: int, way: str, policies: Options) -> None:
+        """Somebody writes into the row what no declaration would, and takes it back after hours."""
+        schedule = self.schedules[name]
+        if schedule.paused:  # what a pause held back is another story
+            return
+        overlap = self._row(name).overlap
+        Schedule.objects.filter(pk=schedule.pk).update(overlap="nonsense")
+        self.clock.advance(3600 * hours + 1)
+        upcoming = schedule.next_run()
+        schedule.broken = upcoming is not None and upcoming <= self.clock.now()
+        self.tick(0, 1, None)
+        Schedule.objects.filter(pk=schedule.pk).update(overlap=overlap)
+        if way == "repair":
+            changes.repair(self._row(name), ALIAS, self.clock.now())
+            schedule.repair(self.clock.now())
+        else:
+            self._change(way, name, self.recurrences[name], policies)
+
     # What an operator does
 
     @rule(name=NAMES, seconds=st.none() | SECONDS.filter(bool))
@@ -109,7 +151,7 @@ class ClockMachine(Story):
         until = None if seconds is None else self.clock.now() + timedelta(seconds=seconds)
         changes.pause(self._row(name), ALIAS, self.clock.now(), reason="a look at it", until=until)
         self._settle([schedule])
-        schedule.paused, schedule.paused_until = True, until
+        schedule.paused, schedule.paused_until, schedule.paused_as_declared = True, until, False
 
     @rule(name=NAMES, catch_up=st.booleans())
     def resume(self, name: str, catch_up: bool) -> None:
@@ -183,11 +225,14 @@ class ClockMachine(Story):
 
     @invariant()
     def every_schedule_stands_where_it_should(self) -> None:
-        columns = ("pk", "next_run_at", "settled_until", "runs", "broken")
+        columns = ("pk", "next_run_at", "settled_until", "runs", "enabled")
         assert set(Schedule.objects.values_list(*columns)) == {
-            (schedule.pk, schedule.next_run(), schedule.cursor, schedule.runs, "")
+            (schedule.pk, schedule.next_run(), schedule.cursor, schedule.runs, schedule.enabled)
             for schedule in self.schedules.values()
         }
+        assert [schedule.pk for schedule in Schedule.objects.exclude(broken="")] == [
+            schedule.pk for schedule in self.schedules.values() if schedule.broken
+        ]
 
     # What a step is made of
 
@@ -198,33 +243,26 @@ class ClockMachine(Story):
             case "edit":
                 self._edit(name, recurrence, policies)
 
-    def _declare(self, name: str, recurrence: Options, policies: Options) -> None:
+    def _declare(self, name: str, recurrence: Options, policies: Options, *, enabled: bool = True) -> None:
         options = self.beginning.options(recurrence, policies)
-        self.clock.declared(name, **options)
+        self.clock.declared(name, enabled=enabled, **options)
         known, columns = self.schedules.get(name), Columns(**options)
         if known is None:
             pk = Schedule.objects.named(name).get().pk
             self.schedules[name] = known = ModelSchedule(pk, columns, self.clock.now(), self.clock.now())
-            known.begin(columns, self.clock.now())
-        elif known.columns != columns:
+            known.begin(self.clock.now())
+        elif known.columns != columns or known.enabled != enabled or known.broken or known.retired_at:
             self._settle([known])
-            if known.columns.recurrence == columns.recurrence:
-                known.columns = columns
-            else:
-                known.explain_paused(self.clock.now())
-                known.begin(columns, self.clock.now(), self._shared_lines(known))
+            known.follow(columns, self.clock.now(), self._shared_lines(known), enabled=enabled)
         self.recurrences[name] = recurrence
 
     def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
         """A repeat counts from where it did."""
         options, row = self.beginning.options(recurrence, policies), self._row(name)
-        changes.edit(row, ALIAS, self.clock.now(), **{**spec(name, **options).columns(), "anchor": row.anchor})
-        schedule, columns = self.schedules[name], Columns(**options)
+        changes.edit(row, ALIAS, self.clock.now(), **spec(name, **options).columns(), anchor=row.anchor)
+        schedule = self.schedules[name]
         self._settle([schedule])
-        if schedule.columns.recurrence != columns.recurrence:
-            schedule.explain_paused(self.clock.now())
-            schedule.cursor = max(schedule.cursor, self.clock.now())
-        schedule.columns = columns
+        schedule.follow(Columns(**options), self.clock.now(), self._shared_lines(schedule), start=row.anchor)
         self.recurrences[name] = recurrence
 
     def _row(self, name: str) -> Schedule:

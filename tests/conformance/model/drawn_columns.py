@@ -11,17 +11,22 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.conformance.model.model_schedule import Columns
 from tests.schedules.recurrence.moments import at
 
 HERE = "where the story begins"
 MOST_CATCH_UP = 2
+LIMITS = ("starts_at", "repeat_until", "exclude")
 
 Options = Mapping[str, Any]
 
-REPEATS = st.fixed_dictionaries({"repeat": st.sampled_from([60, 90, 3600])})
+REPEATS = st.fixed_dictionaries(
+    {"repeat": st.sampled_from([60, 90, 3600])},
+    optional={"timezone": st.just(HERE), "dst_gap": st.just("skip")},
+)
 CRONS = st.fixed_dictionaries(
     {
-        "cron": st.sampled_from(["*/2 * * * *", "5-55/10 0-23 * * *", "30 2 * * *"]),
+        "cron": st.sampled_from(["*/2 * * * *", "@hourly", "0 * * * *", "5-55/10 0-23 * * *", "30 2 * * *"]),
         "timezone": st.sampled_from([HERE, HERE, "UTC"]),
     },
     optional={"dst_gap": st.just("skip"), "dst_overlap": st.sampled_from(["second", "both"])},
@@ -63,6 +68,8 @@ class Beginning(NamedTuple):
             options["timezone"] = self.zone
         if "exclude" in options:
             options["exclude"] = (self.at.date() + timedelta(days=options["exclude"]),)
+        if "run_at" in options and not Columns(**options).may_run_once():
+            return {name: value for name, value in options.items() if name not in LIMITS}  # others are refused
         return options
 
 

@@ -56,8 +56,20 @@ class Columns:
     exclude: tuple[date, ...] = ()
 
     @property
-    def recurrence(self) -> tuple[object, ...]:
-        return self.cron, self.repeat, self.run_at, self.timezone, self.dst_gap, self.dst_overlap
+    def meaning(self) -> tuple[object, ...]:
+        """A zone and rules for its clock mean nothing to seconds, nor rules to a clock that never changes."""
+        if not self.cron:
+            return self.repeat, self.run_at
+        is_fixed = not any(field.startswith("*") for field in self.expression.split()[:2]) and self.timezone != "UTC"
+        return self.expression, self.timezone, (self.dst_gap, self.dst_overlap) if is_fixed else None
+
+    @property
+    def expression(self) -> str:
+        return self.cron.replace("@hourly", "0 * * * *")
+
+    @property
+    def limits(self) -> tuple[object, ...]:
+        return self.starts_at, self.repeat_until, self.max_runs
 
     def fires(self, start: datetime, end: datetime, anchor: datetime) -> list[datetime]:
         """The instants after `start`, up to and including `end`. A repeat counts from the anchor."""
@@ -79,6 +91,11 @@ class Columns:
         starts_at = start if self.starts_at is None else self.starts_at - BEFORE
         return max(start, starts_at), min(end, self.repeat_until or end)
 
+    def may_run_once(self) -> bool:
+        assert self.run_at is not None
+        start, end = self.within_limits(self.run_at - BEFORE, self.run_at)
+        return start < end and not self.excludes(self.run_at)
+
     def excludes(self, at: datetime) -> bool:
         return at.astimezone(oracle.zone_of(self.timezone)).date() in self.exclude
 
@@ -95,6 +112,10 @@ class ModelSchedule:
     runs: int = 0
     paused: bool = False
     paused_until: datetime | None = None
+    paused_as_declared: bool = False
+    enabled: bool = True
+    broken: bool = False
+    retired_at: datetime | None = None
     ledger: dict[datetime, str] = field(default_factory=dict)
     jobs: dict[datetime, int] = field(default_factory=dict)
     """By their instants."""
@@ -102,7 +123,8 @@ class ModelSchedule:
     # What it comes to
 
     def next_run(self) -> datetime | None:
-        return None if self.paused else self._next_after(self.cursor)
+        stands_still = self.paused or self.broken or self.retired_at is not None
+        return None if stands_still else self._next_after(self.cursor)
 
     def retry_before(self, now: datetime) -> datetime | None:
         """Of runs that somebody asks for now; a pause may be over by then."""
@@ -190,26 +212,83 @@ class ModelSchedule:
             return "skipped_overlap", False
         return "enqueued", waits
 
+    # What somebody wishes
+
+    def begin(self, now: datetime) -> None:
+        """A one-off whose time is past runs."""
+        self._let_late_one_off_run(now, ())
+
+    def follow(
+        self,
+        columns: Columns,
+        now: datetime,
+        spans: Collection[Span],
+        start: datetime | None = None,
+        enabled: bool | None = None,
+    ) -> None:
+        """Nothing before now runs any more, but a one-off. As long as the instants are the same, they stay."""
+        returns = self.retired_at is not None
+        is_another = columns.meaning != self.columns.meaning or (start is not None and start != self.anchor)
+        if returns or is_another or self.broken or columns.limits != self.columns.limits:
+            self.leave_behind(now)
+        if is_another:
+            self.anchor = now if start is None else start
+        self.columns, self.broken, self.retired_at = columns, False, None
+        if returns or is_another:
+            self._let_late_one_off_run(now, spans)
+        if enabled is not None and (returns or enabled != self.enabled):
+            self._follow_enabled(enabled, now)
+
+    def leave_behind(self, now: datetime) -> None:
+        """Whatever kept it from running: its limits, that it was retired or broken, or a pause."""
+        for at in self.columns.fires(self.cursor, now, self.anchor):
+            if why := self._why_not(at):
+                self.ledger[at] = why
+        self.ledger |= dict.fromkeys(self.columns.skipped(self.cursor, now), "skipped_dst")
+        self.cursor = max(self.cursor, now)
+
+    def _why_not(self, at: datetime) -> str:
+        columns = self.columns
+        if columns.starts_at is not None and at < columns.starts_at:
+            return "not_begun"
+        if self._is_over() or (columns.repeat_until is not None and at > columns.repeat_until):
+            return "ended"
+        if self.retired_at is not None and at > self.retired_at:
+            return "retired"
+        return "broken" if self.broken else "paused" if self.paused else ""
+
+    def _let_late_one_off_run(self, now: datetime, spans: Collection[Span]) -> None:
+        at = self.columns.run_at
+        if at is not None and at <= max(now, self.cursor) and at not in self.ledger and not _is_within(at, spans):
+            self.cursor = at - BEFORE
+
+    def _follow_enabled(self, enabled: bool, now: datetime) -> None:
+        self.enabled = enabled
+        if not enabled and not self.paused:
+            self.paused = self.paused_as_declared = True
+        elif enabled and self.paused_as_declared:
+            self.explain_paused(now)
+            self.end_pause()
+
     # What an operator does
 
-    def begin(self, columns: Columns, now: datetime, spans: Collection[Span] = ()) -> None:
-        """Another recurrence counts from now. A one-off whose time is past runs, unless it is explained already."""
-        at = columns.run_at
-        if at is not None and at <= now and at not in self.ledger and not _is_within(at, spans):
-            now = at - BEFORE
-        self.columns, self.anchor, self.cursor = columns, now, now
+    def repair(self, now: datetime) -> None:
+        if self.broken:
+            self.leave_behind(now)
+        self.broken = False
 
     def explain_paused(self, now: datetime) -> None:
         if not self.paused:
             return
-        span = self.columns.within_limits(self.cursor, now)
-        if not self._is_over():
-            self.ledger |= dict.fromkeys(self.columns.fires(*span, self.anchor), "paused")
-            self.ledger |= dict.fromkeys(self.columns.skipped(*span), "skipped_dst")
-        self.cursor = max(self.cursor, now)
+        start, end = self.columns.within_limits(self.cursor, min(now, self.retired_at or now))
+        if self._is_over() or end <= start:
+            return
+        self.ledger |= dict.fromkeys(self.columns.fires(start, end, self.anchor), "paused")
+        self.ledger |= dict.fromkeys(self.columns.skipped(start, end), "skipped_dst")
+        self.cursor = end
 
     def end_pause(self) -> None:
-        self.paused, self.paused_until = False, None
+        self.paused, self.paused_until, self.paused_as_declared = False, None, False
 
     def end_pause_that_is_over(self, now: datetime) -> None:
         """It ended when it was to, whenever somebody looks."""
@@ -253,7 +332,7 @@ def _cron_fires(columns: Columns, gap: str, start: datetime, end: datetime) -> l
     found: list[datetime] = []
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
-        found += _in_hour(columns.cron, columns.timezone, hour, gap, columns.dst_overlap)
+        found += _in_hour(columns.expression, columns.timezone, hour, gap, columns.dst_overlap)
         hour += HOUR
     return [at for at in found if start < at <= end]
 

@@ -452,13 +452,34 @@ def test_the_same_repeating_call_twice_is_one_schedule() -> None:
 
 
 def test_other_arguments_are_another_schedule() -> None:
-    calls = [hourly(), hourly("eu"), hourly(place="eu"), hourly("EU"), hourly("eu "), configured(1, repeat=60)]
+    calls = [hourly(), hourly("us"), hourly("EU"), hourly("eu "), configured(1, repeat=60)]
 
     assert len({schedule.pk for schedule in calls}) == len(calls)
 
 
+def test_however_a_call_is_spelled_it_is_one_schedule() -> None:
+    schedule = schedule_from(hourly())
+
+    for again_called in (hourly("eu"), hourly(place="eu"), hourly.using(queue="default").enqueue()):
+        assert (schedule_from(again_called).pk, schedule_from(again_called).revision) == (
+            schedule.pk,
+            schedule.revision,
+        )
+
+    assert schedule.name == "tests.conformance.schedules.changes.test_declare.hourly()"
+
+
+def test_however_a_call_is_spelled_it_replaces_the_jobs_of_equal_calls() -> None:
+    for args, kwargs in (((7,), {}), ((7,), {"deep": False}), ((), {"number": 7, "deep": False}), ((8,), {})):
+        bare.using(schedule=60).enqueue(*args, **kwargs)
+
+    bare.using(schedule=60, remove_existing_tasks=True).enqueue(number=7)
+
+    assert sorted((job.args, job.kwargs) for job in Job.objects.all()) == [([], {"number": 7}), ([8], {})]
+
+
 def test_arguments_of_djangos_own_classes_make_the_schedule_that_plain_ones_make() -> None:
-    first, second = hourly("eu"), hourly(SafeString("eu"))
+    first, second = hourly("us"), hourly(SafeString("us"))
     third = hourly(place=JobState.READY)
     fourth = hourly(place="ready")
 
@@ -479,11 +500,33 @@ def test_e1_a_second_call_updates_recurrence_and_options() -> None:
 
     second = schedule_from(hourly("eu", schedule=60, queue="mail"))
     assert (second.queue, second.next_run_at) == ("mail", first.next_run_at)
-    before = database_now(ALIAS)
-    third = schedule_from(hourly("eu", schedule=60, repeat=DAILY))
-    assert third.repeat == "86400"
-    assert third.next_run_at is not None
-    assert before <= third.next_run_at - DELAY <= database_now(ALIAS)
+
+
+def test_an_interval_that_a_call_changes_counts_from_then_and_only_the_first_call_runs_at_once() -> None:
+    schedule = schedule_from(hourly("us"))
+    tick_at_next_run(schedule)
+    ran = outcomes(schedule)
+
+    for options in ({"repeat": 7200}, {"repeat": 3600, "schedule": 60}) * 3:
+        before = database_now(ALIAS)
+        changed = schedule_from(hourly.using(**options).enqueue("us"))
+        tick(ALIAS, before + timedelta(minutes=2), Chores())
+        assert changed.next_run_at is not None
+        first_run = changed.next_run_at - timedelta(seconds=options["repeat"])
+        assert before <= first_run <= database_now(ALIAS)
+
+    assert outcomes(schedule) == ran
+
+
+def test_a_second_call_with_another_start_moves_the_grid_and_with_another_delay_does_not() -> None:
+    start = database_now(ALIAS).replace(microsecond=0) + timedelta(days=1)
+    schedule = schedule_from(hourly("us", schedule=start))
+    assert schedule.next_run_at == start
+
+    hourly("us", schedule=start + DELAY)
+    assert again(schedule).next_run_at == start + DELAY
+    hourly("us", schedule=5)
+    assert again(schedule).next_run_at == start + DELAY
 
 
 def test_a_second_call_leaves_a_pause_alone() -> None:

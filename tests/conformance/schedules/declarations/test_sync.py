@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from schedules import changes, signals
 from schedules.declarations.sync import GRACE, retire_undeclared, sync
-from schedules.models import Occurrence, Schedule, Source
+from schedules.models import Schedule, Source
 from schedules.occurrences.materialize import Authority
 from schedules.spec import Spec
 from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of, spec
@@ -257,7 +257,7 @@ def test_what_is_declared_again_in_time_is_not_retired(clock: VirtualClock) -> N
     assert (row().status, row().undeclared_at) == ("active", None)
 
 
-def test_what_comes_back_after_it_was_retired_counts_from_then(clock: VirtualClock) -> None:
+def test_what_comes_back_after_it_was_retired_goes_on_where_it_would_be(clock: VirtualClock) -> None:
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, OLDER, [])
     list(retire_undeclared(ALIAS, undeclared_since() + GRACE))
@@ -265,8 +265,8 @@ def test_what_comes_back_after_it_was_retired_counts_from_then(clock: VirtualClo
 
     sync(ALIAS, clock, YOUNGER, [nightly()])
 
-    assert (row().status, row().next_run_at) == ("active", at("17:20"))
-    assert Occurrence.objects.count() == 0
+    assert (row().status, row().next_run_at) == ("active", at("17:00"))
+    assert ledger_of(row()) == ["11:00–16:00 (6) retired"]
 
 
 def test_what_users_made_is_never_retired(clock: VirtualClock) -> None:

@@ -1,0 +1,59 @@
+"""What a wish means beside what a row says: whether both want the same instants, and from where a repeat counts.
+
+What is spelled otherwise and means the same changes nothing of when a schedule runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from datetime import datetime
+
+from schedules.models import Schedule
+from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.recurrence import CalendarEvery, instant_of, recurrence_of
+from schedules.recurrence.zones import local
+
+LIMITS = ("starts_at", "repeat_until", "max_runs")
+"""A change of one of them makes occurrences of instants that were none, or the other way round."""
+
+
+def instants_of(row: Schedule) -> Hashable:
+    """Equal for rows with the same instants, whatever their limits; None: it cannot be read."""
+    try:
+        return row.recurrence.meaning
+    except UNREADABLE:
+        return None
+
+
+def limits_of(row: Schedule) -> Hashable:
+    return tuple(getattr(row, name) for name in LIMITS)
+
+
+def anchor_of(row: Schedule, wished: Schedule, start: datetime | None, now: datetime) -> datetime | None:
+    """From where the repeat that is wished counts, where `row` says something already.
+
+    From the start that it names; else from where it did, as long as its distance is the same, for all that anybody
+    can read; else from now.
+    """
+    if not wished.repeat:
+        return row.anchor if row.cron and wished.cron else None
+    if start is not None:
+        return start
+    try:
+        return _kept_anchor(row, wished) or now
+    except UNREADABLE:
+        return row.anchor or now
+
+
+def _kept_anchor(row: Schedule, wished: Schedule) -> datetime | None:
+    """A repeat in calendar units keeps the reading of its clock when its zone is changed."""
+    if row.anchor is None or not row.repeat:
+        return None
+    was, will = (
+        recurrence_of(repeat=each.repeat, anchor=row.anchor, timezone=wished.timezone) for each in (row, wished)
+    )
+    if was.meaning != will.meaning:
+        return None
+    if not isinstance(will, CalendarEvery):
+        return row.anchor
+    return instant_of(local(row.anchor, row.timezone).replace(tzinfo=None), wished.timezone)

@@ -1,0 +1,124 @@
+"""From a wish to a row: the one path of declarations, calls, the API and the form, so that one wish has one effect.
+
+Rule E1: what was due before runs under the old columns. What else did not run by now is explained and never will,
+unless somebody asks for it. As long as the instants mean the same, whatever they are spelled like, the grid stays.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from schedules import signals
+from schedules.changes.meaning import anchor_of, instants_of, limits_of
+from schedules.changes.pauses import end_pause, let_due_run
+from schedules.changes.row import leave_behind, plan_next, put, whys
+from schedules.models import Kind, Occurrence, Schedule
+from schedules.occurrences import ledger
+from schedules.planning.due import Ledgered, NotRun
+from schedules.recurrence.instants import TICK
+from schedules.spec import Spec
+
+PAUSE_REASON = "declared with enabled = False"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants of a row."""
+
+    columns: dict[str, Any]
+    """All that it is to be, or some of it."""
+    start: datetime | None = None
+    """From where a repeat is to count. None: from where it does, or from now where its distance is another."""
+    enabled: bool | None = None
+    """Whether it is to be paused. None: the wish says nothing of that."""
+    runs_late: bool = True
+    """Whether a one-off whose time is past runs at once; else it is missed."""
+
+
+def wish_of(spec: Spec) -> Wish:
+    start = None if spec.start is None else spec.start.at
+    return Wish(spec.columns(), start, spec.enabled, spec.runs_late)
+
+
+def first_row(spec: Spec, now: datetime) -> Schedule:
+    """The row of a schedule that there was not before. Nothing fires for the time before now."""
+    row = Schedule(identity=spec.identity, revision=0, created_at=now, changed_at=now, **spec.columns())
+    row.enabled, row.settled_until = spec.enabled, now
+    if spec.start is None:
+        row.anchor = now if spec.repeat else None
+    else:  # which is an occurrence itself, be it now
+        row.anchor = start = spec.start.at or now + timedelta(seconds=spec.start.delay)
+        row.settled_until = (now if spec.repeat else start) - TICK
+    if not spec.enabled:
+        row.paused_at, row.pause_reason, row.paused_as_declared = now, PAUSE_REASON, True
+    return row
+
+
+def begin(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
+    """Let a row count that was just made as its `first_row`."""
+    _settle_past_one_off(row, wish, using, now)
+    plan_next(row, using, now)
+
+
+def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
+    """Bring a row in line with a wish."""
+    let_due_run(row, using, now)
+    returns, wished = row.retired_at is not None, _as_wished(row, wish, now)
+    fires_elsewhere = instants_of(row) != instants_of(wished)
+    if returns or fires_elsewhere or row.broken or limits_of(row) != limits_of(wished):
+        _turn(row, wished, wish, using, now)
+    else:
+        put(row, using, **wish.columns, anchor=wished.anchor)
+    if returns or fires_elsewhere:
+        _settle_past_one_off(row, wish, using, now)
+    if wish.enabled is not None and (returns or wish.enabled != row.enabled):
+        _follow_enabled(row, wish.enabled, using, now)
+    plan_next(row, using, now)
+
+
+def _as_wished(row: Schedule, wish: Wish, now: datetime) -> Schedule:
+    wished = copy(row)
+    for name, value in wish.columns.items():
+        setattr(wished, name, value)
+    wished.anchor = anchor_of(row, wished, wish.start, now)
+    return wished
+
+
+def _turn(row: Schedule, wished: Schedule, wish: Wish, using: str, now: datetime) -> None:
+    """Leave behind what did not run under the old columns, or else, where nobody can read these, under the new ones."""
+    why = whys(row)
+    is_left = leave_behind(row, using, now, why)
+    put(row, using, **wish.columns, anchor=wished.anchor, broken="", retired_at=None)
+    if not is_left:
+        leave_behind(row, using, now, why)
+
+
+def _settle_past_one_off(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
+    """It runs at once or is missed, unless the ledger has it: then it ran, or will not, whatever is wished."""
+    at = row.run_at
+    if at is None or at > max(now, row.settled_until) or _is_explained(row, at, using):
+        return
+    if wish.runs_late:
+        put(row, using, settled_until=at - TICK)
+    else:
+        late = NotRun(Ledgered.MISSED, at, at, 1, "its time was past when it was first seen")
+        ledger.write([ledger.not_run(row.pk, late, term=None, now=now)], using)
+        signals.run_at_past.send_robust(None, name=row.name, run_at=at)
+
+
+def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:
+    lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL, scheduled_for__lte=instant)
+    last = lines.order_by("-scheduled_for").first()
+    return last is not None and instant <= (last.scheduled_until or last.scheduled_for)
+
+
+def _follow_enabled(row: Schedule, enabled: bool, using: str, now: datetime) -> None:
+    """An operator's pause stays, whatever the declaration says."""
+    if not enabled and row.paused_at is None:
+        put(row, using, paused_at=now, pause_reason=PAUSE_REASON, paused_as_declared=True)
+    elif enabled and row.paused_as_declared:
+        end_pause(row, using, now, held_back_until=now)
+    put(row, using, enabled=enabled)
