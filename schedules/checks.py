@@ -49,6 +49,7 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
         *_shadowed_options(),
         *_declared_twice(),
         *_crowded_jitter(),
+        *_over(timezone.now()),
         *_clock_changes(timezone.now()),
     ]
 
@@ -135,6 +136,18 @@ def _crowded_jitter() -> Iterator[CheckMessage]:
                 f"{gap} s: they are spread over no more than that.",
                 hint=f"Set jitter to at most {gap}.",
                 id="schedules.W003",
+            )
+
+
+def _over(now: datetime) -> Iterator[CheckMessage]:
+    for spec in declared():
+        until = spec.policies.repeat_until
+        if until is not None and until < now:
+            yield checks.Warning(
+                f'The schedule "{spec.name}" was to repeat until {until.isoformat()}, which is past: '
+                "nothing of it runs any more.",
+                hint="Put its repeat_until off, or take its declaration out.",
+                id="schedules.W005",
             )
 
 

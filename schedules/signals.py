@@ -18,6 +18,7 @@ __all__ = [
     "leader_standby",
     "leader_synced",
     "projects_met",
+    "repeat_until_past",
     "run_at_past",
     "schedule_broken",
     "schedule_changed",
@@ -43,6 +44,8 @@ schedule_broken = Event()
 """name, reason."""
 run_at_past = Event()
 """name, run_at: a one-off was declared whose time was past; it is recorded as missed."""
+repeat_until_past = Event()
+"""name, repeat_until: a schedule was declared whose end was past; nothing of it runs."""
 schedule_changed = Event()
 """name, change: created, updated, retired, paused, resumed, detached, repaired or deleted."""
 
@@ -102,6 +105,10 @@ def _log_run_at_past(name: str, run_at: datetime, **_: Any) -> None:
     )
 
 
+def _log_repeat_until_past(name: str, repeat_until: datetime, **_: Any) -> None:
+    schedule_log.warning("%s was to repeat until %s, which is past: nothing runs", line(name), repeat_until.isoformat())
+
+
 def _log_changed(name: str, change: str, **_: Any) -> None:
     schedule_log.info("%s %s", line(name), change)
 
@@ -116,4 +123,5 @@ projects_met.connect(_log_met)
 clock_leapt.connect(_log_leapt)
 schedule_broken.connect(_log_broken)
 run_at_past.connect(_log_run_at_past)
+repeat_until_past.connect(_log_repeat_until_past)
 schedule_changed.connect(_log_changed)

@@ -23,7 +23,7 @@ TO_EDIT = [
     (
         _("When"),
         {
-            "fields": ["cron", "repeat", "run_at", "timezone", "anchor"],
+            "fields": ["cron", "repeat", "run_at", "if_past", "timezone", "anchor"],
             "description": _("Fill in exactly one of the cron expression, the repeat and the one instant."),
         },
     ),

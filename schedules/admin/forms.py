@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
 from worker.arguments import InvalidArguments, decode
+from worker.clock import database_now
 from worker.messages.expected import LATEST
 from worker.options import options
 
@@ -76,6 +78,11 @@ class ScheduleForm(ScheduleModelForm):
         label=gettext_lazy("Keyword arguments"),
         help_text=gettext_lazy('A JSON object, such as {"deep": true}.'),
     )
+    if_past = forms.ChoiceField(
+        label=gettext_lazy("If that one instant is past"),
+        required=False,
+        choices=[("", gettext_lazy("ask")), ("run", gettext_lazy("run at once")), ("miss", gettext_lazy("missed"))],
+    )
     spec: Spec
 
     class Meta:
@@ -108,6 +115,8 @@ class ScheduleForm(ScheduleModelForm):
             self._require_own_name(given.get("name", ""))
         if not self.errors:
             self._check(given)
+        if not self.errors and given["run_at"] is not None and "run_at" in self.changed_data:
+            self._settle_what_is_past(given)
         return given
 
     def columns(self) -> dict[str, Any]:
@@ -115,7 +124,7 @@ class ScheduleForm(ScheduleModelForm):
         columns = self.spec.columns()
         for name in ("name", "source", "declared_in"):
             del columns[name]
-        return columns | {"anchor": self.spec.start and self.spec.start.at}
+        return columns | {"anchor": self.spec.start and self.spec.start.at, "runs_late": self.spec.runs_late}
 
     def _keep_untouched_instants(self, given: dict[str, Any]) -> None:
         """The widgets drop fractions of a second, and an interval without a first run counts from the one it had."""
@@ -161,6 +170,14 @@ class ScheduleForm(ScheduleModelForm):
         except InvalidSchedule as invalid:
             fault = invalid.__cause__ or invalid
             self.add_error(field_of(fault, given), sentence(fault))
+
+    def _settle_what_is_past(self, given: dict[str, Any]) -> None:
+        if given["run_at"] > database_now(options().DATABASE):
+            return
+        if given["if_past"]:
+            self.spec = replace(self.spec, runs_late=given["if_past"] == "run")
+        else:
+            self.add_error("if_past", _("It is past. Choose whether it runs at once or is recorded as missed."))
 
     def _spec(self, given: dict[str, Any]) -> Spec:
         return spec_of(

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from schedules.changes.row import leave_behind, locked, plan_next, put, tell, whys
+from schedules.changes.row import explain_past, locked, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import by_hand, job_of, lanes_of
@@ -31,7 +31,7 @@ def detach(schedule: Schedule, using: str, now: datetime) -> None:
     """Make a declared schedule the operator's own: sync leaves it alone from now on."""
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         if row.retired_at is not None:
-            leave_behind(row, using, now, whys(row))
+            explain_past(row, using, now, whys(row))
         put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)
         plan_next(row, using, now)
     tell(row, "detached", using)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import leave_behind, locked, materialize_due, plan_next, put, tell, whys
+from schedules.changes.row import explain_past, locked, materialize_due, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
@@ -32,7 +32,7 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
         _forget_after(row, using, now)
         put(row, using, settled_until=min(now, row.settled_until))
         if row.broken:
-            leave_behind(row, using, now, whys(row))
+            explain_past(row, using, now, whys(row))
             put(row, using, broken="")
         plan_next(row, using, now)
     tell(row, "repaired", using)

@@ -55,7 +55,7 @@ def explain_paused(row: Schedule, using: str, until: datetime, now: datetime) ->
     _write(row, explain(row.recurrence, row.policies, standing, until, Ledgered.PAUSED, _pause_of(row)), using, now)
 
 
-def leave_behind(row: Schedule, using: str, now: datetime, whys: Sequence[Why]) -> bool:
+def explain_past(row: Schedule, using: str, now: datetime, whys: Sequence[Why]) -> bool:
     """Explain what did not run before now, so that it never will. False: the row cannot be read, and is left as it is.
 
     Nobody knows since when, where its cursor is no instant.

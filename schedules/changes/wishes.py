@@ -9,12 +9,15 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+
+from django.db import transaction
 
 from schedules import signals
 from schedules.changes.meaning import anchor_of, instants_of, limits_of
 from schedules.changes.pauses import end_pause, let_due_run
-from schedules.changes.row import leave_behind, plan_next, put, whys
+from schedules.changes.row import explain_past, plan_next, put, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.planning.due import Ledgered, NotRun
@@ -61,6 +64,7 @@ def begin(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
     """Let a row count that was just made as its `first_row`."""
     _settle_past_one_off(row, wish, using, now)
     plan_next(row, using, now)
+    _tell_if_over(row, using, now)
 
 
 def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
@@ -70,6 +74,7 @@ def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
     fires_elsewhere = instants_of(row) != instants_of(wished)
     if returns or fires_elsewhere or row.broken or limits_of(row) != limits_of(wished):
         _turn(row, wished, wish, using, now)
+        _tell_if_over(row, using, now)
     else:
         put(row, using, **wish.columns, anchor=wished.anchor)
     if returns or fires_elsewhere:
@@ -88,12 +93,12 @@ def _as_wished(row: Schedule, wish: Wish, now: datetime) -> Schedule:
 
 
 def _turn(row: Schedule, wished: Schedule, wish: Wish, using: str, now: datetime) -> None:
-    """Leave behind what did not run under the old columns, or else, where nobody can read these, under the new ones."""
+    """Explain what did not run under the old columns, or else, where nobody can read these, under the new ones."""
     why = whys(row)
-    is_left = leave_behind(row, using, now, why)
+    is_explained = explain_past(row, using, now, why)
     put(row, using, **wish.columns, anchor=wished.anchor, broken="", retired_at=None)
-    if not is_left:
-        leave_behind(row, using, now, why)
+    if not is_explained:
+        explain_past(row, using, now, why)
 
 
 def _settle_past_one_off(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
@@ -107,6 +112,13 @@ def _settle_past_one_off(row: Schedule, wish: Wish, using: str, now: datetime) -
         late = NotRun(Ledgered.MISSED, at, at, 1, "its time was past when it was first seen")
         ledger.write([ledger.not_run(row.pk, late, term=None, now=now)], using)
         signals.run_at_past.send_robust(None, name=row.name, run_at=at)
+
+
+def _tell_if_over(row: Schedule, using: str, now: datetime) -> None:
+    name, until = row.name, row.repeat_until
+    if until is not None and until < now:
+        tell_over = partial(signals.repeat_until_past.send_robust, None, name=name, repeat_until=until)
+        transaction.on_commit(tell_over, using=using)
 
 
 def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:

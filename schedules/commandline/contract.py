@@ -81,6 +81,7 @@ def _schedule(schedule: Upcoming) -> Object:
         "last_duration": last and last.duration,
         "paused": schedule.pause is not None,
         "pause": _pause(schedule.pause),
+        "enabled": schedule.enabled,
         "broken": schedule.broken or None,
     }
 

@@ -59,6 +59,8 @@ def _facts(schedule: Upcoming, look: Look, now: datetime) -> Iterator[tuple[str,
         until = f" until {full_moment(pause.until, zone)}" if pause.until else ""
         by = f" by {pause.by}" if pause.by else ""
         yield "Paused", f"{ago(now - pause.since)}{by}{until}{': ' if pause.reason else ''}{pause.reason}"
+    if schedule.is_overruled:
+        yield "Declared", f"with enabled = {schedule.enabled}; an operator decided otherwise, and that holds"
 
 
 def _arguments(schedule: Upcoming) -> str:

@@ -53,6 +53,7 @@ def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) 
         overdue_since=row.next_run_at if row.next_run_at is not None and row.next_run_at <= now else None,
         last_run=last_run,
         pause=_pause_of(row),
+        enabled=row.enabled,
         broken=masking.text(broken),
     )
 

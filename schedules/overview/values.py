@@ -79,7 +79,15 @@ class Upcoming:
     """The first instant that no leader has decided on, though it has come."""
     last_run: PastRun | None
     pause: Pause | None
+    enabled: bool
+    """What its declaration says."""
     broken: str
+
+    @property
+    def is_overruled(self) -> bool:
+        """Whether an operator has paused or resumed it, and its declaration says otherwise."""
+        says_something = not self.enabled or self.source in ("code", "settings")
+        return says_something and self.enabled == (self.pause is not None)
 
     @property
     def next_run_at(self) -> datetime | None:

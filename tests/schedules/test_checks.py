@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,16 @@ def test_a_jitter_that_fits_is_no_matter(settings: Settings, given: dict[str, An
     settings.SCHEDULES = entry(**given)
 
     assert found("schedules.W003") == []
+
+
+def test_an_end_that_is_past_is_a_warning(settings: Settings) -> None:
+    over, goes_on = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
+    repeats = {"task": "manage:check", "repeat": 60}
+    settings.SCHEDULES = {"over": {**repeats, "repeat_until": over}, "goes on": {**repeats, "repeat_until": goes_on}}
+
+    (message,) = found("schedules.W005")
+
+    assert message.msg.startswith('The schedule "over" was to repeat until 2020-01-01T00:00:00+00:00, which is past')
 
 
 def test_a_fixed_time_that_meets_clock_changes_is_told_with_the_next_and_its_effect(settings: Settings) -> None:

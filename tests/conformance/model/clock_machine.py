@@ -119,7 +119,7 @@ class ClockMachine(Story):
         self.nobody_leads_for_hours(hours)
         if way == "detach":
             changes.detach(row, ALIAS, self.clock.now())
-            schedule.leave_behind(self.clock.now())
+            schedule.explain_past(self.clock.now())
             schedule.retired_at = None
         else:
             self._declare(name, recurrence or self.recurrences[name], policies, enabled=way == "declare")

@@ -230,7 +230,7 @@ class ModelSchedule:
         returns = self.retired_at is not None
         is_another = columns.meaning != self.columns.meaning or (start is not None and start != self.anchor)
         if returns or is_another or self.broken or columns.limits != self.columns.limits:
-            self.leave_behind(now)
+            self.explain_past(now)
         if is_another:
             self.anchor = now if start is None else start
         self.columns, self.broken, self.retired_at = columns, False, None
@@ -239,7 +239,7 @@ class ModelSchedule:
         if enabled is not None and (returns or enabled != self.enabled):
             self._follow_enabled(enabled, now)
 
-    def leave_behind(self, now: datetime) -> None:
+    def explain_past(self, now: datetime) -> None:
         """Whatever kept it from running: its limits, that it was retired or broken, or a pause."""
         for at in self.columns.fires(self.cursor, now, self.anchor):
             if why := self._why_not(at):
@@ -274,7 +274,7 @@ class ModelSchedule:
 
     def repair(self, now: datetime) -> None:
         if self.broken:
-            self.leave_behind(now)
+            self.explain_past(now)
         self.broken = False
 
     def explain_paused(self, now: datetime) -> None:

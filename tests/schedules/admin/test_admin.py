@@ -13,6 +13,7 @@ from django.test import Client
 
 from schedules import signals
 from schedules.models import Occurrence, Schedule, Source
+from schedules.recurrence.zones import local
 from tests.schedules.admin import admin_rows
 from worker import tasks
 from worker.clock import database_now
@@ -303,6 +304,37 @@ def test_an_edit_keeps_the_grid_of_an_interval_to_the_microsecond(operator: Clie
 
     edited = _again(row)
     assert (edited.queue, edited.anchor, edited.next_run_at) == ("slow", row.anchor, row.next_run_at)
+
+
+def test_an_edit_of_the_zone_keeps_what_the_clock_shows_of_a_first_run_that_nobody_touched(operator: Client) -> None:
+    row = admin_rows.schedule("poll", repeat="1 day", timezone="Europe/Paris")
+    assert row.anchor is not None
+    shown = {"anchor_0": f"{row.anchor:%Y-%m-%d}", "anchor_1": f"{row.anchor:%H:%M:%S}"}
+
+    operator.post(f"{PAGE}{row.pk}/change/", _entered(row, cron="", repeat="1 day", timezone="Asia/Tokyo", **shown))
+
+    anchor = _again(row).anchor
+    assert anchor is not None
+    assert local(anchor, "Asia/Tokyo").replace(tzinfo=None) == local(row.anchor, "Europe/Paris").replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(("fate", "outcomes"), [("run", []), ("miss", ["missed"])])
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "edited"])
+def test_what_becomes_of_a_one_off_whose_time_is_past_is_asked_first(
+    operator: Client, is_new: bool, fate: str, outcomes: list[str]
+) -> None:
+    row = None if is_new else admin_rows.schedule("nightly")
+    page = f"{PAGE}add/" if row is None else f"{PAGE}{row.pk}/change/"
+    past = {"cron": "", "run_at_0": "2026-07-01", "run_at_1": "10:00:00"}
+
+    asked = operator.post(page, _entered(row, **past))
+    assert list(asked.context["adminform"].form.errors) == ["if_past"]
+    answer = operator.post(page, _entered(row, **past, if_past=fate))
+
+    assert answer.status_code == 302
+    made = Schedule.objects.get(name="nightly")
+    assert (made.next_run_at == made.run_at) is (fate == "run")
+    assert list(Occurrence.objects.values_list("outcome", flat=True)) == outcomes
 
 
 def test_an_edit_of_the_recurrence_moves_the_next_run(operator: Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 from schedules import changes
 from schedules.declarations.sync import GRACE, retire_undeclared, sync
 from schedules.models import Occurrence, Schedule, Source
+from schedules.overview import overview
 from schedules.spec import Spec
 from tests.conformance.model.virtual import ALIAS, VirtualClock, again, jobs_of, ledger_of, spec
 from tests.schedules.recurrence.moments import at
@@ -110,6 +111,19 @@ def test_e1_a_limit_that_is_set_drops_nothing_that_was_due(clock: VirtualClock) 
     clock.tick("14:00")
 
     assert ledger_of(schedule) == ["11:00 enqueued", "12:00 enqueued"]
+
+
+@WAY
+def test_an_end_that_is_past_is_told_and_the_schedule_shown_as_ended(
+    clock: VirtualClock, change: Callable[..., object], caplog: pytest.LogCaptureFixture
+) -> None:
+    schedule = clock.declared(**HOURLY)
+
+    change(clock, **HOURLY, repeat_until=at("09:00"))
+
+    assert again(schedule).status == "ended"
+    assert "s was to repeat until 2026-07-01T09:00:00+00:00, which is past: nothing runs" in caplog.text
+    assert [each.status for each in overview(ALIAS, clock.now(), 1).schedules] == ["ended"]
 
 
 # What was retired
