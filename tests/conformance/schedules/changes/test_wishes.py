@@ -140,7 +140,7 @@ def retired(clock: VirtualClock) -> Schedule:
     clock.tick("11:00")
     clock.to("11:20")
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, clock.now() + GRACE)
+    list(retire_undeclared(ALIAS, clock.now() + GRACE))
     return Schedule.objects.named("nightly").get()
 
 
@@ -171,7 +171,7 @@ def test_e1_what_was_due_when_it_was_retired_has_run(clock: VirtualClock) -> Non
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, OLDER, [])
 
-    retire_undeclared(ALIAS, at("12:30"))
+    list(retire_undeclared(ALIAS, at("12:30")))
 
     assert ledger_of(Schedule.objects.get()) == ["11:00 enqueued", "12:00 enqueued"]
 
@@ -180,7 +180,7 @@ def test_e1_a_pause_before_it_was_retired_is_told_from_the_time_after(clock: Vir
     sync(ALIAS, clock, OLDER, [nightly()])
     changes.pause(Schedule.objects.get(), ALIAS, clock.now(), reason="holiday")
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, at("12:30"))
+    list(retire_undeclared(ALIAS, at("12:30")))
     clock.to("15:10")
 
     sync(ALIAS, clock, YOUNGER, [nightly()])
@@ -402,7 +402,7 @@ def test_what_comes_back_disabled_after_it_was_retired_is_paused(clock: VirtualC
     if was_resumed:
         changes.resume(row(), ALIAS, clock.now())
     sync(ALIAS, clock, OLDER, [])
-    retire_undeclared(ALIAS, clock.now() + GRACE)
+    list(retire_undeclared(ALIAS, clock.now() + GRACE))
     clock.to("08-01 12:00")
 
     sync(ALIAS, clock, YOUNGER, [enabled(False)])
