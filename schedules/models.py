@@ -182,6 +182,9 @@ class Schedule(Columns, models.Model):
     queue = models.CharField(_("queue"), max_length=QUEUE_NAME_LENGTH)
     priority = models.SmallIntegerField(_("priority"), default=0, help_text=_("-100 to 100; larger runs first."))
     max_attempts = models.PositiveIntegerField(_("max attempts"))
+    own_options = models.CharField(
+        max_length=20, default="", editable=False, help_text=_("Which of queue and priority are not its task's.")
+    )
 
     # The recurrence: one of cron, repeat and run_at
     cron = models.CharField(

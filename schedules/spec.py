@@ -36,6 +36,8 @@ from worker.messages.nearest import unknown_options
 from worker.options import options as project_options
 from worker.tasks import InvalidTask, Task
 
+FROM_TASK = {"queue", "priority"}
+"""What a run asks its task for, unless its schedule says it itself."""
 MOST_DATES_TOLD = 5
 OPTIONS = (*RECURRENCE, "first_run", *POLICIES, *JOB)
 
@@ -56,6 +58,8 @@ class Spec:
     queue: str
     priority: int
     max_attempts: int
+    own_options: str
+    """Which of queue and priority it says itself; a run asks its task for the others."""
     verbose_name: str
     creator: str
     source: Source
@@ -119,6 +123,7 @@ def spec_of(
             task=task.name,
             arguments=encode(args, {} if kwargs is None else kwargs),
             max_attempts=task.attempts_allowed,
+            own_options=" ".join(sorted(option for option in FROM_TASK if options.get(option) is not None)),
             source=source,
             declared_in=declared_in[:255],
             policies=policies,
@@ -269,7 +274,7 @@ def _date(value: object) -> date:
 
 
 _COLUMNS = (
-    *("name", "task", "arguments", "max_attempts", "source", "declared_in"),
+    *("name", "task", "arguments", "max_attempts", "own_options", "source", "declared_in"),
     *JOB,
     *RECURRENCE,
 )

@@ -72,8 +72,8 @@ The clock: it decides what is due
   schedules.describe
   schedules.spec            | arguments calls tasks
   schedules.signals         | events masking
-  schedules.occurrences     signals | dialects erasure queue
-  schedules.changes         occurrences signals spec | calls erasure queue wakeup
+  schedules.occurrences     signals | dialects erasure queue tasks
+  schedules.changes         occurrences signals spec | calls erasure queue tasks wakeup
   schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup

@@ -107,6 +107,11 @@ def get(name: str) -> Task:
     return task
 
 
+def find(name: str) -> Task | None:
+    """The same; None: no task of that name is declared in this process."""
+    return _REGISTRY.get(name)
+
+
 def is_registered(name: str) -> bool:
     return _REGISTRY.get(name) is not None
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from schedules.admin.faults import field_of, sentence
 from schedules.models import Schedule, Source, identity_of
-from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
+from schedules.spec import FROM_TASK, OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
 from worker.arguments import InvalidArguments, decode
@@ -104,6 +104,7 @@ class ScheduleForm(ScheduleModelForm):
             self.stored = _arguments_of(self.instance)
             self.shown = masking.arguments(self.instance.task, *self.stored)
             self.initial.update(zip(ARGUMENTS, map(_pretty, self.shown), strict=True))
+            self.initial.update({name: None for name in FROM_TASK if name not in self.instance.own_options})
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data

@@ -11,6 +11,7 @@ from schedules.changes.operate import delete, detach, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.repairs import repair, replan
 from schedules.changes.row import one_by_one
+from schedules.changes.tasks_followed import follow_tasks
 from schedules.changes.wishes import first_row
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "edit",
     "end_pauses",
     "first_row",
+    "follow_tasks",
     "in_line",
     "is_as",
     "mark_declared",

@@ -16,7 +16,7 @@ from schedules.changes.pauses import let_due_run
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.changes.wishes import Wish, begin, first_row, follow, wish_of
 from schedules.models import DECLARED, Schedule
-from schedules.spec import Spec
+from schedules.spec import FROM_TASK, Spec
 from worker.calls import mean_the_same
 
 
@@ -56,7 +56,9 @@ def edit(
     `anchor`: from where a repeat is to count. `runs_late`: whether a one-off whose time is past runs at once.
     """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
-        follow(row, Wish(columns, anchor, runs_late=runs_late), using, now)
+        own = {*row.own_options.split(), *(FROM_TASK & columns.keys())}
+        wish = Wish({"own_options": " ".join(sorted(own)), **columns}, anchor, runs_late=runs_late)
+        follow(row, wish, using, now)
     tell(row, "updated", using)
     return row
 

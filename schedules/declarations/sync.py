@@ -59,6 +59,7 @@ def sync(
     with transaction.atomic(using=using):
         authority.prove()
         changes.mark_declared(in_line, using, started_at)
+        changes.follow_tasks(using)
         if not spares_others:
             changes.mark_undeclared(_undeclared(using, started_at, specs), using, clock.now())
 

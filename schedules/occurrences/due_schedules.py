@@ -23,6 +23,7 @@ class _Read(NamedTuple):
     queue: str
     priority: int
     max_attempts: int
+    own_options: str
     verbose_name: str
     creator: str
     cron: str

@@ -13,7 +13,7 @@ from functools import partial
 from schedules.models import Schedule
 from schedules.occurrences.due_schedules import UNREADABLE, Readable
 from schedules.planning import Run, next_run
-from worker import queue
+from worker import queue, tasks
 from worker.models import Job, JobState
 from worker.values import NewJob, Unfinished
 
@@ -22,12 +22,13 @@ LEFT_BEHIND = "left behind:"
 
 
 def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
+    queue_name, priority, max_attempts = _as_its_task_says(schedule)
     return NewJob(
         task=schedule.task,
         arguments=schedule.arguments,
-        queue=schedule.queue,
-        priority=schedule.priority,
-        max_attempts=schedule.max_attempts,
+        queue=queue_name,
+        priority=priority,
+        max_attempts=max_attempts,
         state=_state(run, now),
         run_at=run.run_at,
         verbose_name=schedule.verbose_name,
@@ -59,7 +60,7 @@ def counts(schedule: Readable, job: Unfinished) -> bool:
 
     Perhaps no worker can ever run that one. A new one of the schedule's own would wait beside an old one of its own.
     """
-    return job.state == JobState.RUNNING or (job.task, job.queue) == (schedule.task, schedule.queue)
+    return job.state == JobState.RUNNING or (job.task == schedule.task and job.queue == _as_its_task_says(schedule)[0])
 
 
 def leave_behind(schedule: Readable, using: str) -> None:
@@ -81,6 +82,20 @@ def afterwards(row: Schedule, instants: Sequence[datetime], now: datetime, *, wa
     """Runs now for past instants. They have no start deadline: it would be over before they start."""
     retry_before = _retry_before(row, now)
     return [Run(at, now, None, retry_before, waits) for at in instants]
+
+
+def _as_its_task_says(schedule: Readable) -> tuple[str, int, int]:
+    """Queue, priority and attempts of a job: of the task as it is now, but for what the schedule says itself.
+
+    Where this process does not know the task, they are what the row had from it last.
+    """
+    task = tasks.find(schedule.task)
+    if task is None:
+        return schedule.queue, schedule.priority, schedule.max_attempts
+    own = schedule.own_options
+    queue_name = schedule.queue if "queue" in own else task.queue
+    priority = schedule.priority if "priority" in own else task.priority
+    return queue_name, priority, task.attempts_allowed
 
 
 def _state(run: Run, now: datetime) -> JobState:

@@ -15,6 +15,7 @@ from schedules.models import Source
 from schedules.spec import OPTIONS
 from tests.schedules.recurrence.moments import at
 from worker import tasks
+from worker.calls import Start
 
 calls: list[tuple[Any, Any]] = []
 
@@ -118,7 +119,7 @@ _VALUES: dict[str, Any] = {
 
 
 def test_every_option_is_a_key() -> None:
-    assert set(_VALUES) | {"cron", "repeat", "run_at"} == set(OPTIONS)
+    assert set(_VALUES) | {"cron", "repeat", "run_at", "first_run"} == set(OPTIONS)
 
 
 @pytest.mark.parametrize("key", _VALUES)
@@ -127,6 +128,12 @@ def test_each_key_is_heeded(key: str) -> None:
 
     assert given.problems == []
     assert given.specs[0].columns()[key] != plain.specs[0].columns()[key]
+
+
+def test_a_first_run_is_heeded() -> None:
+    (spec,) = configured(s={"task": TASK, "repeat": 60, "first_run": "2026-07-01 10:00"}).specs
+
+    assert spec.start == Start(at=at("10:00"))
 
 
 def test_without_the_setting_nothing_is_declared() -> None:

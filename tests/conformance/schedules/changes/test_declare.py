@@ -460,7 +460,7 @@ def test_other_arguments_are_another_schedule() -> None:
 def test_however_a_call_is_spelled_it_is_one_schedule() -> None:
     schedule = schedule_from(hourly())
 
-    for again_called in (hourly("eu"), hourly(place="eu"), hourly.using(queue="default").enqueue()):
+    for again_called in (hourly("eu"), hourly(place="eu"), hourly.using(schedule=9).enqueue()):
         assert (schedule_from(again_called).pk, schedule_from(again_called).revision) == (
             schedule.pk,
             schedule.revision,
