@@ -1,4 +1,4 @@
-"""Refusals that ordinary days bring: a table is away for a while. The session lives on."""
+"""Refusals that ordinary days bring: a table is away for a while, or a trigger raises. The session lives on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,37 @@ def renamed(table: str) -> Iterator[None]:
         _do(f"ALTER TABLE {table}_away RENAME TO {table}")
 
 
+@contextmanager
+def raising(table: str, only: str = "1 = 1") -> Iterator[None]:
+    """A trigger raises for each new row of which that is true. `NEW` is the row."""
+    _do(*(each.format(table=table, only=only) for each in _CREATE[connection.vendor]))
+    try:
+        yield
+    finally:
+        _do(*(each.format(table=table) for each in _DROP[connection.vendor]))
+
+
 def _do(*statements: str) -> None:
     with connection.cursor() as cursor:
         for each in statements:
             cursor.execute(each)
+
+
+_CREATE = {
+    "postgresql": (
+        "CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'not today'; END$$",
+        "CREATE TRIGGER raising BEFORE INSERT ON {table} FOR EACH ROW WHEN ({only}) EXECUTE FUNCTION raising()",
+    ),
+    "mysql": (
+        """CREATE TRIGGER raising BEFORE INSERT ON {table} FOR EACH ROW
+        BEGIN IF {only} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'; END IF; END""",
+    ),
+    "sqlite": (
+        "CREATE TRIGGER raising BEFORE INSERT ON {table} WHEN {only} BEGIN SELECT RAISE(ABORT, 'not today'); END",
+    ),
+}
+_DROP = {
+    "postgresql": ("DROP TRIGGER raising ON {table}", "DROP FUNCTION raising()"),
+    "mysql": ("DROP TRIGGER raising",),
+    "sqlite": ("DROP TRIGGER raising",),
+}

@@ -200,6 +200,10 @@ class WorkerProcess(models.Model):
         help_text=_("The settings module of a process that may lead. Empty: it never leads."),
     )
     slots_alive = models.PositiveIntegerField(null=True, help_text=_("At its last sign of life; not given: all."))
+    unrecorded = models.PositiveIntegerField(
+        _("unrecorded"), default=0, help_text=_("Jobs that have ended, and the database refuses to record that.")
+    )
+    trouble = models.TextField(_("trouble"), default="", blank=True, help_text=_("Why, as the database said it."))
     started_at = InstantField(_("started at"))
     heartbeat_at = InstantField(_("last sign of life"), db_index=True)
 

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connections, models, transaction
 from django.db.models import F, QuerySet
@@ -42,6 +43,8 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: s
         project=project,
         started_at=now,
         heartbeat_at=now,
+        unrecorded=0,
+        trouble="",
     )
 
 
@@ -50,14 +53,14 @@ def is_of(using: str, worker_id: int, name: str) -> bool:
     return WorkerProcess.objects.using(using).filter(pk=worker_id, name=name).exists()
 
 
-def beat(using: str, worker_id: int, slots_alive: int | None = None) -> bool:
-    """Give a sign of life, and say how many slots live; None: all.
+def beat(using: str, worker_id: int, **told: Any) -> bool:
+    """Give a sign of life, and tell how it is, in columns of its row.
 
     False: this worker was taken for dead, and its jobs belong to others now.
     """
     with transaction.atomic(using=using):
         mine = dialect_of(connections[using]).once_free(WorkerProcess.objects.using(using).filter(pk=worker_id))
-        return mine.update(heartbeat_at=WhenWritten(), slots_alive=slots_alive) == 1
+        return mine.update(heartbeat_at=WhenWritten(), **told) == 1
 
 
 def sign_off(using: str, worker_id: int) -> None:

@@ -43,7 +43,8 @@ __all__ = [
     "jobs_rescued",
     "leader_missing",
     "news_unheard",
-    "outcome_refused",
+    "outcomes_left",
+    "outcomes_refused",
     "rescue_refused",
     "surroundings_restored",
     "task_unknown",
@@ -62,8 +63,10 @@ job_lost = Event()
 """job. It was taken from this worker meanwhile: its outcome was not recorded."""
 job_put_off = Event()
 """job, error, retry_in: seconds. It has not begun, for want of a session with the database, and waits in its worker."""
-outcome_refused = Event()
-"""job, error. The database takes nothing of what came of it, not even that it failed: the job stays as it is."""
+outcomes_refused = Event()
+"""name, count, error, retry_in: seconds. The database refuses to record what came of so many jobs: it is kept."""
+outcomes_left = Event()
+"""name, noted, lost: jobs. The worker ends before that was recorded: of some it is noted, the others run again."""
 callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 jobs_rescued = Event()
@@ -100,6 +103,8 @@ process_log = logging.getLogger("worker")
 
 LONG_PAUSE = 1.0
 """Seconds: before that, what is missing may be there at the next try, and nobody has to look after it."""
+MOST_NAMED = 50
+"""Jobs in one line."""
 
 
 # Each job passes through these two, so one that nobody watches costs nothing.
@@ -195,10 +200,24 @@ def _log_put_off(job: ClaimedJob, error: BaseException, retry_in: float, **_: An
         job_log.debug(*what)
 
 
-def _log_outcome_refused(job: ClaimedJob, error: Exception, **_: Any) -> None:
-    job_log.error(
-        "%s #%d ended, and the database refuses to record it (%s)", job.task, job.id, line(str(error).strip())
-    )
+def _log_outcomes_refused(name: str, count: int, error: Exception, retry_in: float, **_: Any) -> None:
+    what = "%s keeps what came of %d jobs, which the database refuses to record (%s); again in %.1fs"
+    say_seldom(process_log.error, what, name, count, line(str(error).strip()), retry_in)
+
+
+def _log_outcomes_left(name: str, noted: list[ClaimedJob], lost: list[ClaimedJob], **_: Any) -> None:
+    what = "%s ends, and the database has not recorded that %d jobs have ended: %s. %s"
+    if noted:
+        process_log.error(what, name, len(noted), _numbers(noted), "Whoever claims them next records it.")
+    if lost:
+        process_log.error(
+            what, name, len(lost), _numbers(lost), "It does not take a note of it either: they run again."
+        )
+
+
+def _numbers(jobs: list[ClaimedJob]) -> str:
+    more = f" and {len(jobs) - MOST_NAMED} more" if len(jobs) > MOST_NAMED else ""
+    return ", ".join(f"#{job.id}" for job in jobs[:MOST_NAMED]) + more
 
 
 def _log_callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
@@ -284,7 +303,8 @@ def _log_leader_missing(seconds: float, **_: Any) -> None:
 
 job_lost.connect(_log_lost)
 job_put_off.connect(_log_put_off)
-outcome_refused.connect(_log_outcome_refused)
+outcomes_refused.connect(_log_outcomes_refused)
+outcomes_left.connect(_log_outcomes_left)
 callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
 rescue_refused.connect(_log_rescue_refused)

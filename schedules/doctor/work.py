@@ -44,6 +44,10 @@ TREATMENTS = {
         Severity.ERROR,
         "Restart that process. Its standard error says what ended the threads; see its limits of threads and memory.",
     ),
+    "unrecorded": (
+        Severity.ERROR,
+        "Mend what the database says: give back the privilege, the table or the room. It is recorded by itself then.",
+    ),
     "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
 }
 """By the code of a problem: its weight, and what to do."""

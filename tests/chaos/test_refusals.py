@@ -1,4 +1,4 @@
-"""A privilege is taken away for a while, from processes that work as a role of their own: they make no storm."""
+"""A privilege is taken away for a while, from processes that work as a role of their own: nothing is lost, no storm."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from tests.chaos import scale
-from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop
+from tests.chaos.audit import assert_all_ran_once, audit
+from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, says, stop, wait_until_drained
 from tests.chaos.proxy import proxies
+from tests.chaos.tasks import count, count_slowly
 from tests.databases import name_of_this_run
 from tests.processes import eventually
+from worker.models import WorkerProcess
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
+JOBS = 300
 PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -37,6 +43,28 @@ def role(crew: Crew) -> Iterator[str]:
         yield as_role.name
     finally:
         _do(*as_role.drop)
+
+
+def test_jobs_that_end_while_history_takes_nothing_are_recorded_afterwards_each_once(crew: Crew, role: str) -> None:
+    crew.scheduler = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2, "GRACE": 1}
+    worker, doomed = crew.worker(), crew.worker()
+    labels = [f"job {number}" for number in range(JOBS)]
+    count_slowly.enqueue_many([((label, 0.2), {}) for label in labels[::4]])
+    count.enqueue_many([((label,), {}) for label in labels if label not in labels[::4]])
+    with without("INSERT", "worker_finishedjob", role):
+        over_at = time.monotonic() + max(2, scale.SECONDS / 6)
+        eventually(lambda: WorkerProcess.objects.filter(unrecorded__gt=0).count() == 2, within=SECONDS_TO_START)
+        assert "refuses to record" in _checked()
+        stop(doomed)
+        assert "Whoever claims them next records it" in doomed.output
+        eventually(lambda: time.monotonic() > over_at, within=60)
+
+    wait_until_drained()
+    assert "taken from this worker" not in worker.output
+    assert worker.output.count("refuses to record") < 10
+    assert id_of(worker)
+    stop(worker)
+    assert_all_ran_once(audit(labels))
 
 
 def test_a_table_that_may_not_be_read_makes_no_storm_of_sessions_and_lines(crew: Crew, role: str) -> None:
@@ -91,6 +119,13 @@ def _on_mysql(name: str) -> _Role:
 
 
 _ROLES: dict[str, Callable[[str], _Role]] = {"postgresql": _on_postgresql, "mysql": _on_mysql}
+
+
+def _checked() -> str:
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("list_schedule", "--check", stdout=out)
+    return out.getvalue()
 
 
 def _do(*statements: str) -> None:

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from worker import masking
 from worker.admin import labels
 from worker.admin.tables import ReadOnlyAdmin, read_at
 from worker.models import WorkerProcess
@@ -17,7 +18,7 @@ from worker.options import options
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnlyAdmin):
-    list_display = ("name", "state", "living_slots", "drains", "sign_of_life", "started")
+    list_display = ("name", "state", "living_slots", "kept", "drains", "sign_of_life", "started")
     fields = list_display
     search_fields = ("name",)
     sortable_by = ("name", "living_slots")
@@ -34,6 +35,11 @@ class WorkerProcessAdmin(ReadOnlyAdmin):
         if worker.slots_alive is not None and worker.slots_alive < worker.slots:
             return _("only %(alive)d of %(slots)d") % {"alive": worker.slots_alive, "slots": worker.slots}
         return str(worker.slots)
+
+    @admin.display(description=gettext_lazy("unrecorded"))
+    def kept(self, worker: WorkerProcess) -> str:
+        """Jobs that have ended, which the database refuses to record."""
+        return f"{worker.unrecorded}: {masking.line(worker.trouble)}" if worker.unrecorded else ""
 
     @admin.display(description=gettext_lazy("queues"))
     def drains(self, worker: WorkerProcess) -> str:

@@ -57,6 +57,20 @@ class Migration(migrations.Migration):
                     "slots_alive",
                     models.PositiveIntegerField(help_text="At its last sign of life; not given: all.", null=True),
                 ),
+                (
+                    "unrecorded",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Jobs that have ended, and the database refuses to record that.",
+                        verbose_name="unrecorded",
+                    ),
+                ),
+                (
+                    "trouble",
+                    models.TextField(
+                        blank=True, default="", help_text="Why, as the database said it.", verbose_name="trouble"
+                    ),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
                 ("heartbeat_at", models.DateTimeField(db_index=True, verbose_name="last sign of life")),
             ],

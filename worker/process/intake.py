@@ -6,7 +6,7 @@ How many to hold is for the pace to say, and where to look for them for the mark
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from worker import queue, signals, tasks
@@ -14,21 +14,31 @@ from worker.clock import Monotonic
 from worker.options import options
 from worker.process.freight import Freight
 from worker.process.marks import Marks
+from worker.process.notes import noted
 from worker.process.pace import Pace
 from worker.running.pool import Pool
-from worker.values import ClaimedJob
+from worker.values import ClaimedJob, Ended
 
 LONGEST_QUEUEING = 1.0
 """Seconds that claimed jobs may wait here for a slot; then they are given back for other workers."""
 
 
 class Intake:
-    """From these queues (none: all) into this pool."""
+    """From these queues (none: all) into this pool, but for jobs that have ended (`notes`): those are `over`."""
 
-    def __init__(self, queues: Sequence[str], pool: Pool, clock: Monotonic, *, marks: Marks) -> None:
+    def __init__(
+        self,
+        queues: Sequence[str],
+        pool: Pool,
+        clock: Monotonic,
+        *,
+        marks: Marks,
+        over: Callable[[Sequence[Ended]], None],
+    ) -> None:
         self.queues = queues
         self.pool = pool
         self.marks = marks
+        self.over = over
         self.pace = Pace(clock)
         self.freight = Freight(pool)
         self.unknown: set[str] = set()
@@ -76,13 +86,20 @@ class Intake:
         too_many = list(filter(queue.is_suspect, known))[1:]
         jobs, too_heavy = self.freight.load(using, [job for job in known if job not in too_many])
         queue.release(using, [*too_many, *too_heavy])  # before the one begins, which may end this process at once
-        self.pool.submit(jobs)
+        self.pool.submit(self._without_over(jobs))
         self._claimed_at = self._clock.monotonic()
         self._leave(using, [job for job in claimed if not tasks.is_registered(job.task)])
         if too_heavy:
             self.pace.forget()
             self.marks.look_everywhere()
         return len(claimed) - len(too_heavy)
+
+    def _without_over(self, jobs: list[ClaimedJob]) -> list[ClaimedJob]:
+        over = {job.hold: ended for job in jobs if job.errors and (ended := noted(job))}
+        if not over:
+            return jobs
+        self.over([*over.values()])
+        return [job for job in jobs if job.hold not in over]
 
     def _leave(self, using: str, unknown: Sequence[ClaimedJob]) -> None:
         """Jobs of tasks that this process does not have are left to one that does: unknown is not failed."""

@@ -61,12 +61,14 @@ class Loop:
         if not self._is_over():
             return False
         self.pool.close()
+        self.unrecorded.add(self.pool.ended())
+        self.unrecorded.tell_left()
         signals.worker_stopped.send_robust(None, name=self.standing.name, released=0, signed_off=False)
         return True
 
     def _begin_session(self, using: str) -> None:
         self.deputy.begin_session()
-        if not self.standing.take(using, [*self.pool.held(), *(each.job for each in self.unrecorded.waiting)]):
+        if not self.standing.take(using, [*self.pool.held(), *self.unrecorded.jobs]):
             self._begin_anew(using)
 
     def _begin_anew(self, using: str) -> None:
@@ -90,7 +92,7 @@ class Loop:
         if self.ending.stops:
             return self._wind_down(using)
         due = self.deputy.do(using, self.clock.now())
-        claimed = self.intake.fetch(using, self.standing.id)
+        claimed = self._claim(using)
         self.intake.give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()
@@ -100,20 +102,24 @@ class Loop:
 
     # What a turn is made of
 
-    def _record(self, using: str) -> int:
-        """Record what came of jobs. What cannot be recorded now is kept for the next turn."""
+    def _record(self, using: str, *, at_once: bool = False) -> int:
+        """Record what came of jobs. What cannot be recorded now is kept for a later turn."""
         held = len(self.pool.held())
         self.unrecorded.add(self.pool.ended())
-        ended = self.unrecorded.record(using)
+        ended = self.unrecorded.record(using, at_once=at_once)
         self.intake.pace.count(ended, held)
         return ended
 
     def _give_sign_of_life(self, using: str) -> None:
         if self.clock.monotonic() < self.standing.beat_at:
             return
-        if not self.standing.keep(using, self.pool.mend()):
+        if not self.standing.keep(using, slots_alive=self.pool.mend(), **self.unrecorded.told):
             self._begin_anew(using)
         self.clock.set(database_now(using))
+
+    def _claim(self, using: str) -> int:
+        """Returns how many jobs that were. None, while more outcomes are refused than should wait here."""
+        return 0 if self.unrecorded.is_full else self.intake.fetch(using, self.standing.id)
 
     def _nothing_is_left(self, using: str, due: datetime | None) -> bool:
         nothing_is_due = (due is None or due > self.clock.now()) and not self.deputy.has_more_to_do
@@ -122,7 +128,8 @@ class Loop:
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
         pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
-        look_at = min(self.standing.beat_at, self.deputy.wanted_at, self.intake.rest_due_at)
+        rest_due_at = math.inf if self.unrecorded.is_full else self.intake.rest_due_at
+        look_at = min(self.standing.beat_at, self.deputy.wanted_at, rest_due_at, self.unrecorded.try_at)
         return max(0.0, min(pause, until_due, look_at - self.clock.monotonic()))
 
     # The end
@@ -130,7 +137,8 @@ class Loop:
     def _wind_down(self, using: str) -> float:
         """Stop claiming, give back what no slot has begun, and wait for the rest."""
         queue.release(using, self._begin_grace())
-        return max(0.0, min(self.ending.give_back_at, self.standing.beat_at) - self.clock.monotonic())
+        look_at = min(self.ending.give_back_at, self.standing.beat_at, self.unrecorded.try_at)
+        return max(0.0, look_at - self.clock.monotonic())
 
     def _begin_grace(self) -> list[ClaimedJob]:
         """Returns the jobs that no slot will begin any more."""
@@ -142,11 +150,12 @@ class Loop:
         return withdrawn
 
     def _is_over(self) -> bool:
-        return self.ending.is_over(self.clock.monotonic(), holds=bool(self.pool.held() or self.unrecorded.waiting))
+        return self.ending.is_over(self.clock.monotonic(), holds=bool(self.pool.held() or self.unrecorded.jobs))
 
     def _sign_off(self, using: str) -> None:
-        self._record(using)
-        released = queue.release(using, self.pool.held())
+        self._record(using, at_once=True)
+        self.unrecorded.tell_left()
+        released = queue.release(using, [*self.pool.held(), *self.unrecorded.jobs])
         self.pool.close()
         self.standing.leave(using)
         signals.worker_stopped.send_robust(None, name=self.standing.name, released=released, signed_off=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from worker import queue, roster
 from worker.clock import Monotonic
@@ -42,9 +43,9 @@ class Standing:
             self.signed_in_as = None
         return self.signed_in_as is not None
 
-    def keep(self, using: str, slots_alive: int) -> bool:
-        """Give a sign of life. False: this worker was taken for dead, and its jobs belong to others now."""
-        alive = roster.beat(using, self.id, slots_alive)
+    def keep(self, using: str, **told: Any) -> bool:
+        """Give a sign of life (`roster.beat`). False: this worker was taken for dead, and its jobs are others' now."""
+        alive = roster.beat(using, self.id, **told)
         if not alive:
             self.signed_in_as = None
         self.beat_at = self._clock.monotonic() + options().HEARTBEAT

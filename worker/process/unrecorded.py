@@ -1,58 +1,164 @@
 """Outcomes on their way into the database: kept until they are recorded, and none holds up the others.
 
 Outcomes are recorded together. Where that fails, they are recorded one by one. One whose job has an id that stands in
-history already goes there under a new id. One that is refused alone, for what it says, would be refused for ever: a
-failure that says so is recorded in its place.
+history already goes there under a new id. Of one that is refused alone, it is asked whether a plain failure would be
+taken in its place:
+
+- If so, the database refuses it for what it says, and would do so for ever. That failure is recorded.
+- If not, the database refuses the failure as well: for want of a privilege, of a table, of room on its disk. So it is
+  kept as it is, noted in the row of its job where that is possible (`notes`), and tried again at growing pauses.
+
+An error after which the session does not answer, or that came late, is one of the session: it is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from django.db import Error as DatabaseSaid
+from django.db import transaction
 
 from worker import queue, signals
+from worker.clock import Monotonic, database_now
+from worker.options import options
 from worker.outcomes import Error, Failed
-from worker.queue import REFUSALS
-from worker.values import Ended
+from worker.patience import Patience
+from worker.process.notes import errors_with_note
+from worker.values import ClaimedJob, Ended
 
 LONGEST_REASON = 1000
 """Characters of what the database said."""
+LONGEST_REFUSAL = 1.0
+"""Seconds within which a database refuses. What takes longer was held up, by a lock or a disk."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to record what was refused."""
+MOST_REFUSALS = 3
+"""In one turn, and one more for each outcome that was taken in it. After that, the others would be refused as well."""
+MOST_CHARACTERS = 64 * 2**20
+"""Of arguments and errors of jobs that are kept, after which no more are claimed."""
 
 
 class Unrecorded:
     """The outcomes that one worker has to record. Used by its own thread only."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, clock: Monotonic) -> None:
         self.worker = worker
         self.waiting: list[Ended] = []
+        """Not tried yet, or not alone."""
+        self.refused: list[Ended] = []
+        """Kept until the database takes them."""
+        self.trouble = ""
+        """Why, as the database said it last. In ASCII, which the narrowest character set takes."""
+        self._clock = clock
+        self._patience = Patience(LONGEST_PAUSE)
+        self._try_at = -math.inf
+        self._takes_nothing = False
+        """The database, as far as the last turn has shown. So what waits does that until the next try, too."""
         self._together = True
+        self._noted: set[tuple[int, int]] = set()
 
     def add(self, ended: Sequence[Ended]) -> None:
         self.waiting += ended
 
-    def record(self, using: str) -> int:
-        """Record all that waits. Returns how many that were. What cannot be recorded now waits for the next call."""
+    @property
+    def jobs(self) -> list[ClaimedJob]:
+        """Those whose outcomes are not in the database."""
+        return [each.job for each in (*self.waiting, *self.refused) if not each.recorded]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Of what is refused, for the row of the worker."""
+        return {"unrecorded": len(self.jobs) if self.trouble else 0, "trouble": self.trouble}
+
+    @property
+    def try_at(self) -> float:
+        """When there is something to try, if nothing else happens, by the monotonic clock."""
+        if self.waiting and not self._takes_nothing:
+            return -math.inf
+        return self._try_at if self.refused else math.inf
+
+    @property
+    def is_full(self) -> bool:
+        """So much is refused that no more jobs should be run here."""
+        if not self.refused:
+            return False
+        jobs = self.jobs
+        return len(jobs) >= options().BATCH_SIZE or sum(map(_length, jobs)) >= MOST_CHARACTERS
+
+    def record(self, using: str, *, at_once: bool = False) -> int:
+        """Record what waits, and what was refused, if it is time to try that again, or `at_once`.
+
+        Returns how many were recorded. What cannot be recorded now is kept for a later call.
+        """
+        is_new = bool(self.waiting)
+        if self.refused and (at_once or self._clock.monotonic() >= self._try_at):
+            self.waiting += self.refused
+            self.refused = []
+        elif self.refused and self._takes_nothing:
+            return 0
         if not (count := len(self.waiting)):
             return 0
-        together, self._together = self._together, False  # until all of it went through
-        if not together or not self._recorded_together(using):
-            self._record_each(using)
+        together, self._together = self._together, False  # until this turn is over
+        if together and self._refusal(using, lambda: self._record_these(using, self.waiting)) is None:
+            recorded = count
+        else:
+            recorded = self._record_each(using, is_new=is_new)
         self._together = True
-        return count
+        if not self.refused:
+            self._forget_trouble()
+        return recorded
 
-    def _recorded_together(self, using: str) -> bool:
-        try:
-            self._record_these(using, self.waiting)
-        except REFUSALS:
-            return False
-        return True
+    def tell_left(self) -> None:
+        """The worker ends, and what it still has it leaves to others."""
+        if jobs := self.jobs:
+            noted = [job for job in jobs if job.hold in self._noted]
+            lost = [job for job in jobs if job.hold not in self._noted]
+            signals.outcomes_left.send_robust(None, name=self.worker, noted=noted, lost=lost)
 
-    def _record_each(self, using: str) -> None:
+    def _record_each(self, using: str, *, is_new: bool) -> int:
+        """Returns how many were recorded. `is_new`: some of what waits was never refused alone."""
+        recorded, refusals = 0, list[Exception]()
         for ended in list(self.waiting):
-            try:
-                self._record_these(using, [ended])
-            except REFUSALS as error:
-                if not self._record_anew(using, ended):
-                    self._record_refused(using, ended, error)
+            if error := self._refusal_alone(using, ended):
+                self._keep(ended, error)
+                refusals.append(error)
+            else:
+                recorded += 1
+            if len(refusals) >= MOST_REFUSALS + recorded:
+                break
+        if recorded or is_new:
+            self._takes_nothing = not recorded
+        if refusals:
+            self._put_off(using, refusals[-1])
+        return recorded
+
+    def _refusal_alone(self, using: str, ended: Ended) -> Exception | None:
+        """What the database says against it; None: it is recorded by now, as a failure if need be."""
+        record = partial(self._record_these, using, [ended])
+        if (error := self._refusal(using, record)) is None or self._is_recorded_anew(using, ended):
+            return None
+        failure = ended._replace(outcome=Failed(_refusal(ended, error)))
+        if self._refusal(using, lambda: self._record_in_vain(using, failure)) is not None:
+            return error
+        if self._refusal(using, record) is None:  # by now it is taken as well
+            return None
+        return self._refusal(using, lambda: self._record_these(using, [failure]))
+
+    def _refusal(self, using: str, do: Callable[[], None]) -> Exception | None:
+        """What the database says against doing that. None: it is done. Raises what ends the session."""
+        began = self._clock.monotonic()
+        try:
+            do()
+        except queue.REFUSALS as error:
+            return error
+        except DatabaseSaid as error:
+            if self._clock.monotonic() - began > LONGEST_REFUSAL or not _answers(using):
+                raise
+            return error
+        return None
 
     def _record_these(self, using: str, ended: Sequence[Ended]) -> None:
         others = [each for each in ended if not each.recorded]
@@ -60,31 +166,64 @@ class Unrecorded:
         self._forget(ended)
         _tell(ended, recorded)
 
-    def _record_anew(self, using: str, ended: Ended) -> bool:
+    def _record_in_vain(self, using: str, ended: Ended) -> None:
+        """To see whether it would be taken."""
+        with transaction.atomic(using=using):
+            queue.ack(using, [ended], self.worker)
+            transaction.set_rollback(True, using=using)
+
+    def _is_recorded_anew(self, using: str, ended: Ended) -> bool:
         """Whether it was only for the id of the job, which stands in history already, and is recorded by now."""
-        try:
-            recorded = queue.ack_anew(using, ended, self.worker)
-        except REFUSALS:
-            return False
+        recorded: list[Ended] = []
+        self._refusal(using, lambda: recorded.extend(queue.ack_anew(using, ended, self.worker)))
         if recorded:
             self._forget(recorded)
             _tell(recorded, recorded)
         return bool(recorded)
 
-    def _record_refused(self, using: str, ended: Ended, error: Exception) -> None:
-        failure = ended._replace(outcome=Failed(_refusal(ended, error)))
-        try:
-            recorded = queue.ack(using, [failure], self.worker)
-        except REFUSALS:  # it is not for what the outcome says: the job stays as it is, where it can be seen
-            self._forget([ended])
-            signals.outcome_refused.send_robust(None, job=ended.job, error=error)
-            return
+    # What is refused
+
+    def _keep(self, ended: Ended, error: Exception) -> None:
         self._forget([ended])
-        _tell([failure], recorded)
+        self.refused.append(ended)
+        self.trouble = ascii(str(error).strip().partition("\n")[0])[1:-1][:LONGEST_REASON]
+
+    def _put_off(self, using: str, error: Exception) -> None:
+        delay = self._patience.next()
+        self._try_at = self._clock.monotonic() + delay
+        self._note(using)
+        signals.outcomes_refused.send_robust(None, name=self.worker, count=len(self.jobs), error=error, retry_in=delay)
+
+    def _note(self, using: str) -> None:
+        self._noted &= {job.hold for job in self.jobs}
+        new = [
+            (each.job, errors)
+            for each in (*self.waiting, *self.refused)
+            if each.job.hold not in self._noted and (errors := errors_with_note(each, self.trouble))
+        ]
+        if new and self._refusal(using, lambda: queue.note(using, new)) is None:
+            self._noted.update(job.hold for job, _ in new)
+
+    def _forget_trouble(self) -> None:
+        self.trouble = ""
+        self._takes_nothing = False
+        self._patience.reset()
 
     def _forget(self, ended: Sequence[Ended]) -> None:
         holds = {each.job.hold for each in ended}
         self.waiting = [each for each in self.waiting if each.job.hold not in holds]
+
+
+def _answers(using: str) -> bool:
+    try:
+        database_now(using)
+    except DatabaseSaid:
+        return False
+    return True
+
+
+def _length(job: ClaimedJob) -> int:
+    return len(job.arguments) + len(job.errors)
 
 
 def _refusal(ended: Ended, error: Exception) -> Error:

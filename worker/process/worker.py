@@ -98,14 +98,15 @@ class Worker:
         pool = ThreadPool(self.threads, clock, self.wake, AtomicRuns(self.alias, self.name, clock.now))
         standing = Standing(self.name, self.threads, self.queues, clock, self.project)
         marks = Marks(clock, needed=dialect_of(connections[using]).keeps_places)
+        unrecorded = Unrecorded(self.name, clock)
         signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
         return Loop(
             clock=clock,
             pool=pool,
             standing=standing,
             pulse=Pulse(self.alias, standing, clock),
-            intake=Intake(self.queues, pool, clock, marks=marks),
-            unrecorded=Unrecorded(self.name),
+            intake=Intake(self.queues, pool, clock, marks=marks, over=unrecorded.add),
+            unrecorded=unrecorded,
             deputy=Deputy(self.leader_sign, clock, at_once=self.ending.when_idle),
             ending=self.ending,
             news=self.news,

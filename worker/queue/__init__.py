@@ -59,6 +59,7 @@ __all__ = [
     "leave_lane",
     "next_due",
     "next_run_at",
+    "note",
     "promote",
     "prune",
     "release",
@@ -157,6 +158,13 @@ def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:
         recorded = [ended] if record(using, [renumbered(using, finish)], worker) else []
         _write_hooks(using, recorded)
     return recorded
+
+
+def note(using: str, jobs: Sequence[tuple[ClaimedJob, str]]) -> None:
+    """Write these errors of jobs into their rows, under their fences. They are held as before."""
+    with transaction.atomic(using=using):
+        for job, errors in jobs:
+            Job.objects.using(using).filter(pk=job.id, claim=job.claim).update(errors=errors)
 
 
 def release(using: str, jobs: Sequence[ClaimedJob]) -> int:

@@ -33,6 +33,7 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_jobs.unknown_tasks,
     of_jobs.left_behind,
     of_workers.dead_slots,
+    of_workers.unrecorded,
 )
 
 

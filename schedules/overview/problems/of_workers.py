@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
-from worker import roster
+from worker import masking, roster
 from worker.options import options
 
 
@@ -19,3 +19,14 @@ def dead_slots(scope: Scope) -> Iterator[Problem]:
     for worker in living.filter(slots_alive__lt=F("slots")).order_by("name"):
         words = {"name": worker.name, "alive": worker.slots_alive, "slots": worker.slots}
         yield Problem("dead-slots", _("%(name)s has only %(alive)d of its %(slots)d slots.") % words)
+
+
+def unrecorded(scope: Scope) -> Iterator[Problem]:
+    """Jobs have ended, and the database does not let it be recorded."""
+    living = roster.seem_alive(scope.using, scope.now, options().RESCUE_AFTER)
+    for worker in living.filter(unrecorded__gt=0).order_by("name"):
+        words = {"name": worker.name, "jobs": worker.unrecorded, "why": masking.line(worker.trouble)}
+        yield Problem(
+            "unrecorded",
+            _("%(name)s keeps what came of %(jobs)d jobs, which the database refuses to record: %(why)s") % words,
+        )

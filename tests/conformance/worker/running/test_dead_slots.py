@@ -51,10 +51,10 @@ def test_a_worker_replaces_slots_that_have_died_and_their_jobs_run_again(
 
 def test_a_worker_with_fewer_slots_than_it_says_is_told() -> None:
     id = roster.sign_in(ALIAS, "w:1", 4, [])
-    assert roster.beat(ALIAS, id, 4)
+    assert roster.beat(ALIAS, id, slots_alive=4)
     assert "dead-slots" not in _checked()
 
-    assert roster.beat(ALIAS, id, 3)
+    assert roster.beat(ALIAS, id, slots_alive=3)
 
     assert "dead-slots: w:1 has only 3 of its 4 slots.\n" in _checked()
     assert found(work.problems)["dead-slots"].severity == "error"
