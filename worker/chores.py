@@ -17,6 +17,7 @@ from worker.options import options
 from worker.rescue import Rescue
 
 PRUNE_EVERY = 600.0
+END_UNREACHABLE_EVERY = 60.0
 HELD_BY_OTHERS = timedelta(seconds=0.05)
 """How long to wait where all that is due is being changed by somebody else."""
 LATEST_BEGIN = 0.025
@@ -66,7 +67,8 @@ class Chores:
     def __init__(self, clock: Monotonic = time) -> None:
         self.rescue = Rescue(clock)
         self._clock = clock
-        self._chores = [Chore(_prune, PRUNE_EVERY, clock.monotonic())]
+        now = clock.monotonic()
+        self._chores = [Chore(_prune, PRUNE_EVERY, now), Chore(_end_unreachable, END_UNREACHABLE_EVERY, now)]
 
     def add(self, begin: Callable[[str, datetime], Portions], every: float) -> None:
         """To be done as well, now and every so many seconds; `begin(using, now)` gives its portions."""
@@ -110,6 +112,10 @@ class Chores:
 
     def _is_early(self, began: float) -> bool:
         return self._clock.monotonic() - began < LATEST_BEGIN
+
+
+def _end_unreachable(using: str, _: datetime) -> Portions:
+    return queue.end_unreachable(using)
 
 
 def _prune(using: str, now: datetime) -> Portions:

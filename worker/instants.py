@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import DatabaseError, DataError, models
+from django.db import DatabaseError, DataError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -34,27 +36,76 @@ class _InstantField(models.DateTimeField):  # type: ignore[type-arg]
         return name, "django.db.models.DateTimeField", args, kwargs
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """SQLite and MySQL give nothing for what is no instant, where PostgreSQL raises."""
+        """MySQL gives nothing for what is no instant, where others raise."""
         converters = super().get_db_converters(connection)
-        if connection.vendor == "postgresql" or self.null:
-            return converters
-        return [*converters, _given]
+        return [*converters, _given] if connection.vendor == "mysql" and not self.null else converters
 
     def select_format(self, compiler: SQLCompiler, sql: str, params: Any) -> tuple[str, Any]:
-        if not _leniently.get():
-            return sql, params
+        """In MySQL, what may be empty is always read leniently: nobody could tell it from what is no instant."""
+        vendor = compiler.connection.vendor
+        if _leniently.get() or (vendor == "mysql" and self.null):
+            lenient = in_bounds(sql, vendor)
+            return lenient, (*params,) * lenient.count(sql)
+        # SQLite's driver reads a column as nothing where it is no instant, and an expression as the text it is.
+        return (f"+{sql}" if vendor == "sqlite" else sql), params
+
+
+def in_bounds(sql: str, vendor: str) -> str:
+    """SQL for an instant that can be read: what is none is FIRST or LAST."""
+    first, last = (f"'{bound.date().isoformat()} 00:00:00'" for bound in (FIRST, LAST))
+    match vendor:
+        case "postgresql":
+            return f"CASE WHEN {sql} > {last} THEN {last} WHEN {sql} < {first} THEN {first} ELSE {sql} END"
+        case "mysql":
+            return f"IFNULL({sql} + INTERVAL 0 SECOND, IF({sql} IS NULL, NULL, TIMESTAMP{first}))"
+        case _:
+            return (
+                f"CASE WHEN {sql} IS NULL OR strftime('%%Y-%%m-%%d', {sql}) = substr({sql}, 1, 10) THEN {sql} "
+                f"WHEN {sql} > '9999' THEN {last} ELSE {first} END"
+            )
+
+
+class NoInstant(models.Func):
+    """SQL: something stands in that column, and it is no instant that can be read. To be asked in a SELECT only.
+
+    By no index: whoever asks all the time compares with FIRST and LAST.
+    """
+
+    output_field = models.BooleanField()
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any) -> tuple[str, Any]:  # type: ignore[override]  # it takes no template
         first, last = (f"'{bound.date().isoformat()} 00:00:00'" for bound in (FIRST, LAST))
-        match compiler.connection.vendor:
+        it = "%(expressions)s"
+        match connection.vendor:
             case "postgresql":
-                lenient = f"CASE WHEN {sql} > {last} THEN {last} WHEN {sql} < {first} THEN {first} ELSE {sql} END"
+                astray = f"({it} <= {first} OR {it} >= {last})"
             case "mysql":
-                lenient = f"CASE WHEN {sql} < TIMESTAMP{first} THEN TIMESTAMP{first} ELSE {sql} END"
+                astray = f"({it} >= TIMESTAMP{last} OR {it} IS NOT NULL AND {it} + INTERVAL 0 SECOND IS NULL)"
             case _:
-                lenient = (
-                    f"CASE WHEN {sql} IS NULL OR strftime('%%Y-%%m-%%d', {sql}) = substr({sql}, 1, 10) THEN {sql} "
-                    f"WHEN {sql} > '9999' THEN {last} ELSE {first} END"
-                )
-        return lenient, (*params,) * lenient.count(sql)
+                is_dated = f"strftime('%%%%Y-%%%%m-%%%%d', {it}) = substr({it}, 1, 10)"
+                astray = f"({it} IS NOT NULL AND ({is_dated}) IS NOT 1 OR {it} >= {last})"
+        return super().as_sql(compiler, connection, template=astray)
+
+
+class NoNumber(models.Func):
+    """The same of numbers. SQLite alone keeps something else in their columns."""
+
+    template = "typeof(%(expressions)s) NOT IN ('integer', 'null')"
+    output_field = models.BooleanField()
+
+
+def unreadable_in(rows: models.QuerySet[Any]) -> dict[Any, list[str]]:
+    """Of those rows of which something cannot be read, which columns, by their keys. It looks at each of the rows."""
+    fields = rows.model._meta.concrete_fields
+    wrong: dict[str, models.Func] = {
+        field.attname: NoInstant(models.F(field.attname)) for field in fields if isinstance(field, models.DateTimeField)
+    }
+    if connections[rows.db].vendor == "sqlite":
+        numbers = (models.IntegerField, models.ForeignKey)
+        wrong |= {field.attname: NoNumber(models.F(field.attname)) for field in fields if isinstance(field, numbers)}
+    told = rows.annotate(**{f"no_{name}": is_wrong for name, is_wrong in wrong.items()})
+    found = told.filter(reduce(or_, map(models.Q, wrong.values()))).values_list("pk", *(f"no_{name}" for name in wrong))
+    return {key: [name for name, is_wrong in zip(wrong, flags, strict=True) if is_wrong] for key, *flags in found}
 
 
 def _given(value: Any, *_: Any) -> Any:
@@ -100,6 +151,11 @@ class LenientQuerySet(models.QuerySet[M]):
 
 
 LenientManager = models.Manager.from_queryset(LenientQuerySet)
+
+
+def rows_of(model: type[M], using: str | None) -> models.QuerySet[M]:
+    """All of them, whatever the managers of the model say."""
+    return LenientQuerySet(model, using=using)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from worker.indexes import GivenIndex, StateIndex
-from worker.instants import InstantField, LenientManager
+from worker.instants import InstantField, LenientManager, rows_of
 from worker.outcomes import ErrorLine, read_error
 
 QUEUE_NAME_LENGTH = 100
@@ -87,7 +87,7 @@ class JobRecord(models.Model):
     ) -> None:
         """From where it was written or read, whatever routers say: they may send readers to a copy that lags behind."""
         if from_queryset is None:
-            using = using or self._state.db
+            from_queryset = rows_of(type(self), using or self._state.db)
         super().refresh_from_db(using, fields, from_queryset)
 
     @property

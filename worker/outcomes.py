@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any, TypedDict
+
+from worker.messages.expected import is_instant
 
 LONGEST_SNOOZE = 3660 * 86_400
 """Seconds. Databases can add them to any instant; a later date than they know could never be recorded."""
@@ -74,9 +76,9 @@ def read_error(line: str, otherwise_at: datetime) -> ErrorLine:
     """What a line says. One that nobody here has written is told as it is, and as if it were of that time."""
     try:
         told: ErrorLine = json.loads(line)
-        datetime.fromisoformat(told["at"]).astimezone(UTC)
         texts = (told["kind"], told["message"], told["traceback"])
-        if isinstance(told["attempt"], int) and all(isinstance(text, str) for text in texts):
+        is_error = isinstance(told["attempt"], int) and all(isinstance(text, str) for text in texts)
+        if is_error and is_instant(datetime.fromisoformat(told["at"])):
             return told
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         pass

@@ -22,6 +22,8 @@ DOUBTED_AFTER = 1 / 2
 MOST_JOBS = 1000
 """That are rescued in one turn; the others in the next, so that nothing is held up by them."""
 
+TRY_ALL_EVERY = 600.0
+
 
 class Rescue:
     """By one process, in one session with the database."""
@@ -31,6 +33,9 @@ class Rescue:
         """When the next look is due."""
         self._clock = clock
         self._vigil: Vigil[int, str] = Vigil(options().RESCUE_AFTER)
+        self._refused: set[int] = set()
+        """Jobs that the database does not let it change. Each is told once, until they are all tried again."""
+        self._try_all_at = self.look_at
         self._knows_at = self.look_at + options().RESCUE_AFTER + options().HEARTBEAT
 
     def look(self, using: str) -> int:
@@ -43,7 +48,10 @@ class Rescue:
         except BaseException:
             self._vigil.begin_anew()
             raise
-        rescued = queue.rescue(using, MOST_JOBS)
+        if (moment := self._clock.monotonic()) >= self._try_all_at:
+            self._try_all_at = moment + TRY_ALL_EVERY
+            self._refused.clear()
+        rescued = queue.rescue(using, MOST_JOBS, self._refused)
         self.look_at = self._clock.monotonic() + (options().HEARTBEAT / 2 if rescued < MOST_JOBS else 0)
         return rescued
 

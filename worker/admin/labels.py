@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.utils.translation import pgettext as _in
 
+from worker.instants import is_real
 from worker.signs import sign_of
 
 NOTHING = "–"
@@ -41,12 +42,21 @@ def labelled(head: str, value: SafeString | str) -> SafeString:
 
 def ago(at: datetime | None, now: datetime) -> SafeString | str:
     """An instant as its distance from now; the exact one, in the reader's zone, on hovering."""
-    return NOTHING if at is None else exact(at, _local(at), relative(at, now))
+    if at is None or not is_real(at):
+        return NOTHING if at is None else unreadable()
+    return exact(at, _local(at), relative(at, now))
 
 
 def moment(at: datetime | None, now: datetime) -> SafeString | str:
     """An instant by the clock of the reader's zone."""
-    return NOTHING if at is None else exact(at, _local(at), wall(_local(at), now))
+    if at is None or not is_real(at):
+        return NOTHING if at is None else unreadable()
+    return exact(at, _local(at), wall(_local(at), now))
+
+
+def unreadable() -> SafeString:
+    """What stands where an instant should."""
+    return status("broken", _("no instant"))
 
 
 def exact(at: datetime, local: datetime, words: str) -> SafeString:
@@ -79,7 +89,7 @@ def span(start: datetime, end: datetime) -> str:
 
 def took(start: datetime | None, end: datetime | None) -> str:
     """How long it was from one to the other."""
-    if start is None or end is None:
+    if start is None or end is None or not (is_real(start) and is_real(end)):
         return NOTHING
     return duration(max(end - start, timedelta()))
 

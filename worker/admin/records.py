@@ -81,7 +81,7 @@ class JobRecordAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("attempts"))
     def tried(self, job: JobRecord) -> str:
         tried = {"attempts": job.attempts, "max_attempts": job.max_attempts}
-        return _("%(attempts)d of %(max_attempts)d") % tried
+        return _("%(attempts)s of %(max_attempts)s") % tried
 
     @admin.display(description=gettext_lazy("scheduled for"))
     def nominal(self, job: JobRecord) -> SafeString | str:
@@ -100,7 +100,8 @@ class JobRecordAdmin(ReadOnlyAdmin):
 
 
 def page_of_job(site: str, model: type[Job | FinishedJob], pk: int) -> str:
-    return reverse(f"{site}:{model._meta.app_label}_{model._meta.model_name}_change", args=[pk])
+    id = pk if isinstance(pk, int) else 0  # SQLite may hold any text for it, of which no address can be made
+    return reverse(f"{site}:{model._meta.app_label}_{model._meta.model_name}_change", args=[id])
 
 
 def _visible(error: ErrorLine) -> dict[str, Any]:

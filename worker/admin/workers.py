@@ -32,8 +32,8 @@ class WorkerProcessAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("slots"), ordering="slots")
     def living_slots(self, worker: WorkerProcess) -> str:
-        if worker.slots_alive is not None and worker.slots_alive < worker.slots:
-            return _("only %(alive)d of %(slots)d") % {"alive": worker.slots_alive, "slots": worker.slots}
+        if worker.slots_alive not in (None, worker.slots):
+            return _("only %(alive)s of %(slots)s") % {"alive": worker.slots_alive, "slots": worker.slots}
         return str(worker.slots)
 
     @admin.display(description=gettext_lazy("unrecorded"))

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.portable import Dialect, in_list, table
+from worker.instants import in_bounds
 from worker.models import CallLock
 from worker.values import Wanted
 
@@ -31,6 +32,9 @@ class MySQL(Dialect):
 
     def instant(self, value: datetime) -> datetime:
         return value.replace(tzinfo=UTC)
+
+    def readable(self, instant: str) -> str:
+        return in_bounds(instant, "mysql")
 
     def misses_table(self, error: DatabaseError) -> bool:
         return error.args[:1] == (_NO_SUCH_TABLE,)

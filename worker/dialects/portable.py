@@ -73,6 +73,10 @@ class Dialect:
         """An instant as the database gave it → aware, UTC."""
         raise NotImplementedError
 
+    def readable(self, instant: str) -> str:
+        """SQL for that instant, where the driver would read what is none as nothing. Others raise `UNREADABLE`."""
+        return instant
+
     def once_free(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """The same rows, to be changed by the clock when nobody else holds them. In a transaction."""
         return rows
@@ -148,7 +152,7 @@ class Dialect:
         jobs = table(connection, Job)
         return (
             f"CASE WHEN EXISTS (SELECT 1 FROM {jobs} WHERE state = 'waiting') THEN {self.now} "
-            f"ELSE (SELECT MIN(run_at) FROM {jobs} WHERE state = 'scheduled') END"
+            f"ELSE (SELECT {self.readable('MIN(run_at)')} FROM {jobs} WHERE state = 'scheduled') END"
         )
 
     # lanes
@@ -208,17 +212,20 @@ class Dialect:
             conditions.append(f"task NOT IN {in_list(wanted.without_tasks)}")
         return " AND ".join(conditions), [*wanted.queues, *wanted.without_tasks]
 
-    def take(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> list[ClaimedJob]:
-        """Take those of the jobs that nobody has started, to end them in the same transaction, without arguments."""
-        chosen = in_list(ids)
+    def take(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> None:
+        """Take those of the jobs that nobody has started, to end them in the same transaction."""
         with connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {table(connection, Job)} {self.along('PRIMARY')} SET state = 'running', claim = %s "
-                f"WHERE id IN {chosen} AND state <> 'running'",
+                f"WHERE id IN {in_list(ids)} AND state <> 'running'",
                 [token, *ids],
             )
+
+    def taken(self, connection: BaseDatabaseWrapper, *, token: int, ids: Collection[int]) -> list[ClaimedJob]:
+        """Those of the jobs that were taken so, without arguments."""
+        with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {_TAKEN} FROM {table(connection, Job)} WHERE id IN {chosen} AND claim = %s",
+                f"SELECT {_TAKEN} FROM {table(connection, Job)} WHERE id IN {in_list(ids)} AND claim = %s",
                 [*ids, token],
             )
             return self.claimed(cursor.fetchall(), token)

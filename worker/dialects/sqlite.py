@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from worker.dialects.portable import Dialect, table
+from worker.dialects.portable import CLAIMED, Dialect, table
 from worker.models import Job
+from worker.values import ClaimedJob
 
 
 class SQLite(Dialect):
@@ -27,6 +30,14 @@ class SQLite(Dialect):
         naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return naive.replace(tzinfo=UTC)
 
+    def claimed(self, rows: Sequence[Sequence[Any]], token: int) -> list[ClaimedJob]:
+        """Its columns of numbers keep any text. Raises TypeError for one."""
+        columns = zip(*rows, strict=True) if rows else ()
+        for name, values in zip(CLAIMED, columns, strict=bool(rows)):
+            if name in _NUMBERS and not set(map(type, values)) <= _WHOLE:
+                raise TypeError(f"A job has no number that can be read in {name}.")
+        return super().claimed(rows, token)
+
     def misses_table(self, error: DatabaseError) -> bool:
         return str(error).startswith("no such table")
 
@@ -34,3 +45,7 @@ class SQLite(Dialect):
         """By the one write lock, which a statement takes that changes nothing: others wait, whatever they hold."""
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {table(connection, Job)} WHERE id = 0", [])
+
+
+_NUMBERS = frozenset(field.column for field in Job._meta.concrete_fields if isinstance(field, models.IntegerField))
+_WHOLE = {int, NoneType}

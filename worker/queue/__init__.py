@@ -36,7 +36,7 @@ from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import leave_lane, unfinished_of
-from worker.queue.unreadable import end_unreadable
+from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "cancel_equal",
     "cancel_lane",
     "claim",
+    "end_unreachable",
     "enqueue",
     "enqueue_many",
     "in_the_recording_transaction",

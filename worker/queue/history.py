@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, connections
-from django.db.models import Max
+from django.db.models import DateTimeField, Max, QuerySet
 
 from worker.clock import database_now
 from worker.dialects import dialect_of
 from worker.dialects.portions import portions
+from worker.instants import UNREADABLE, unreadable_in
 from worker.models import FinishedJob, FinishedState, Job
 from worker.queue.fence import new_token
 from worker.values import ClaimedJob, Finish
@@ -30,15 +31,20 @@ def record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, in
 
 def end(using: str, jobs: Collection[int], state: FinishedState, reason: str) -> list[int]:
     """End jobs by hand: claim those that nobody holds, and finish them at once under that claim."""
-    connection = connections[using]
     ended: set[tuple[int, int]] = set()
     for some in portions(list(jobs), BATCH):
-        taken = dialect_of(connection).take(connection, token=new_token(), ids=some)
+        taken = _take(using, some)
         now = database_now(using)
         ends = [Finish(job, state.value, job.attempts, job.errors, reason, None, now) for job in taken]
         there = in_history(taken, using)
         ended |= record(using, [renumbered(using, end) if end.job.id in there else end for end in ends], "")
     return sorted(id for id, _ in ended)
+
+
+def put_right(using: str, job: QuerySet[Job], columns: Sequence[str]) -> int:
+    """What cannot be read of it, history need not keep. Returns 0 where there is no such job any more."""
+    now = database_now(using)
+    return job.update(**{name: None if name in _OPTIONAL else now if name in _INSTANTS else 0 for name in columns})
 
 
 def in_history(jobs: Sequence[ClaimedJob], using: str) -> set[int]:
@@ -56,4 +62,20 @@ def renumbered(using: str, end: Finish) -> Finish:
     return end._replace(job=job, reason=f"{end.reason} {_RENUMBERED.format(end.job.id)}".lstrip())
 
 
+def _take(using: str, ids: Sequence[int]) -> list[ClaimedJob]:
+    """Those of the jobs that nobody has started, whatever stands in their rows."""
+    connection, token = connections[using], new_token()
+    dialect = dialect_of(connection)
+    dialect.take(connection, token=token, ids=ids)
+    try:
+        return dialect.taken(connection, token=token, ids=ids)
+    except UNREADABLE:
+        taken = Job.objects.using(using).filter(pk__in=ids, claim=token)
+        for id, columns in unreadable_in(taken).items():
+            put_right(using, taken.filter(pk=id), columns)
+    return dialect.taken(connection, token=token, ids=ids)
+
+
+_INSTANTS = {field.name for field in Job._meta.concrete_fields if isinstance(field, DateTimeField)}
+_OPTIONAL = {field.name for field in Job._meta.concrete_fields if field.null}
 _RENUMBERED = "It was job {}: history has another of that id, so it has a new one here (scheduler_doctor says why)."

@@ -15,8 +15,10 @@ from worker.queue.history import REFUSALS, end
 MOST_INTERRUPTIONS = 3
 
 
-def rescue(using: str, limit: int) -> int:
+def rescue(using: str, limit: int, refused: set[int] | None = None) -> int:
     """Give to others up to `limit` jobs that workers hold who are not on the roster. Returns how many that were.
+
+    `refused`: those that the database would not change, which are passed over; others of the kind are added.
 
     A job whose workers died again and again may be what kills them: it is given up as failed. One whose end is being
     recorded just now is left for the next time: its worker may stand still in the middle of that, and whoever waited
@@ -24,11 +26,12 @@ def rescue(using: str, limit: int) -> int:
     """
     if not (dead := _holders_off_the_roster(using)):
         return 0
-    held = _held_by(dead, using)
+    refused = set() if refused is None else refused
+    held = _held_by(dead, using).exclude(pk__in=refused)
     try:
         count, given_up = _rescue(using, held, limit)
     except REFUSALS:
-        count, given_up = _rescue_each(using, held, limit)
+        count, given_up = _rescue_each(using, held, limit, refused)
     if count:
         wakeup.announce({wakeup.READY}, using)
         signals.jobs_rescued.send_robust(None, count=count, given_up=given_up)
@@ -46,13 +49,14 @@ def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
     return count, len(given_up)
 
 
-def _rescue_each(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
+def _rescue_each(using: str, held: QuerySet[Job], limit: int, refused: set[int]) -> tuple[int, int]:
     """The same, one by one: what the database refuses to change stays as it is, and holds up no other."""
     count = given_up = 0
     for id in list(held.values_list("pk", flat=True)[:limit]):
         try:
             one, deadly = _rescue(using, held.filter(pk=id), 1)
         except REFUSALS as error:
+            refused.add(id)
             signals.rescue_refused.send_robust(None, id=id, error=error)
         else:
             count, given_up = count + one, given_up + deadly
@@ -62,17 +66,19 @@ def _rescue_each(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]
 def _holders_off_the_roster(using: str) -> set[int]:
     """First who holds jobs, then who is there: whoever signs in in between, and claims, is not among the holders."""
     running = Job.objects.using(using).filter(state=JobState.RUNNING)
-    holders = {worker or NOBODY for worker in running.order_by().values_list("worker_id", flat=True).distinct()}
+    named = running.order_by().values_list("worker_id", flat=True).distinct()
+    holders = {worker if isinstance(worker, int) else NOBODY for worker in named}
     return holders - set(WorkerProcess.objects.using(using).filter(pk__in=holders).values_list("pk", flat=True))
 
 
 def _held_by(workers: Set[int], using: str) -> QuerySet[Job]:
     theirs = Q(worker_id__in=workers - {NOBODY})
     if NOBODY in workers:
-        theirs |= Q(worker_id=None)
+        theirs |= Q(worker_id=None) | Q(worker_id__gte=_GREATEST)  # in SQLite a text is greater than any number
     return Job.objects.using(using).filter(theirs, state=JobState.RUNNING)
 
 
+_GREATEST = 2**63 - 1
 NOBODY = 0
 """No worker has that id."""
 _DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 
 from django.db import transaction
-from django.db.models import DateTimeField
+from django.db.models import QuerySet
 
-from worker.clock import database_now
-from worker.instants import is_real, leniently
+from worker.instants import LAST, unreadable_in
 from worker.models import FinishedState, Job, JobState
 from worker.queue.fence import UNHELD
-from worker.queue.history import end
+from worker.queue.history import end, put_right
 
 
 def end_unreadable(using: str, claim: int) -> int:
-    """End as failed the jobs that are ready, or under that claim, and whose instants nobody can read.
+    """End as failed the jobs that are ready, or under that claim, and of which something cannot be read.
 
     All that is under the claim goes back: its answer could not be read. Returns how many were ended.
     """
     Job.objects.using(using).filter(claim=claim).update(state=JobState.READY, **UNHELD)
-    with leniently():
-        ready = Job.objects.using(using).filter(state=JobState.READY).values("pk", *_INSTANTS)
-        found = {row.pop("pk"): [name for name, at in row.items() if _is_unreadable(name, at)] for row in ready}
+    ready = Job.objects.using(using).filter(state=JobState.READY)
+    found = unreadable_in(ready)
     for id, columns in found.items():
-        if columns:
-            _end_one(using, id, columns)
-    return sum(map(bool, found.values()))
+        _end_one(using, ready.filter(pk=id), id, columns)
+    return len(found)
 
 
-def _is_unreadable(column: str, at: datetime | None) -> bool:
-    return column not in _OPTIONAL if at is None else not is_real(at)
+def end_unreachable(using: str) -> Iterator[int]:
+    """End the jobs whose time will never come, since no instant stands where it is told: one with each step.
+
+    An index finds them. Others of which something cannot be read are found when they are claimed.
+    """
+    for state in (JobState.SCHEDULED, JobState.WAITING):
+        never = Job.objects.using(using).filter(state=state, run_at__gte=LAST)
+        for id, columns in unreadable_in(never).items():
+            _end_one(using, never.filter(pk=id), id, columns)
+            yield id
 
 
-def _end_one(using: str, id: int, columns: Sequence[str]) -> None:
-    reason = f"Its row has no instant that can be read in {' and '.join(columns)}, so it was not run."
+def _end_one(using: str, job: QuerySet[Job], id: int, columns: Sequence[str]) -> None:
     with transaction.atomic(using=using):
-        now = database_now(using)
-        held = Job.objects.using(using).filter(pk=id, state=JobState.READY)
-        held.update(**{name: None if name in _OPTIONAL else now for name in columns})
-        end(using, [id], FinishedState.FAILED, reason)
+        if put_right(using, job, columns):
+            end(using, [id], FinishedState.FAILED, _REASON.format(" and ".join(columns)))
 
 
-_INSTANTS = [field.name for field in Job._meta.concrete_fields if isinstance(field, DateTimeField)]
-_OPTIONAL = {field.name for field in Job._meta.concrete_fields if field.null}
+_REASON = "What stands in {} of its row cannot be read, so it was not run."

@@ -1,0 +1,178 @@
+"""What nobody can read stands in a column of one job: it ends with its reason, and no verb on many stops for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from schedules.testing import ManualClock
+from tests.app.tasks import leave_trace
+from tests.conformance.unreadable import Spoilt, put, spoilt
+from tests.conformance.worker.process.workers import Crew, heard
+from tests.conformance.worker.queue.jobs import (
+    ALIAS,
+    claim,
+    claimed_by_the_dead,
+    enqueue,
+    enqueue_in,
+    in_history,
+    state_of,
+)
+from tests.schedules.recurrence.moments import at
+from worker import queue, signals
+from worker.chores import Chores
+from worker.clock import database_now
+from worker.instants import unreadable_in
+from worker.models import FinishedJob, Job, JobState
+from worker.rescue import TRY_ALL_EVERY, Rescue
+
+pytestmark = pytest.mark.usefixtures("database")
+
+on_a_server = pytest.mark.only_on("postgresql", "mysql")  # SQLite's integers have no end here
+
+
+def each_column(make: Callable[[], int], *but: str) -> dict[int, Spoilt]:
+    """A job for each column and each value, by its id."""
+    made = {make(): each for each in spoilt(Job) if each.column not in but}
+    for id, each in made.items():
+        put(Job, id, each)
+    return made
+
+
+def claim_all() -> set[int]:
+    taken = [job.id for job in claim(limit=3)]
+    while more := claim(limit=3):
+        taken += [job.id for job in more]
+    assert len(taken) == len(set(taken))
+    return set(taken)
+
+
+def test_a_job_that_cannot_be_claimed_ends_with_its_reason_and_the_others_are_claimed() -> None:
+    first = enqueue()
+    made = each_column(enqueue)
+    last = enqueue()
+
+    taken = claim_all()
+
+    assert {first, last} <= taken
+    for id in made.keys() - taken:
+        ended = FinishedJob.objects.get(pk=id)
+        assert ended.state == "failed", made[id]
+        assert ended.reason == f"What stands in {made[id].column} of its row cannot be read, so it was not run."
+        assert not spoilt_columns(FinishedJob, id), made[id]
+    assert {each.column for id, each in made.items() if id not in taken} >= {"run_at"}
+
+
+def test_each_alone_is_claimed_or_ended() -> None:
+    for each in spoilt(Job):
+        id, other = enqueue(), enqueue()
+        put(Job, id, each)
+
+        assert other in claim_all(), each
+        assert state_of(id) in ("running", "failed"), each
+        Job.objects.all().delete()
+
+
+def test_a_worker_drains_the_queue_all_the_same(crew: Crew) -> None:
+    made = each_column(lambda: leave_trace("unreadable").pk)
+    good = leave_trace("good")
+
+    crew.work_until_idle()
+
+    assert state_of(good.pk) == "succeeded"
+    assert {state_of(id) for id in made} <= {"succeeded", "failed"}
+
+
+@pytest.mark.parametrize("state", [JobState.SCHEDULED, JobState.WAITING])
+def test_delayed_jobs_are_made_ready_beside_it_and_none_waits_for_ever(state: JobState) -> None:
+    numbers = iter(range(1_000))
+    made = each_column(lambda: enqueue_in(state, lane=f"a{next(numbers)}", run_at=database_now(ALIAS)))
+    good = enqueue_in(state, lane="good", run_at=database_now(ALIAS))
+
+    Chores().do(ALIAS, database_now(ALIAS) + timedelta(seconds=1))
+
+    assert state_of(good) == "ready"
+    assert {str(made[id]): state_of(id) for id in made if state_of(id) not in ("ready", "failed")} == {}
+    assert queue.next_run_at(ALIAS) is None
+
+
+def test_what_the_dead_held_is_rescued_beside_it() -> None:
+    ids = [enqueue() for _ in spoilt(Job)]
+    good = enqueue()
+    claimed_by_the_dead()
+    made = dict(zip(ids, spoilt(Job), strict=True))
+    for id, each in made.items():
+        put(Job, id, each)
+
+    Rescue().look(ALIAS)
+
+    assert state_of(good) == "ready"
+    assert {str(made[id]): state_of(id) for id in made if state_of(id) != "ready"} == {}
+
+
+def test_a_deadly_job_is_given_up_beside_it_and_so_is_it() -> None:
+    ids = [enqueue() for _ in spoilt(Job)]
+    good = enqueue()
+    claimed_by_the_dead()
+    Job.objects.update(interruptions=queue.MOST_INTERRUPTIONS - 1)
+    made = {id: each for id, each in zip(ids, spoilt(Job), strict=True) if each.column != "interruptions"}
+    for id, each in made.items():
+        put(Job, id, each)
+
+    Rescue().look(ALIAS)
+
+    assert state_of(good) == "failed"
+    assert {str(made[id]): state_of(id) for id in made if state_of(id) != "failed"} == {}
+
+
+def test_cancelling_many_cancels_it_as_well() -> None:
+    made = each_column(enqueue)
+    good = enqueue()
+
+    queue.cancel([*made, good], "not needed", ALIAS)
+
+    assert {state_of(id) for id in (*made, good)} == {"cancelled"}
+    assert not any(spoilt_columns(FinishedJob, id) for id in made)
+
+
+def test_finished_jobs_are_retried_and_forgotten_beside_it() -> None:
+    made = {}
+    for n, each in enumerate(spoilt(FinishedJob)):
+        in_history(900_000 + n)
+        made[900_000 + n] = each
+    for id, each in made.items():
+        put(FinishedJob, id, each)
+    in_history(1)
+
+    assert len(queue.retry([*made, 1], ALIAS)) == len(made) + 1
+    queue.prune(ALIAS, database_now(ALIAS) + timedelta(seconds=1))
+
+    assert state_of(1) is None
+    assert claim_all()
+
+
+@on_a_server
+def test_a_job_that_cannot_be_rescued_is_told_once_and_then_passed_over() -> None:
+    """Until all are tried again."""
+    refused = enqueue()
+    claimed_by_the_dead()
+    Job.objects.update(interruptions=connection.ops.integer_field_range("PositiveIntegerField")[1])
+    clock = ManualClock(at("10:00"))
+    rescue = Rescue(clock)
+
+    with heard(signals.rescue_refused) as told:
+        for _ in range(3):
+            rescue.look(ALIAS)
+            clock.advance(60)
+        assert [each["id"] for each in told] == [refused]
+        clock.advance(TRY_ALL_EVERY)
+        rescue.look(ALIAS)
+
+    assert [each["id"] for each in told] == [refused, refused]
+
+
+def spoilt_columns(model: type[FinishedJob], id: int) -> list[str]:
+    return unreadable_in(model.objects.using(ALIAS).filter(pk=id)).get(id, [])
