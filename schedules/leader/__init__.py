@@ -59,6 +59,7 @@ class Leader:
         self.news = threading.Event()
         self.stopped = threading.Event()
         self.started_at: datetime | None = None
+        """When this process was first seen by the database, whether or not it led then: so old is what it declares."""
         self.stands_by = False
 
     # From any thread
@@ -98,6 +99,7 @@ class Leader:
     def _stand_by(self, using: str) -> None:
         lock = lock_on(using)
         lock.prepare()
+        self.started_at = self.started_at or database_now(using)
         while not self.stopped.is_set():
             if self._may_lead(using, lock):
                 self.stands_by = False

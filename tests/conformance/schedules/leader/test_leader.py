@@ -173,6 +173,20 @@ def test_a_leader_that_stops_resigns_and_another_leads(leaders: Leaders, told: l
     assert "a resigned" in told
 
 
+def test_a_process_is_as_old_as_it_is_also_while_another_leads(leaders: Leaders, told: list[str]) -> None:
+    leaders.start("a")
+    eventually(leading)
+    waits = leaders.start("b")
+    eventually(lambda: "b standby" in told)
+    stood_by_at = database_now(ALIAS)
+
+    leaders.stop("a")
+    eventually(lambda: leading() == ["b"])
+
+    assert waits.started_at is not None
+    assert waits.started_at <= stood_by_at
+
+
 def test_to_lead_once_is_to_tick_once_and_resign() -> None:
     schedule = declared(repeat=60)
     Schedule.objects.update(
