@@ -10,6 +10,7 @@ from typing import Any
 from schedules import changes
 from schedules.declarations import Background
 from schedules.declarations.configured import task_of
+from schedules.declarations.ownership import give_back
 from schedules.models import Schedule, Source
 from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
@@ -87,6 +88,13 @@ class Handle:
         """
         changes.repair(*self._at_once())
 
+    def give_back(self) -> None:
+        """Let code or settings have it again, which declare a schedule of that name: from now on it follows them.
+
+        Raises InvalidSchedule where nothing declares it, or where it is theirs already.
+        """
+        give_back(*self._at_once())
+
     def delete(self) -> None:
         """Remove it with its ledger; jobs that nobody has started are cancelled."""
         changes.delete(self.row, project_options().DATABASE)
@@ -114,6 +122,8 @@ def schedule(
 ) -> Handle:
     """Make a schedule of that name, or edit the one that was made here before: `cron=…`, `repeat=…` or `run_at=…`.
 
+    The name of one that is retired may be used again: its row goes on as this one, with its history.
+
     task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
     leaves the recurrence alone keeps the next run. Raises InvalidSchedule.
     """
@@ -131,7 +141,7 @@ def schedule(
     alias = project_options().DATABASE
     with Explained(where, alias, _IN_ASYNC_CODE):
         known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
-        if known is not None and known.is_declared:
+        if known is not None and known.is_declared and known.retired_at is None:
             raise InvalidSchedule(
                 f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another."
             )

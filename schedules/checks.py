@@ -21,7 +21,7 @@ from schedules.declarations import background_tasks, in_code
 from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.leader.lock import lock_on
-from schedules.overview.problems import two_projects
+from schedules.overview.problems import detached, names_taken, seem_renamed, two_projects
 from schedules.overview.scope import Scope
 from schedules.overview.upcoming import row_of
 from schedules.recurrence import Cron, InvalidRecurrence
@@ -79,18 +79,36 @@ def check_pooler(
 
 
 @checks.register(Tags.database)
-def check_projects(
+def check_rows(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
+    """What is declared, beside what the tables have."""
     if any(problems()) or options().DATABASE not in (databases or ()):
         return []
     alias = options().DATABASE
     try:
         scope = Scope(alias, database_now(alias))
-        found = list(two_projects(scope)) if scope.has_tables else []
+        return [*_two_projects(scope), *_owners(scope)] if scope.has_tables else []
     except DatabaseError:  # a server that does not answer is shown by whatever needs it
         return []
-    return [checks.Warning(each.message, hint=REMEDY_OF_PROJECTS, id="schedules.W004") for each in found]
+
+
+def _two_projects(scope: Scope) -> Iterator[CheckMessage]:
+    for each in two_projects(scope):
+        yield checks.Warning(each.message, hint=REMEDY_OF_PROJECTS, id="schedules.W004")
+
+
+def _owners(scope: Scope) -> Iterator[CheckMessage]:
+    for each in names_taken(scope):
+        yield checks.Warning(each.message, id="schedules.W006")
+    for each in seem_renamed(scope):
+        yield checks.Warning(each.message, id="schedules.W007")
+    for name, place in detached(scope):
+        yield Info(
+            f'The schedule "{name}" was detached: what {place} says of it is ignored.',
+            hint="Give it back to the code in the admin, or by give_back() in schedules.api.",
+            id="schedules.I003",
+        )
 
 
 def _wrong_settings() -> Iterator[CheckMessage]:

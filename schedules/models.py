@@ -161,11 +161,28 @@ class ScheduleQuerySet(LenientQuerySet["Schedule"]):
                 return self.active(now)
 
 
-class Schedule(Columns, models.Model):
+class Owned:
+    """For whatever has a schedule's `source` and `declared_in` as its attributes: to whom it belongs."""
+
+    __slots__ = ()
+
+    @property
+    def is_declared(self: Any) -> bool:
+        """To the code or the settings."""
+        return self.source in DECLARED
+
+    @property
+    def is_detached(self: Any) -> bool:
+        """To an operator, who took it from the code on purpose."""
+        return self.source == Source.ADMIN and bool(self.declared_in)
+
+
+class Schedule(Columns, Owned, models.Model):
     """Which task, with which arguments, on which recurrence, under which policies, and when next."""
 
     identity = models.CharField(max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    formerly = models.TextField(default="", editable=False)
     verbose_name = models.CharField(_("verbose name"), max_length=255, default="", blank=True)
     creator = models.CharField(
         _("creator"),
@@ -312,10 +329,6 @@ class Schedule(Columns, models.Model):
             return False
         has_begun = self.anchor is None or self.anchor <= self.settled_until
         return has_begun and self.settled_until - now > self.next_run_at - self.settled_until
-
-    @property
-    def is_declared(self) -> bool:
-        return self.source in DECLARED
 
     @property
     def args(self) -> list[Any]:

@@ -11,6 +11,7 @@ from worker.masking import line
 
 __all__ = [
     "clock_leapt",
+    "declaration_ignored",
     "leader_disconnected",
     "leader_elected",
     "leader_lost",
@@ -20,6 +21,7 @@ __all__ = [
     "projects_met",
     "repeat_until_past",
     "run_at_past",
+    "schedule_begins_anew",
     "schedule_broken",
     "schedule_changed",
 ]
@@ -46,8 +48,12 @@ run_at_past = Event()
 """name, run_at: a one-off was declared whose time was past; it is recorded as missed."""
 repeat_until_past = Event()
 """name, repeat_until: a schedule was declared whose end was past; nothing of it runs."""
+schedule_begins_anew = Event()
+"""name, formerly: it is new, and does the same as one that is declared no more. Perhaps it was renamed."""
+declaration_ignored = Event()
+"""name, reason: no schedule follows this declaration. It cannot be read, or the name belongs to somebody else."""
 schedule_changed = Event()
-"""name, change: created, updated, retired, paused, resumed, detached, repaired or deleted."""
+"""name, change: created, updated, retired, paused, resumed, detached, given_back, renamed, repaired or deleted."""
 
 leader_log = logging.getLogger("schedules.leader")
 schedule_log = logging.getLogger("schedules.schedule")
@@ -109,8 +115,21 @@ def _log_repeat_until_past(name: str, repeat_until: datetime, **_: Any) -> None:
     schedule_log.warning("%s was to repeat until %s, which is past: nothing runs", line(name), repeat_until.isoformat())
 
 
+def _log_begins_anew(name: str, formerly: str, **_: Any) -> None:
+    schedule_log.warning(
+        "%s begins anew, while %s, which did the same, is declared no more and goes on for ten minutes; if it was "
+        "renamed, renamed_from says so",
+        line(name),
+        line(formerly),
+    )
+
+
+def _log_ignored(name: str, reason: str, **_: Any) -> None:
+    schedule_log.error("the declaration of %s is ignored: %s", line(name), line(reason))
+
+
 def _log_changed(name: str, change: str, **_: Any) -> None:
-    schedule_log.info("%s %s", line(name), change)
+    schedule_log.info("%s %s", line(name), change.replace("_", " "))
 
 
 leader_elected.connect(_log_elected)
@@ -124,4 +143,6 @@ clock_leapt.connect(_log_leapt)
 schedule_broken.connect(_log_broken)
 run_at_past.connect(_log_run_at_past)
 repeat_until_past.connect(_log_repeat_until_past)
+schedule_begins_anew.connect(_log_begins_anew)
+declaration_ignored.connect(_log_ignored)
 schedule_changed.connect(_log_changed)

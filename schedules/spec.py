@@ -79,6 +79,8 @@ class Spec:
     """The call that made it, with all that its name hides."""
     runs_late: bool = True
     """Whether a one-off whose time is past when it is first seen runs at once; else it is missed."""
+    renamed_from: tuple[str, ...] = ()
+    """Names under which it was declared before."""
 
     @property
     def identity(self) -> str:
@@ -102,6 +104,7 @@ def spec_of(
     schedule: object = None,
     enabled: bool = True,
     call: str = "",
+    renamed_from: object = (),
     options: Mapping[str, Any],
 ) -> Spec:
     """Check everything that is given. `where` opens the message: the place a user would look at.
@@ -131,6 +134,7 @@ def spec_of(
             enabled=_enabled(enabled),
             call=call,
             runs_late=source not in DECLARED,
+            renamed_from=_former_names(name, renamed_from),
             **job_options(task, options),
             **recurrence,
         )
@@ -142,6 +146,14 @@ def _name(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
         raise InvalidSchedule(f"the name {echo(name)} will not do: give 1 to {NAME_LENGTH} printable characters.")
     return name
+
+
+def _former_names(name: str, given: object) -> tuple[str, ...]:
+    names = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    for each in names:
+        if not isinstance(each, str) or not each or each == name:
+            raise InvalidSchedule(must_be("renamed_from", given, "the name it had before, or a list of such names"))
+    return names
 
 
 def _enabled(value: object) -> bool:

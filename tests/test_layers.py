@@ -74,7 +74,7 @@ The clock: it decides what is due
   schedules.signals         | events masking
   schedules.occurrences     signals | dialects erasure queue tasks
   schedules.changes         occurrences signals spec | calls erasure queue tasks wakeup
-  schedules.declarations    changes occurrences spec | arguments backoff calls clock masking parameters registry tasks
+  schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking roster tasks
@@ -108,7 +108,7 @@ DOORS = """
   schedules.recurrence      cron_grammar instants zones
   schedules.planning        columns due policies
   schedules.occurrences     due_schedules jobs ledger materialize
-  schedules.declarations    background configured scheduled sync
+  schedules.declarations    background configured ownership renames scheduled sync
   schedules.leader          alive lock projects
   schedules.overview        kinds past_runs problems scope serving upcoming values
   schedules.commandline     columns contract details look moments pipes table terminal

@@ -6,7 +6,7 @@ The registry is the only way from a name in the database to code: a row can call
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,6 +56,8 @@ class Task:
     """Its jobs run in a transaction of the queue's database, which also records that they succeeded."""
     fresh_connection: bool = False
     """Each run opens connections of its own, and closes them: whatever it sets in a session is gone with it."""
+    formerly: Sequence[str] = ()
+    """Names that it had before. What was enqueued under one of them runs, too."""
 
     def __post_init__(self) -> None:
         for fault in _faults(self):
@@ -95,13 +97,17 @@ def register(task: Task) -> Task:
             f'Task "{task.name}" is declared twice: by {".".join(_place(known.function))} and by '
             f"{'.'.join(_place(task.function))}. Give one of them another name."
         )
+    for fault in _taken_names(task):
+        raise InvalidTask(f"Task {quoted(task.name)}: {fault}")
     _REGISTRY.put(task.name, task)
+    for former in task.formerly:
+        _FORMER_NAMES.put(former, task.name)
     return task
 
 
 def get(name: str) -> Task:
-    """Raises UnknownTask."""
-    task = _REGISTRY.get(name)
+    """The task of that name, or the one that had it before. Raises UnknownTask."""
+    task = find(name)
     if task is None:
         raise UnknownTask(name)
     return task
@@ -109,11 +115,17 @@ def get(name: str) -> Task:
 
 def find(name: str) -> Task | None:
     """The same; None: no task of that name is declared in this process."""
-    return _REGISTRY.get(name)
+    return _REGISTRY.get(name) or _REGISTRY.get(_FORMER_NAMES.get(name) or "")
 
 
 def is_registered(name: str) -> bool:
-    return _REGISTRY.get(name) is not None
+    """Whether a job of that name can run here, be it that the task has another name now."""
+    return find(name) is not None
+
+
+def same(name: str, other: str) -> bool:
+    """Whether both are names of one task, as far as is known here."""
+    return name == other or (_FORMER_NAMES.get(name) or name) == (_FORMER_NAMES.get(other) or other)
 
 
 def registered() -> Iterable[Task]:
@@ -138,6 +150,16 @@ def priority_problem(priority: object) -> str | None:
     return f"{echo(priority)} is no priority: give {a_whole_number(LOWEST_PRIORITY, HIGHEST_PRIORITY)}."
 
 
+def _taken_names(task: Task) -> Iterator[str]:
+    """A former name means one task, and no other has it."""
+    if (owner := _FORMER_NAMES.get(task.name)) is not None:
+        yield f"{owner} was called so before (formerly). Give one of them another name."
+    for former in task.formerly:
+        owner = former if _REGISTRY.get(former) is not None else _FORMER_NAMES.get(former)
+        if owner not in (None, task.name):
+            yield f"it was called {quoted(former)} before (formerly), but {owner} has that name."
+
+
 def _faults(task: Task) -> Iterable[str]:
     if getattr(task.function, "__module__", None) == "__main__":
         yield (
@@ -156,6 +178,9 @@ def _faults(task: Task) -> Iterable[str]:
         yield must_be("max_attempts", task.max_attempts, a_whole_number(1, MOST))
     if task.backoff is not None and (fault := backoff.problem(task.backoff)):
         yield fault
+    names = task.formerly if isinstance(task.formerly, (list, tuple)) else [None]
+    if not all(isinstance(name, str) and name and name != task.name for name in names):
+        yield must_be("formerly", task.formerly, "a list of names that the task had before")
     flags = {"atomic": task.atomic, "fresh_connection": task.fresh_connection}
     yield from (must_be(name, given, A_FLAG) for name, given in flags.items() if not isinstance(given, bool))
 
@@ -189,3 +214,4 @@ _DEFERRING = (
     (inspect.isgeneratorfunction, "a generator function", "go through it"),
 )
 _REGISTRY: Registry[Task] = Registry()
+_FORMER_NAMES: Registry[str] = Registry()

@@ -196,7 +196,8 @@ class ScheduleForm(ScheduleModelForm):
         return [("", "---------"), *sorted((task.name, task.name) for task in tasks.registered())]
 
     def _is_taken(self, name: str) -> bool:
-        return Schedule.objects.using(options().DATABASE).filter(identity=identity_of(name)).exists()
+        """The name of one that is retired may be used again."""
+        return Schedule.objects.using(options().DATABASE).filter(identity=identity_of(name), retired_at=None).exists()
 
 
 class PauseForm(forms.Form):

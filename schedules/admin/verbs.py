@@ -1,4 +1,4 @@
-"""What an operator may do to schedules, on a list or on a page: run now, pause, resume, detach, repair.
+"""What an operator may do to schedules, on a list or on a page: run now, pause, resume, detach, give back, repair.
 
 Each verb has its permission, skips the schedules to which it does not apply, and leaves a line in their history.
 What it does, `schedules.changes` decides.
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from schedules import changes
 from schedules.admin.forms import PauseForm
+from schedules.declarations.ownership import give_back, is_declared_here
 from schedules.models import Schedule
 from schedules.spec import InvalidSchedule
 from worker import masking
@@ -28,7 +29,7 @@ from worker.options import options
 
 
 class ScheduleVerbs(TablesAdmin):
-    actions = ("run_now", "pause", "resume", "detach", "repair")
+    actions = ("run_now", "pause", "resume", "detach", "give_back", "repair")
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.run_schedule")
@@ -84,6 +85,15 @@ class ScheduleVerbs(TablesAdmin):
         count = self._to_each(request, schedules, "detach", detach)
         self._say(request, ngettext("Detached %(count)d schedule.", "Detached %(count)d schedules.", count), count)
 
+    @admin.action(description=gettext_lazy("Give selected schedules back to the code"), permissions=["change"])
+    def give_back(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
+        def give(row: Schedule, now: datetime) -> str:
+            place = give_back(row, options().DATABASE, now).declared_in
+            return _("Given back to %(place)s.") % {"place": place}
+
+        count = self._to_each(request, schedules, "give_back", give)
+        self._say(request, ngettext("Gave back %(count)d schedule.", "Gave back %(count)d schedules.", count), count)
+
     @admin.action(description=gettext_lazy("Repair selected schedules"), permissions=["change"])
     def repair(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> None:
         def repair(row: Schedule, now: datetime) -> str:
@@ -108,7 +118,7 @@ class ScheduleVerbs(TablesAdmin):
         rows = list(schedules)
         now = database_now(options().DATABASE)
         for row in rows:
-            if verb not in self.verbs(row):
+            if not _APPLIES[verb](row):
                 skipped += 1
                 continue
             try:
@@ -137,7 +147,7 @@ class ScheduleVerbs(TablesAdmin):
             "title": _("Pause schedules"),
             "opts": self.opts,
             "form": form,
-            "schedules": [row for row in schedules if "pause" in self.verbs(row)],
+            "schedules": [row for row in schedules if _APPLIES["pause"](row)],
             "selected": ACTION_CHECKBOX_NAME,
             "media": self.media,
         }
@@ -151,6 +161,9 @@ def _effects(row: Schedule) -> dict[str, Verb]:
         "pause": Verb(_("Pause…"), _("Nothing runs until somebody resumes it. Asks for the reason.")),
         "resume": Verb(_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
         "detach": Verb(_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
+        "give_back": Verb(
+            _("Give back to the code"), _("The code declares it, too. It follows the code from then on.")
+        ),
         "repair": Verb(_("Repair"), _("Counts again from now, and tries again what was broken.")),
     }
 
@@ -158,7 +171,8 @@ def _effects(row: Schedule) -> dict[str, Verb]:
 _APPLIES: dict[str, Callable[[Schedule], bool]] = {
     "run_now": lambda row: row.retired_at is None,
     "pause": lambda row: row.paused_at is None and row.retired_at is None,
-    "resume": lambda row: row.paused_at is not None,
+    "resume": lambda row: row.paused_at is not None and row.retired_at is None,
     "detach": lambda row: row.is_declared,
-    "repair": lambda row: bool(row.broken) or row.is_ahead(read_at(row)),
+    "give_back": lambda row: not row.is_declared and is_declared_here(row),
+    "repair": lambda row: (bool(row.broken) or row.is_ahead(read_at(row))) and row.retired_at is None,
 }

@@ -7,8 +7,9 @@ nothing with it. `now` is the database's, read before. While a verb waits for th
 
 from schedules.changes.backfills import backfill
 from schedules.changes.declare import bring_in_line, edit, in_line, is_as, mark_declared, mark_undeclared, retire
-from schedules.changes.operate import delete, detach, run_now
+from schedules.changes.operate import delete, detach, give_back, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
+from schedules.changes.rename import rename
 from schedules.changes.repairs import repair, replan
 from schedules.changes.row import one_by_one
 from schedules.changes.tasks_followed import follow_tasks
@@ -23,12 +24,14 @@ __all__ = [
     "end_pauses",
     "first_row",
     "follow_tasks",
+    "give_back",
     "in_line",
     "is_as",
     "mark_declared",
     "mark_undeclared",
     "one_by_one",
     "pause",
+    "rename",
     "repair",
     "replan",
     "resume",

@@ -14,7 +14,7 @@ from itertools import islice
 from django.db import transaction
 from django.db.models import Q
 
-from schedules.changes.row import locked
+from schedules.changes.row import in_force
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import afterwards, job_of
@@ -48,7 +48,7 @@ def backfill(
     """
     if overlap not in OVERLAPS:
         raise InvalidSchedule(must_be(f"{schedule.name}: overlap", overlap, f"one of {', '.join(OVERLAPS)}"))
-    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+    with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         _check_range(row.name, start, end, now, force)
         lines = _lines(row, start, end, using)
         instants = _without_job(row, start, min(end, row.settled_until), lines)

@@ -36,6 +36,8 @@ def bring_in_line(spec: Spec, using: str, now: datetime, *, synced_by: datetime 
         Schedule.objects.using(using).bulk_create([first_row(spec, now)], ignore_conflicts=True)
         with locked(Schedule.objects.using(using).only("pk").get(identity=spec.identity).pk, using) as row:
             is_new = row.revision == 1
+            if row.retired_at is not None and spec.source not in DECLARED:
+                put(row, using, runs=0)  # it is another schedule, which uses the name again
             (begin if is_new else follow)(row, wish_of(spec), using, now)
             put(row, using, synced_by=synced_by, undeclared_at=None)
     tell(row, "created" if is_new else "updated", using)

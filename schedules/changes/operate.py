@@ -1,4 +1,4 @@
-"""What an operator asks for by hand: run now, detach, delete."""
+"""What an operator asks for by hand: run now, detach, give back, delete."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from schedules.changes.row import explain_past, locked, plan_next, put, tell, whys
+from schedules.changes.declare import bring_in_line
+from schedules.changes.row import explain_past, in_force, locked, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import by_hand, job_of, lanes_of
 from schedules.recurrence.instants import TICK
+from schedules.spec import InvalidSchedule, Spec
 from worker import queue
 from worker.erasure import erase
 
 
 def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> int:
     """Enqueue a job at once, without moving the next run. Returns its id."""
-    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+    with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
         last = manual.aggregate(last=Max("scheduled_for"))["last"]
         at = now if last is None else max(now, last + TICK)
@@ -35,6 +37,21 @@ def detach(schedule: Schedule, using: str, now: datetime) -> None:
         put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)
         plan_next(row, using, now)
     tell(row, "detached", using)
+
+
+def give_back(schedule: Schedule, spec: Spec, using: str, now: datetime) -> Schedule:
+    """Let the code have it again, which declares it so: the opposite of detaching. Its history stays.
+
+    Raises InvalidSchedule where the code has it.
+    """
+    with transaction.atomic(using=using):
+        with locked(schedule.pk, using) as row:
+            if row.is_declared:
+                raise InvalidSchedule(f"{row.name}: it belongs to {row.declared_in} already.")
+            put(row, using, source=spec.source)
+        row = bring_in_line(spec, using, now)
+    tell(row, "given_back", using)
+    return row
 
 
 def delete(schedule: Schedule, using: str) -> None:

@@ -10,7 +10,16 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import broken_if_unreadable, explain_paused, locked, materialize_due, plan_next, put, tell
+from schedules.changes.row import (
+    broken_if_unreadable,
+    explain_paused,
+    in_force,
+    locked,
+    materialize_due,
+    plan_next,
+    put,
+    tell,
+)
 from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority
 from schedules.recurrence.instants import TICK
@@ -30,7 +39,7 @@ def pause(
     schedule: Schedule, using: str, now: datetime, *, reason: str, by: str = "", until: datetime | None = None
 ) -> None:
     """Let nothing run until it is resumed, or until that instant. Pausing again changes the reason and the end."""
-    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+    with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         let_due_run(row, using, now)
         put(
             row,
@@ -47,7 +56,7 @@ def pause(
 
 def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = False) -> None:
     """End a pause. What it held back is recorded as paused; with `catch_up` it is overdue, and the policy decides."""
-    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+    with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         if row.paused_at is None:
             return
         _end_pause_that_is_over(row, using, now)

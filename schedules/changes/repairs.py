@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from schedules.changes.row import explain_past, locked, materialize_due, plan_next, put, tell, whys
+from schedules.changes.row import explain_past, in_force, locked, materialize_due, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import UNREADABLE
@@ -26,7 +26,7 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
     `schedule` was read before `now`. Raises InvalidSchedule if it was changed since: what was done after `now` would
     then not be of a leap.
     """
-    with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+    with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         if row.revision != schedule.revision + 1:
             raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
         _forget_after(row, using, now)

@@ -21,6 +21,7 @@ from schedules.occurrences.materialize import materialize, why_broken
 from schedules.planning import Plan, Standing, Why, explain, next_run, stood_still
 from schedules.planning.due import BEGINNING, Ledgered
 from schedules.recurrence.zones import zone_version
+from schedules.spec import InvalidSchedule
 from worker import wakeup
 from worker.instants import is_real
 
@@ -40,6 +41,18 @@ def locked(pk: int, using: str) -> Iterator[Schedule]:
     """The row as it is, locked until the transaction ends, its revision moved on. A write comes first, for SQLite."""
     Schedule.objects.using(using).filter(pk=pk).update(revision=F("revision") + 1)
     yield Schedule.objects.using(using).select_for_update().get(pk=pk)
+
+
+@contextmanager
+def in_force(pk: int, using: str) -> Iterator[Schedule]:
+    """The same, for a verb that means nothing where nothing runs any more. Raises InvalidSchedule."""
+    with locked(pk, using) as row:
+        if row.retired_at is not None:
+            raise InvalidSchedule(
+                f"{row.name}: it is retired, since nothing declares it any more. Declare it again, detach it, or make "
+                "another schedule of that name."
+            )
+        yield row
 
 
 def materialize_due(row: Schedule, using: str, now: datetime) -> None:

@@ -15,15 +15,15 @@ def follow_tasks(using: str) -> None:
     for name in set(rows.order_by().values_list("task", flat=True).distinct()):
         task = tasks.find(name)
         if task is not None:
-            _follow(task, using)
+            _follow(name, task, using)
 
 
-def _follow(task: Task, using: str) -> None:
+def _follow(name: str, task: Task, using: str) -> None:
     now = {"queue": task.queue, "priority": task.priority, "max_attempts": task.attempts_allowed}
     rows = Schedule.objects.using(using)
     for option, value in now.items():
-        differ = rows.filter(~Q(own_options__contains=option), ~Q(**{option: value}), task=task.name)
+        differ = rows.filter(~Q(own_options__contains=option), ~Q(**{option: value}), task=name)
         # MySQL's collations take one task for another.
-        own = [pk for pk, name in differ.values_list("pk", "task") if name == task.name]
+        own = [pk for pk, named in differ.values_list("pk", "task") if named == name]
         if own:
             rows.filter(pk__in=own).update(**{option: value})

@@ -16,22 +16,30 @@ from schedules.declarations.background import Background
 from schedules.models import Source
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
-from worker.messages.echo import one_line, quoted
+from worker.messages.echo import echo, one_line, quoted
 from worker.messages.expected import must_be
 from worker.messages.nearest import did_you_mean, unknown_options
 from worker.tasks import InvalidTask, Task
 
 LONGEST_REASON = 200
 """Characters that a message repeats of why a module cannot be imported."""
-KEYS = ("task", "args", "kwargs", "enabled", *OPTIONS)
+KEYS = ("task", "args", "kwargs", "enabled", "renamed_from", *OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What settings declare, and what is wrong with the rest: one sentence an entry."""
+    """What settings declare, and what is wrong with the rest."""
 
     specs: list[Spec] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    """By the name of an entry that cannot be read, what is wrong with it."""
+    nothing_read: str = ""
+    """Why no entry at all can be read."""
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence each."""
+        return [*filter(None, [self.nothing_read]), *self.unread.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,14 @@ def in_settings() -> Configured:
     """Read `settings.SCHEDULES` and register the tasks that it names."""
     given = getattr(settings, "SCHEDULES", {})
     if not isinstance(given, Mapping):
-        return Configured(problems=[f"SCHEDULES is a {type(given).__name__}, but must be a dictionary of schedules."])
+        return Configured(nothing_read=f"SCHEDULES is a {type(given).__name__}, but must be a dictionary of schedules.")
     configured = Configured()
     for name, entry in given.items():
         where = f"SCHEDULES[{quoted(name)}]"
         try:
             configured.specs.append(_spec(where, name, entry))
         except InvalidSchedule as fault:
-            configured.problems.append(str(fault))
+            configured.unread[name if isinstance(name, str) else echo(name)] = str(fault)
     return configured
 
 
@@ -98,6 +106,7 @@ def _spec(where: str, name: str, entry: object) -> Spec:
         args=entry.get("args", ()),
         kwargs=entry.get("kwargs"),
         enabled=entry.get("enabled", True),
+        renamed_from=entry.get("renamed_from", ()),
         options={key: value for key, value in entry.items() if key in OPTIONS},
     )
 
@@ -122,7 +131,7 @@ def _function(path: str) -> Task:
     module_path, _, name = path.rpartition(".")
     try:
         module = _module(module_path, name)
-    except ImportError as error:
+    except Exception as error:  # whatever a module raises when it is imported, the other entries are well
         raise InvalidTask(
             _asking(
                 f"task {quoted(path)} cannot be imported ({one_line(str(error), LONGEST_REASON)}).",

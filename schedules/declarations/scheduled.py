@@ -31,11 +31,13 @@ def scheduled(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     enabled: bool = True,
+    renamed_from: str | Sequence[str] = (),
     **options: Any,
 ) -> Scheduling:
     """Make a function a task that runs on a schedule, without any call: `cron=…`, `repeat=…` or `run_at=…`.
 
     name: of the schedule, if not the task's. args, kwargs: for each run. enabled: whether it begins unpaused.
+    renamed_from: the name that the schedule had before, or a list of such names: it goes on as the same one.
     May stand above @background, and several times. Raises InvalidTask or InvalidSchedule, at import.
     """
 
@@ -55,6 +57,7 @@ def scheduled(
             args=args,
             kwargs=kwargs,
             enabled=enabled,
+            renamed_from=renamed_from,
             options=given,
         )
         _add(spec, task.task)

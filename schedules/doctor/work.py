@@ -23,7 +23,10 @@ from worker.queue import MOST_INTERRUPTIONS
 DAY = timedelta(days=1)
 
 TREATMENTS = {
-    "misdeclared": (Severity.ERROR, "Correct the entry in SCHEDULES; until then it is left out."),
+    "misdeclared": (
+        Severity.ERROR,
+        "Correct the entry in SCHEDULES; until then its schedule, if there is one, stays as it is.",
+    ),
     "not-synced": (Severity.WARNING, "Declarations are taken over when a leader starts."),
     "broken": (Severity.ERROR, "Correct what it says, in code or in the admin, and call get(name).repair()."),
     "ahead": (Severity.ERROR, "schedules.api.get(name).repair(), or Repair in the admin: it counts again from now."),
@@ -39,6 +42,14 @@ TREATMENTS = {
     "left-behind": (
         Severity.WARNING,
         "Run a worker whose code has the task and that drains the queue, or cancel the jobs in the admin.",
+    ),
+    "seems-renamed": (
+        Severity.WARNING,
+        "If it was renamed, add renamed_from to the declaration before a leader starts with this code.",
+    ),
+    "name-taken": (
+        Severity.ERROR,
+        "Rename one of them; or let the code have it: Give back in the admin, or give_back() in schedules.api.",
     ),
     "dead-slots": (
         Severity.ERROR,

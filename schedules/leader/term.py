@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists
 
 from schedules import signals
-from schedules.declarations.sync import declared, retire_undeclared, sync
+from schedules.declarations.sync import declarations, retire_undeclared, sync
 from schedules.leader.alive import LastSign, last_sign
 from schedules.leader.glance import Watch
 from schedules.leader.lock import Lock, NotLeader
@@ -159,7 +159,12 @@ class Term:
 
     def _sync(self) -> None:
         sync(
-            self.using, self.clock, self.leader_started_at, declared(), self.authority, spares_others=bool(self.others)
+            self.using,
+            self.clock,
+            self.leader_started_at,
+            declarations(),
+            self.authority,
+            spares_others=bool(self.others),
         )
 
     def _look_for_others(self, now: datetime) -> bool:

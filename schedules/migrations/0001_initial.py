@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("identity", models.CharField(editable=False, max_length=64)),
                 ("name", models.CharField(max_length=255, verbose_name="name")),
+                ("formerly", models.TextField(default="", editable=False)),
                 ("verbose_name", models.CharField(blank=True, default="", max_length=255, verbose_name="verbose name")),
                 (
                     "creator",

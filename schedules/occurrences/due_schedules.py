@@ -15,6 +15,7 @@ from schedules.planning.columns import Columns
 class _Read(NamedTuple):
     id: int
     name: str
+    formerly: str
     revision: int
     settled_until: datetime
     runs: int

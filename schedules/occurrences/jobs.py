@@ -60,7 +60,9 @@ def counts(schedule: Readable, job: Unfinished) -> bool:
 
     Perhaps no worker can ever run that one. A new one of the schedule's own would wait beside an old one of its own.
     """
-    return job.state == JobState.RUNNING or (job.task == schedule.task and job.queue == _as_its_task_says(schedule)[0])
+    if job.state == JobState.RUNNING:
+        return True
+    return tasks.same(job.task, schedule.task) and job.queue == _as_its_task_says(schedule)[0]
 
 
 def leave_behind(schedule: Readable, using: str) -> None:

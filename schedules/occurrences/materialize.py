@@ -94,7 +94,7 @@ def _decide(schedule: Readable, busy: Mapping[str, Collection[Unfinished]], deci
     states = {job.state for job in busy.get(lane_of(schedule.id), ()) if counts(schedule, job)}
     standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
     return decisions.on(
-        schedule.recurrence, schedule.policies, standing, seed=schedule.name, timezone=schedule.timezone
+        schedule.recurrence, schedule.policies, standing, seed=schedule.drawn_from, timezone=schedule.timezone
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from django.db import connections
 
+from schedules.declarations.renames import lookalikes
 from schedules.declarations.sync import declared
 from schedules.leader.alive import is_alive, newest_term
-from schedules.models import Leadership, Schedule, ScheduleQuerySet
+from schedules.models import Leadership, Owned, Schedule, ScheduleQuerySet
 from schedules.overview.selection import EVERYTHING, Selection
 from schedules.overview.values import Lead
 from schedules.spec import Spec
@@ -23,6 +25,19 @@ from worker.models import Job
 
 MOST_NAMES = 500
 """In one statement."""
+
+
+class _Read(NamedTuple):
+    identity: str
+    source: str
+    declared_in: str
+    task: str
+
+
+class Owner(Owned, _Read):
+    """Who has the row of a name that is declared."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -49,24 +64,36 @@ class Scope:
         """What code and settings declare."""
         return declared()
 
-    @cached_property
+    @property
     def unsynced(self) -> list[Spec]:
         """What is declared, and not in the database."""
+        return [spec for spec, owner in self.owned if owner is None]
+
+    @cached_property
+    def owned(self) -> list[tuple[Spec, Owner | None]]:
+        """What is declared, each with the row of its name."""
         if not self.has_tables:
-            return self.specs
+            return [(spec, None) for spec in self.specs]
         identities = [spec.identity for spec in self.specs]
-        known = {
-            identity
+        found = {
+            owner.identity: owner
             for some in portions(identities, MOST_NAMES)
-            for identity in self.all_rows.filter(identity__in=some).values_list("identity", flat=True)
+            for owner in map(Owner._make, self.all_rows.filter(identity__in=some).values_list(*Owner._fields))
         }
-        return [spec for spec, identity in zip(self.specs, identities, strict=True) if identity not in known]
+        return [(spec, found.get(identity)) for spec, identity in zip(self.specs, identities, strict=True)]
+
+    @cached_property
+    def lookalikes(self) -> list[tuple[Spec, str]]:
+        """What is new, with the name of what is declared no more and did the same: perhaps it was renamed."""
+        if not self.has_tables:
+            return []
+        return list(lookalikes(self.using, self.unsynced, {spec.identity for spec in self.specs}))
 
     @cached_property
     def known_tasks(self) -> frozenset[str]:
         """The tasks that this process can run. Naming one in the settings registers it."""
         assert self.specs is not None
-        return frozenset(task.name for task in tasks.registered())
+        return frozenset(name for task in tasks.registered() for name in (task.name, *task.formerly))
 
     @cached_property
     def last_term(self) -> Leadership | None:

@@ -83,7 +83,7 @@ def _next_runs(row: Schedule, recurrence: Recurrence, now: datetime) -> Iterator
     overdue = tuple[Run, ...]()
     if cursor < now and (row.next_run_at is None or row.next_run_at <= now):
         standing = Standing(cursor, row.runs)
-        plan = decide(recurrence, row.policies, standing, now, seed=row.name, timezone=row.timezone)
+        plan = decide(recurrence, row.policies, standing, now, seed=row.drawn_from, timezone=row.timezone)
         overdue, cursor = plan.runs, max(plan.cursor, now)
     later = runs_after(recurrence, row.policies, row.timezone, cursor, row.runs + len(overdue))
     return chain((run.scheduled_for for run in overdue), later)

@@ -40,10 +40,21 @@ class Columns:
             run_at=self.run_at,
             timezone=self.timezone,
             anchor=self.anchor,
-            name=self.name,
+            name=self.drawn_from,
             dst_gap=self.dst_gap,
             dst_overlap=self.dst_overlap,
         )
+
+    @property
+    def former_names(self: Any) -> list[str]:
+        """The first one first."""
+        return self.formerly.split("\n") if self.formerly else []
+
+    @property
+    def drawn_from(self: Any) -> str:
+        """The name from which `H` and jitter are drawn: its first, so that another name moves no run."""
+        name: str = self.formerly.partition("\n")[0] or self.name
+        return name
 
     @property
     def policies(self) -> Policies:

@@ -52,6 +52,34 @@ def test_the_same_function_may_be_declared_again() -> None:
     assert tasks.get("report").queue == "mail"
 
 
+def test_what_a_task_was_called_before_is_the_task() -> None:
+    task = tasks.register(Task(report, "new", formerly=("old", "older")))
+
+    assert tasks.get("older") is tasks.get("new") is task
+    assert tasks.is_registered("old")
+    assert tasks.same("old", "new")
+    assert tasks.same("old", "older")
+    assert not tasks.same("old", "another")
+    assert tasks.register(Task(report, "new", formerly=("old",))).formerly == ("old",), "declared again"
+
+
+def test_a_former_name_means_one_task() -> None:
+    tasks.register(Task(report, "new", formerly=("old",)))
+
+    with pytest.raises(InvalidTask, match="new was called so before"):
+        tasks.register(Task(other, "old"))
+    with pytest.raises(InvalidTask, match=r'it was called "old" before .formerly., but new has that name'):
+        tasks.register(Task(other, "third", formerly=("old",)))
+    with pytest.raises(InvalidTask, match=r'it was called "new" before .formerly., but new has that name'):
+        tasks.register(Task(other, "fourth", formerly=("new",)))
+
+
+@pytest.mark.parametrize("given", ["old", ("",), ("new",), (7,), None])
+def test_what_are_no_former_names_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidTask, match=r"formerly is .*, but must be a list of names that the task had before"):
+        Task(report, "new", formerly=given)
+
+
 def test_two_functions_of_one_name_are_refused_with_both_places() -> None:
     tasks.register(Task(report, "report"))
 

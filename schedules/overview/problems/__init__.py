@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from django.utils.translation import gettext as _
 
 from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_workers
+from schedules.overview.problems.of_declarations import detached, names_taken, seem_renamed
 from schedules.overview.problems.of_leadership import two_projects
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
 
-__all__ = ["KINDS", "find", "not_migrated", "two_projects", "without_tables"]
+__all__ = ["KINDS", "detached", "find", "names_taken", "not_migrated", "seem_renamed", "two_projects", "without_tables"]
 
 KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_leadership.no_leader,
@@ -24,6 +25,8 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     two_projects,
     of_declarations.misdeclared,
     of_declarations.not_synced,
+    names_taken,
+    seem_renamed,
     of_schedules.broken,
     of_schedules.unknown_tasks,
     of_schedules.ahead,

@@ -6,12 +6,15 @@ leaves alone. Knows how to read what became of a schedule, and nothing of what i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
 
 from schedules import changes
+from schedules.declarations import sync as syncing
+from schedules.declarations.sync import Declarations
 from schedules.models import Kind, Occurrence, Schedule, Source, identity_of
 from schedules.occurrences.materialize import ANYONE, Authority
 from schedules.scheduler import tick
@@ -20,7 +23,7 @@ from schedules.testing import ManualClock
 from tests.schedules.recurrence.moments import at, moment, span
 from worker import queue, roster, tasks
 from worker.chores import Chores
-from worker.clock import database_now
+from worker.clock import Clock, database_now
 from worker.models import Job
 from worker.outcomes import Succeeded
 from worker.tasks import Task
@@ -80,6 +83,7 @@ def spec(name: str = "s", *, start: str | None = None, **given: Any) -> Spec:
         declared_in=given.pop("declared_in", ""),
         args=given.pop("args", ()),
         enabled=given.pop("enabled", True),
+        renamed_from=given.pop("renamed_from", ()),
         schedule=None if start is None else at(start),
         options=given,
     )
@@ -92,6 +96,11 @@ def declared(name: str = "s", *, start: str | None = None, **given: Any) -> Sche
 
 def _in_line(spec: Spec, now: datetime) -> Schedule:
     return changes.in_line(spec, ALIAS) or changes.bring_in_line(spec, ALIAS, now)
+
+
+def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], *rest: Any) -> None:
+    """Bring the rows in line with these specs, all of which can be read."""
+    syncing.sync(using, clock, started_at, Declarations([*specs]), *rest)
 
 
 def again(schedule: Schedule) -> Schedule:

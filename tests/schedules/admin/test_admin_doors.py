@@ -20,6 +20,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from tests.schedules.admin import admin_rows
 
@@ -95,8 +96,11 @@ def test_looking_changes_nothing_at_any_address(admin_client: Client) -> None:
     [(page, verb) for page in PAGES for verb in page.actions or ()],
     ids=lambda each: each if isinstance(each, str) else each.opts.model_name,
 )
-def test_a_verb_needs_its_own_permission_beside_that_to_look(client: Client, page: Any, verb: str) -> None:
+def test_a_verb_needs_its_own_permission_beside_that_to_look(
+    client: Client, settings: Settings, page: Any, verb: str
+) -> None:
     """It is done for who has both; that it is done shows what the refusals above are worth."""
+    settings.SCHEDULES = {"emails.digest": {"task": "manage:check", "cron": "0 7 * * *"}}
     admin_rows.everything()
     row = next(row for row in page.get_queryset(_request(User())) if verb in page.verbs(row))
     address = f"{_list_of(page)}{row.pk}/do/{verb}/"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from schedules import changes
-from schedules.declarations.sync import GRACE, retire_undeclared, sync
+from schedules.declarations.sync import GRACE, retire_undeclared
 from schedules.models import Occurrence, Schedule, Source
 from schedules.overview import overview
 from schedules.spec import Spec
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, jobs_of, ledger_of, spec
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, jobs_of, ledger_of, spec, sync
 from tests.schedules.recurrence.moments import at
 
 OLDER, YOUNGER = at("09:00"), at("09:30")

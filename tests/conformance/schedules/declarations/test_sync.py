@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from schedules import changes, signals
-from schedules.declarations.sync import GRACE, retire_undeclared, sync
+from schedules import changes, scheduled, signals
+from schedules.declarations import sync as syncing
+from schedules.declarations.sync import GRACE, Declarations, declarations, retire_undeclared
 from schedules.models import Schedule, Source
 from schedules.occurrences.materialize import Authority
 from schedules.spec import Spec
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of, spec
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of, report, spec, sync
 from tests.schedules.recurrence.moments import at
 from worker.models import Job
 
@@ -275,6 +277,67 @@ def test_what_users_made_is_never_retired(clock: VirtualClock) -> None:
     sync(ALIAS, clock, YOUNGER, [])
 
     assert [again(schedule).undeclared_at for schedule in made] == [None, None, None]
+
+
+# What cannot be read
+
+
+@pytest.fixture
+def ignored() -> Iterator[list[str]]:
+    """The names of the declarations that were told to be ignored."""
+    names: list[str] = []
+
+    def note(name: str, reason: str, **_: Any) -> None:
+        assert reason
+        names.append(name)
+
+    signals.declaration_ignored.connect(note)
+    yield names
+    signals.declaration_ignored.disconnect(note)
+
+
+WRONG: dict[str, Any] = {
+    "a cron expression that is none": {"nightly": {"task": "manage:check", "cron": "*/4 * * * * monn"}},
+    "a task that is nowhere": {"nightly": {"task": "nowhere.tasks.report", "repeat": 600}},
+    "a task whose module raises": {"nightly": {"task": "tests.app.raises.report", "repeat": 600}},
+    "no dictionary at all": ["nightly"],
+}
+
+
+@pytest.mark.parametrize("given", WRONG)
+def test_l16_a_declaration_that_cannot_be_read_leaves_its_row_as_it_is_and_is_told(
+    clock: VirtualClock, nothing_declared: None, ignored: list[str], given: str
+) -> None:
+    sync(ALIAS, clock, OLDER, [nightly()])
+    before = Schedule.objects.values().get()
+
+    with override_settings(SCHEDULES=WRONG[given]):
+        syncing.sync(ALIAS, clock, YOUNGER, declarations())
+    list(retire_undeclared(ALIAS, clock.now() + timedelta(days=1)))
+
+    assert Schedule.objects.values().get() == {**before, "synced_by": YOUNGER}
+    assert ignored == ["nightly" if isinstance(WRONG[given], dict) else "SCHEDULES"]
+
+
+def test_a_declaration_that_cannot_be_read_keeps_its_row_from_being_retired(
+    clock: VirtualClock, ignored: list[str]
+) -> None:
+    sync(ALIAS, clock, OLDER, [nightly()])
+    sync(ALIAS, clock, OLDER, [])
+
+    syncing.sync(ALIAS, clock, YOUNGER, Declarations([], {"nightly": "wrong"}))
+    list(retire_undeclared(ALIAS, clock.now() + timedelta(days=1)))
+
+    assert (row().status, row().undeclared_at) == ("active", None)
+
+
+def test_what_code_declares_does_not_stand_in_for_an_entry_that_cannot_be_read(
+    clock: VirtualClock, nothing_declared: None
+) -> None:
+    scheduled(name="nightly", repeat=60)(report)
+
+    with override_settings(SCHEDULES={"nightly": {"repeat": 600}}):
+        assert declarations().specs == []
 
 
 # Two releases side by side

@@ -15,7 +15,7 @@ from django.test import override_settings
 from pytest_django import Settings
 
 from schedules import signals
-from schedules.checks import check_projects
+from schedules.checks import check_rows
 from schedules.declarations.sync import GRACE
 from schedules.leader.alive import last_sign
 from schedules.leader.lock import lock_on
@@ -105,7 +105,7 @@ def told() -> list[str]:
             call_command(*command, stdout=said, stderr=said)
         if "Several projects declare schedules" in said.getvalue():
             found.append(command[0])
-    return [*found, *(each.id or "" for each in check_projects(None, databases=[ALIAS]))]
+    return [*found, *(each.id or "" for each in check_rows(None, databases=[ALIAS]))]
 
 
 def test_while_processes_of_another_project_live_nothing_of_theirs_is_retired_and_all_say_so(

@@ -82,6 +82,20 @@ def test_what_queues_up_behind_each_other_does_not_wait_for_what_is_left_behind(
     assert jobs_of(schedule) == ["11:00 scheduled", "13:00 ready"]
 
 
+def test_a_job_of_the_same_task_under_its_former_name_is_the_run_before(
+    clock: VirtualClock, own_declarations: None
+) -> None:
+    tasks.register(Task(REPORT.function, "renamed.report", formerly=("called.so.before",)))
+    schedule = clock.declared(**HOURLY)
+    changes.edit(schedule, ALIAS, clock.now(), task="called.so.before")
+    clock.tick("11:00")
+    moved(schedule, clock, task="renamed.report")
+
+    clock.tick("12:00")
+
+    assert ledger_of(schedule) == ["11:00 enqueued", "12:00 skipped_overlap"]
+
+
 def test_a_job_of_its_own_counts_whether_or_not_a_worker_lives(clock: VirtualClock) -> None:
     schedule = clock.declared(**HOURLY)
     clock.tick("11:00")

@@ -8,10 +8,9 @@ from datetime import timedelta
 import pytest
 
 from schedules import changes
-from schedules.declarations.sync import sync
 from schedules.models import Schedule
 from schedules.testing import isolated_registry
-from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock, again
+from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock, again, sync
 from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.models import Job

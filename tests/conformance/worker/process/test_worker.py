@@ -251,6 +251,16 @@ def test_a_job_of_an_unknown_task_is_left_to_a_worker_that_knows_it(crew: Crew) 
     assert old.works
 
 
+def test_a_job_under_a_name_that_its_task_had_before_runs(crew: Crew, own_declarations: None) -> None:
+    id = enqueue("old", task="shop.old")
+    tasks.register(tasks.Task(leave_trace.task.function, "shop.renamed", formerly=("shop.old",)))
+
+    crew.work_until_idle()
+
+    assert state_of(id) == "succeeded"
+    assert FinishedJob.objects.get(pk=id).task == "shop.old"
+
+
 def test_an_unknown_task_is_told_once_however_many_jobs_it_has(crew: Crew) -> None:
     for n in range(20):
         enqueue(n, task="shop.new")
