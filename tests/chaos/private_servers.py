@@ -134,6 +134,7 @@ def _mysql(folder: Path, port: int, environment: Mapping[str, str]) -> tuple[Pri
     found = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
     assert found, "MariaDB's server is not installed"
     command = [found, "--no-defaults", *shared, f"--port={port}", f"--socket={folder / 'socket'}"]
+    command.append(f"--tmpdir={folder}")  # a server that starts deletes what others have in the usual one
     (folder / "init.sql").write_text(f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4;\n")
     command += [f"--init-file={folder / 'init.sql'}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"]
     return PrivateServer(command, port, signal.SIGKILL, None, environment), f"mysql://root@127.0.0.1:{port}"
