@@ -16,8 +16,8 @@ from django.db import connection, models, transaction
 
 from schedules import api
 from schedules.models import Leadership, Occurrence, Schedule
-from tests.chaos.crew import Crew, wait
-from tests.chaos.stepped_clock import SetClock
+from tests.chaos.clocks import SettableClock
+from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, wait
 from tests.chaos.tasks import count
 from tests.locks import locked_for
 from tests.processes import Process, eventually
@@ -25,7 +25,7 @@ from worker.models import FinishedJob, FinishedState, Job, WorkerProcess
 
 SPANS = (1.0, 6.0, 12.0)
 """Seconds that something lasts: shorter and longer than a worker may be silent."""
-STEPS = (-90.0, -5.0, 5.0, 90.0)
+STEPS = (-90, -5, 5, 90)
 """Seconds by which the database's clock is ahead."""
 TABLES = [model._meta.db_table for model in (Job, FinishedJob, WorkerProcess, Schedule, Occurrence, Leadership)]
 NO_INSTANT = {"postgresql": "infinity", "mysql": "0000-00-00 00:00:00", "sqlite": "the day before yesterday"}
@@ -36,7 +36,7 @@ OLD = "tests.chaos.tasks.of_long_ago"
 class Mishaps:
     """They befall a worker and a leader that are `doomed`; what befalls everybody befalls those who are `spared`, too.
 
-    `set_clock`: where the database's clock can be set. `old`: so many rows are to be pruned together.
+    `clock`: the database's. `old`: so many rows are to be pruned together.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class Mishaps:
         doomed: list[Process],
         chance: random.Random,
         *,
-        set_clock: SetClock | None,
+        clock: SettableClock,
         old: int,
     ) -> None:
         self.crew = crew
         self.spared = spared
         self.doomed = doomed
         self.chance = chance
-        self.set_clock = set_clock
+        self.clock = clock
         self.befell: Counter[str] = Counter()
         self.bad_jobs: list[int] = []
         self.bad_schedules: list[int] = []
@@ -66,10 +66,10 @@ class Mishaps:
         self.befell[mishap.__name__] += 1
 
     def end(self) -> None:
-        """All go on. What was bad was set aside, and leaves no trace."""
+        """All go on, those too that have just begun. What was bad was set aside, and leaves no trace."""
         self.go_on()
-        if self.set_clock:
-            self.set_clock(0)
+        eventually(lambda: all(map(id_of, self.doomed)), within=SECONDS_TO_START)
+        self.clock.set(0)
         jobs = FinishedJob.objects.filter(pk__in=self.bad_jobs, state=FinishedState.FAILED)
         schedules = Schedule.objects.filter(pk__in=self.bad_schedules).exclude(broken="")
         eventually(lambda: jobs.count() == len(self.bad_jobs), within=120)
@@ -79,11 +79,16 @@ class Mishaps:
 
     def _dealt(self) -> Iterator[Callable[[], None]]:
         """In any order, and each before any comes again."""
-        kinds = [self.kill, self.lock, self.suspend_all, self.spoil_a_job, self.spoil_a_schedule]
+        kinds = [
+            self.kill,
+            self.lock,
+            self.suspend_all,
+            self.step_the_clock,
+            self.spoil_a_job,
+            self.spoil_a_schedule,
+        ]
         if connection.vendor != "sqlite":  # one that is stopped while it writes would keep everybody from writing
             kinds += [self.stop, self.go_on]
-        if self.set_clock:
-            kinds.append(self.step_the_clock)
         while True:
             yield from self.chance.sample(kinds, len(kinds))
 
@@ -124,8 +129,7 @@ class Mishaps:
             self._replace(killed)
 
     def step_the_clock(self) -> None:
-        assert self.set_clock is not None
-        self.set_clock(self.chance.choice(STEPS))
+        self.clock.set(self.chance.choice(STEPS))
 
     # Rows
 

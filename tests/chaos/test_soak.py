@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import nullcontext
 
 import pytest
 from django.db import connection
@@ -15,9 +14,9 @@ from django.db import connection
 from schedules.models import Schedule
 from tests.chaos import figures, scale
 from tests.chaos.audit import assert_ledger_is_the_grid, audit
+from tests.chaos.clocks import SettableClock
 from tests.chaos.crew import SECONDS_TO_START, Crew, mib_of, says, stop, wait_until_drained
 from tests.chaos.mishaps import OLD, Mishaps
-from tests.chaos.stepped_clock import clock_that_can_be_set
 from tests.chaos.tasks import count, fail_at_first
 from tests.processes import eventually
 from worker.models import FinishedJob, FinishedState
@@ -34,29 +33,28 @@ MOST_GROWTH = 1.1
 pytestmark = pytest.mark.skipif(not scale.SOAK_SECONDS, reason="runs by `make soak`")
 
 
-def test_after_all_that_can_happen_nothing_is_lost_and_memory_is_flat(crew: Crew) -> None:
+def test_after_all_that_can_happen_nothing_is_lost_and_memory_is_flat(crew: Crew, clock: SettableClock) -> None:
     crew.scheduler = {"HEARTBEAT": 1, "RESCUE_AFTER": 4}
     crew.schedules = {
         f"schedule {number}": {"task": "tests.chaos.tasks.count", "repeat": 1, "args": ["s"], "overlap": "allow"}
         for number in range(SCHEDULES)
     }
-    with clock_that_can_be_set() if connection.vendor == "postgresql" else nullcontext() as set_clock:
-        spared = [crew.worker(), crew.leader("--leader-only")]
-        doomed = [crew.worker(), crew.leader()]
-        leaders = (spared[1], doomed[1])
-        eventually(lambda: any(says(each, "elected, term")() for each in leaders), within=SECONDS_TO_START)
-        mishaps = Mishaps(crew, spared, doomed, random.Random(1), set_clock=set_clock, old=scale.OLD_JOBS)
+    spared = [crew.worker(), crew.leader("--leader-only")]
+    doomed = [crew.worker(), crew.leader()]
+    leaders = (spared[1], doomed[1])
+    eventually(lambda: any(says(each, "elected, term")() for each in leaders), within=SECONDS_TO_START)
+    mishaps = Mishaps(crew, spared, doomed, random.Random(1), clock=clock, old=scale.OLD_JOBS)
 
-        labels, memory = _soak(mishaps)
+    labels, memory = _soak(mishaps)
 
-        mishaps.end()
-        last = crew.leader("--leader-only")
-        stop(spared[1], doomed[1])
-        eventually(says(last, "elected, term"), within=SECONDS_TO_START)
-        eventually(lambda: not FinishedJob.objects.filter(task=OLD).exists(), within=120)
-        stop(last, doomed[0])
-        wait_until_drained()
-        stop(spared[0])
+    mishaps.end()
+    last = crew.leader("--leader-only")
+    stop(spared[1], doomed[1])
+    eventually(says(last, "elected, term"), within=SECONDS_TO_START)
+    eventually(lambda: not FinishedJob.objects.filter(task=OLD).exists(), within=120)
+    stop(last, doomed[0])
+    wait_until_drained()
+    stop(spared[0])
     result = audit(labels)
     figures.told.append(f"{connection.vendor}: {scale.SOAK_SECONDS:.0f} s of soak: {result}")
     figures.told.append(f"What befell it: {mishaps.befell}")
