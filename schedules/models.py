@@ -22,7 +22,7 @@ from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
 from worker.indexes import GivenIndex, SteadyIndex
-from worker.instants import LAST, InstantField, LenientManager, LenientQuerySet
+from worker.instants import FIRST, LAST, InstantField, LenientManager, LenientQuerySet
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
 NAME_LENGTH = 255
@@ -126,6 +126,10 @@ class ScheduleQuerySet(LenientQuerySet["Schedule"]):
     def marked_broken(self) -> Self:
         """Those that could not be decided on: they have no next run, by which an index finds them."""
         return self.filter(_BROKEN, next_run_at=None)
+
+    def unreachable(self) -> Self:
+        """Those of which an index tells that they hold no instant where a tick looks for one."""
+        return self.filter(_BEYOND_TIME, retired_at=None, broken="")
 
     def retired(self) -> Self:
         return self.filter(_RETIRED)
@@ -349,6 +353,9 @@ _PAUSED = ~_RETIRED & Q(broken="", paused_at__isnull=False)
 _ACTIVE = ~_RETIRED & Q(broken="", paused_at=None, next_run_at__isnull=False)
 _IN_FORCE = ~_RETIRED & (Q(next_run_at__isnull=False) | Q(paused_at__isnull=False) | ~Q(broken=""))
 _ENDED = ~_RETIRED & Q(broken="", paused_at=None, next_run_at=None)
+_BEYOND_TIME = (
+    Q(next_run_at__gte=LAST) | Q(paused_until__gte=LAST) | Q(settled_until__gte=LAST) | Q(settled_until__lte=FIRST)
+)
 
 
 def _ahead(now: Instant) -> Q:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db import transaction
+from django.db.models import QuerySet
 
 from schedules import changes
 from schedules.models import Schedule
 from schedules.occurrences.due_schedules import due_schedules
-from schedules.occurrences.materialize import ANYONE, Authority, materialize
+from schedules.occurrences.materialize import ANYONE, Authority, materialize, one_of_many
 from schedules.recurrence.zones import zone_version
 from worker.chores import HELD_BY_OTHERS, Chores
 
@@ -39,9 +39,17 @@ def tick(using: str, now: datetime, chores: Chores, authority: Authority = ANYON
 
 def replan_stale_zones(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
     """Rule D9: recompute the next runs that were computed under another edition of the zone data, one each step."""
-    for schedule in changes.one_by_one(Schedule.objects.using(using).planned_elsewhere(zone_version())):
-        with transaction.atomic(using=using):
-            authority.prove()
+    return _replan(Schedule.objects.using(using).planned_elsewhere(zone_version()), using, now, authority)
+
+
+def replan_unreachable(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
+    """The same for those that no tick would come to, since no instant stands where it looks for one."""
+    return _replan(Schedule.objects.using(using).unreachable(), using, now, authority)
+
+
+def _replan(rows: QuerySet[Schedule], using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
+    for schedule in changes.one_by_one(rows):
+        with one_of_many(using, now, schedule, authority):
             changes.replan(schedule, using, now)
         yield schedule
 

@@ -40,7 +40,7 @@ class OfSchedule(JobRecordAdmin):
             return labels.NOTHING
         name = job.__dict__["schedule_name"]
         if name is None:
-            return _("#%(id)d, deleted") % {"id": job.schedule_id}
+            return _("#%(id)s, deleted") % {"id": job.schedule_id}
         url = page_of_schedule(self.admin_site.name, job.schedule_id)
         nominal = labels.moment(job.scheduled_for, read_at(job))
         return format_html('<a href="{}">{}</a> <span class="carillon-quiet">{}</span>', url, name, nominal)

@@ -112,7 +112,7 @@ def instants_of(line: Occurrence, now: datetime) -> SafeString:
         wall(line.scheduled_for, zone, now),
         wall(line.scheduled_until, zone, now),
         zone,
-        _("%(count)d runs") % {"count": line.count},
+        _("%(count)s runs") % {"count": line.count},
     )
 
 

@@ -18,6 +18,7 @@ from schedules.recurrence import InvalidRecurrence
 from schedules.recurrence.zones import local
 from worker.admin import labels
 from worker.admin.records import page_of_job
+from worker.instants import is_real
 from worker.models import FinishedState, Job, JobState
 
 SHOWN = 6
@@ -91,6 +92,8 @@ def status_label(schedule: Upcoming, now: datetime) -> SafeString:
 
 def wall(at: datetime, timezone: str, now: datetime) -> SafeString:
     """An instant by the clock of a schedule's zone."""
+    if not is_real(at):
+        return labels.unreadable()
     there = in_zone(at, timezone)
     return labels.exact(at, there, labels.wall(there, now))
 

@@ -16,13 +16,14 @@ from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule, Spec
 from worker import queue
 from worker.erasure import erase
+from worker.instants import LAST
 
 
 def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> int:
     """Enqueue a job at once, without moving the next run. Returns its id."""
     with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
-        last = manual.aggregate(last=Max("scheduled_for"))["last"]
+        last = manual.filter(scheduled_for__lt=LAST).aggregate(last=Max("scheduled_for"))["last"]
         at = now if last is None else max(now, last + TICK)
         job_id = queue.enqueue(job_of(row, by_hand(row, at), at), using)
         ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=at)], using)

@@ -21,8 +21,10 @@ from schedules.changes.row import (
     tell,
 )
 from schedules.models import Schedule
-from schedules.occurrences.materialize import Authority
+from schedules.occurrences.due_schedules import require_instants
+from schedules.occurrences.materialize import Authority, one_of_many
 from schedules.recurrence.instants import TICK
+from worker.instants import is_real
 
 MOST_ENDED = 100
 """Pauses that are ended at once. For others that are over as well it is asked again."""
@@ -68,14 +70,12 @@ def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = Fa
 def end_pauses(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
     """Resume the schedules whose pause has come to its end, one with each step. What came due since then runs."""
     over = Schedule.objects.using(using).filter(paused_until__lte=now).order_by("paused_until")
-    for key in list(over.values_list("pk", flat=True)[:MOST_ENDED]):
-        with transaction.atomic(using=using):
-            authority.prove()
-            with locked(key, using) as row:
-                if not _end_pause_that_is_over(row, using, now):
-                    continue
-        tell(row, "resumed", using)
-        yield row
+    for seen in over[:MOST_ENDED]:
+        with one_of_many(using, now, seen, authority), locked(seen.pk, using) as row:
+            require_instants(row, "paused_until")
+            if _end_pause_that_is_over(row, using, now):
+                tell(row, "resumed", using)
+        yield seen
 
 
 def let_due_run(row: Schedule, using: str, now: datetime) -> None:
@@ -87,7 +87,7 @@ def let_due_run(row: Schedule, using: str, now: datetime) -> None:
 def end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: datetime | None) -> None:
     """None: what it held back is not explained, but overdue."""
     if held_back_until is not None:
-        with broken_if_unreadable(row, using):
+        with broken_if_unreadable(row, using, now):
             explain_paused(row, using, held_back_until, now)
     put(row, using, **NOT_PAUSED)
     plan_next(row, using, now)
@@ -95,7 +95,7 @@ def end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: date
 
 def _end_pause_that_is_over(row: Schedule, using: str, now: datetime) -> bool:
     """It ended when it was to, whoever notices and when."""
-    if row.paused_until is None or row.paused_until > now:
+    if row.paused_until is None or row.paused_until > now or not is_real(row.paused_until):
         return False
     end_pause(row, using, now, held_back_until=row.paused_until - TICK)
     return True

@@ -10,7 +10,7 @@ from django.db import transaction
 from schedules.changes.row import explain_past, in_force, locked, materialize_due, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
-from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.occurrences.due_schedules import UNREADABLE, instants_again
 from schedules.occurrences.jobs import lanes_of
 from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
@@ -30,6 +30,7 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
         if row.revision != schedule.revision + 1:
             raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
         _forget_after(row, using, now)
+        put(row, using, **instants_again(row, now))
         put(row, using, settled_until=min(now, row.settled_until))
         if row.broken:
             explain_past(row, using, now, whys(row))

@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet
 from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
-from schedules.occurrences.due_schedules import UNREADABLE
+from schedules.occurrences.due_schedules import COUNTED_BY, UNREADABLE, instants_again, require_instants
 from schedules.occurrences.materialize import materialize, why_broken
 from schedules.planning import Plan, Standing, Why, explain, next_run, stood_still
 from schedules.planning.due import BEGINNING, Ledgered
@@ -59,7 +59,7 @@ def materialize_due(row: Schedule, using: str, now: datetime) -> None:
     """What the row says is due runs, as the policy decides."""
     if row.next_run_at is not None and row.next_run_at <= now:
         materialize(using, now, [row])
-        row.refresh_from_db(using=using)
+        row.refresh_from_db(from_queryset=Schedule.objects.using(using))  # another cannot read whatever stands there
 
 
 def explain_paused(row: Schedule, using: str, until: datetime, now: datetime) -> None:
@@ -108,20 +108,22 @@ def _write(row: Schedule, plan: Plan, using: str, now: datetime) -> None:
 def plan_next(row: Schedule, using: str, now: datetime) -> None:
     """Compute the next run anew from the cursor."""
     next_run_at = None
-    with broken_if_unreadable(row, using):
+    with broken_if_unreadable(row, using, now):
+        if not (row.retired_at or row.broken):
+            require_instants(row, *COUNTED_BY, "paused_until")
         if not (row.paused_at or row.retired_at or row.broken):
             next_run_at = next_run(row.recurrence, row.policies, row.settled_until, row.runs)
     put(row, using, next_run_at=next_run_at, zone_version=zone_version(), changed_at=now)
 
 
 @contextmanager
-def broken_if_unreadable(row: Schedule, using: str) -> Iterator[None]:
+def broken_if_unreadable(row: Schedule, using: str, now: datetime) -> Iterator[None]:
     """A row may hold what no declaration would: another edition of the zone data is enough. That stops only itself."""
     try:
         yield
     except UNREADABLE as error:
         reason = why_broken(error)
-        put(row, using, broken=reason)
+        put(row, using, broken=reason, **instants_again(row, now))
         transaction.on_commit(
             lambda: signals.schedule_broken.send_robust(None, name=row.name, reason=reason), using=using
         )

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from schedules.recurrence.zones import clock_text, local
+from worker.instants import is_real
 
 DAY = timedelta(days=1)
+NO_INSTANT = "no instant"
+"""What is written where a row holds none that can be read."""
 
 
 def moment(instant: datetime, timezone: str, now: datetime) -> str:
     """The clock on the wall there; the date with it where the time alone would not tell."""
+    if not is_real(instant):
+        return NO_INSTANT
     shown, distance = local(instant, timezone), abs(instant - now)
     clock = clock_text(shown)
     if distance < DAY:
@@ -24,6 +29,8 @@ def moment(instant: datetime, timezone: str, now: datetime) -> str:
 
 def full_moment(instant: datetime, timezone: str) -> str:
     """The clock on the wall there with its date and its offset from UTC."""
+    if not is_real(instant):
+        return NO_INSTANT
     shown = local(instant, timezone)
     offset = shown.isoformat(timespec="seconds")[len("2026-01-01T00:00:00") :]
     return f"{shown:%a} {shown.day:>2} {shown:%b %Y %H:%M:%S} {offset}"

@@ -19,10 +19,11 @@ from schedules.declarations.configured import in_settings
 from schedules.declarations.renames import lookalikes, renamed
 from schedules.declarations.scheduled import in_code
 from schedules.models import DECLARED, Schedule, Source, identity_of
-from schedules.occurrences.materialize import ANYONE, Authority
+from schedules.occurrences.materialize import ANYONE, REFUSALS, Authority, mark_broken, one_of_many, why_broken
 from schedules.spec import Spec
 from worker.clock import Clock
 from worker.dialects.portions import portions
+from worker.instants import LAST
 
 GRACE = timedelta(minutes=10)
 BATCH = 500
@@ -82,11 +83,14 @@ def sync(
         if row is not None and row.identity == spec.identity and changes.is_as(row, spec):
             in_line.append(row.pk)
             continue
-        with transaction.atomic(using=using):
-            authority.prove()
-            if row is not None and row.identity != spec.identity:
-                changes.rename(row, spec.name, using, clock.now())
-            changes.bring_in_line(spec, using, clock.now(), synced_by=started_at)
+        try:
+            with transaction.atomic(using=using):
+                authority.prove()
+                if row is not None and row.identity != spec.identity:
+                    changes.rename(row, spec.name, using, clock.now())
+                changes.bring_in_line(spec, using, clock.now(), synced_by=started_at)
+        except REFUSALS as error:
+            _tell_refused(using, clock.now(), spec, row, error, authority)
     with transaction.atomic(using=using):
         authority.prove()
         changes.mark_declared(in_line, using, started_at)
@@ -103,15 +107,24 @@ def retire_undeclared(using: str, now: datetime, authority: Authority = ANYONE) 
     """Retire what nobody has declared for a while: one schedule with each step."""
     gone = Schedule.objects.using(using).declared().filter(undeclared_at__lte=now - GRACE, retired_at=None)
     for row in changes.one_by_one(gone):
-        with transaction.atomic(using=using):
-            authority.prove()
+        with one_of_many(using, now, row, authority):
             changes.retire(row, using, now)
         yield row
 
 
 def _may_change(row: Schedule, started_at: datetime) -> bool:
     """Not what the operator detached or made, and not what a younger process has synced."""
-    return row.source in DECLARED and (row.synced_by is None or row.synced_by <= started_at)
+    return row.source in DECLARED and not (row.synced_by is not None and started_at < row.synced_by < LAST)
+
+
+def _tell_refused(
+    using: str, now: datetime, spec: Spec, row: Schedule | None, error: Exception, authority: Authority
+) -> None:
+    """One that the database does not take as it is declared holds up no other."""
+    if row is None:
+        signals.declaration_ignored.send_robust(None, name=spec.name, reason=why_broken(error))
+    else:
+        mark_broken(using, now, row, error, authority)
 
 
 def _ignored(wanted: Declarations, others: Sequence[Schedule]) -> Iterator[tuple[str, str]]:
@@ -140,7 +153,7 @@ def _rows(using: str, identities: Sequence[str]) -> Iterator[Schedule]:
 def _undeclared(using: str, started_at: datetime, wanted: Declarations) -> list[int]:
     """The schedules that were declared once and are no more."""
     identities = {spec.identity for spec in wanted.specs} | {identity_of(name) for name in wanted.unread}
-    ours = Q(synced_by=None) | Q(synced_by__lte=started_at)
+    ours = Q(synced_by=None) | Q(synced_by__lte=started_at) | Q(synced_by__gte=LAST)
     rows = Schedule.objects.using(using).declared().filter(ours, undeclared_at=None, retired_at=None)
     if wanted.nothing_read:
         rows = rows.exclude(source=Source.SETTINGS)

@@ -11,9 +11,21 @@ from dataclasses import dataclass
 
 from django.db import DatabaseError, connections
 
-from schedules.doctor import ids, installation, leadership, mysql, postgresql, sessions, sqlite, timeouts, work
+from schedules.doctor import (
+    ids,
+    installation,
+    leadership,
+    mysql,
+    postgresql,
+    sessions,
+    sqlite,
+    stored,
+    timeouts,
+    work,
+)
 from schedules.doctor.findings import Case, Finding, Report, Severity, one
 from worker import masking
+from worker.instants import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ AREAS: dict[str, tuple[Examination, ...]] = {
         Examination("the way to hear of new work", sessions.wakeup),
     ),
     "database": (
+        Examination("the values in our tables", stored.values),
         Examination("the ids of jobs", ids.on_postgresql, "postgresql"),
         Examination("the ids of jobs", ids.on_mysql, "mysql"),
         Examination("the ids of jobs", ids.on_sqlite, "sqlite"),
@@ -89,6 +102,13 @@ def _look(case: Case, examination: Examination) -> Iterator[Finding]:
         if not connections[case.using].is_usable():
             raise
         yield _unseen(examination, error)
+    except UNREADABLE as error:
+        yield Finding(
+            "unreadable",
+            Severity.ERROR,
+            f"Could not look at {examination.subject}: {masking.text(f'{type(error).__name__}: {error}')}",
+            remedy="See what is found of the values in our tables, and correct it.",
+        )
 
 
 def _unseen(examination: Examination, error: DatabaseError) -> Finding:

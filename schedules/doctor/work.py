@@ -92,7 +92,7 @@ def workers(case: Case) -> Iterator[Finding]:
         )
     if not unserved:
         alive = living_workers(case.using, case.now)
-        slots = sum(worker.slots for worker in alive)
+        slots = sum(worker.slots for worker in alive if isinstance(worker.slots, int))
         yield Finding("workers", Severity.OK, f"{count(len(alive), 'worker')} alive.", {"slots": slots})
 
 

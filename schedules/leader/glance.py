@@ -51,8 +51,9 @@ def _glance(using: str) -> tuple[datetime, datetime | None]:
     dialect, schedules = dialect_of(connection), table(connection, Schedule)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {dialect.now}, (SELECT MIN(next_run_at) FROM {schedules}), "
-            f"(SELECT MIN(paused_until) FROM {schedules} WHERE paused_until IS NOT NULL), {queue.next_due(using)}",
+            f"SELECT {dialect.now}, (SELECT {dialect.readable('MIN(next_run_at)')} FROM {schedules}), "
+            f"(SELECT {dialect.readable('MIN(paused_until)')} FROM {schedules} WHERE paused_until IS NOT NULL), "
+            f"{queue.next_due(using)}",
             [],
         )
         now, *upcoming = (None if each is None else dialect.instant(each) for each in cursor.fetchone())

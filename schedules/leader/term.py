@@ -22,7 +22,7 @@ from schedules.leader.projects import other_projects, own_project
 from schedules.models import Leadership, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.materialize import Authority
-from schedules.scheduler import replan_stale_zones, tick
+from schedules.scheduler import replan_stale_zones, replan_unreachable, tick
 from worker.chores import Chores, Portions
 from worker.clock import Monotonic, ServerClock
 from worker.erasure import prune
@@ -149,7 +149,8 @@ class Term:
 
     def _replan(self, using: str, now: datetime) -> Portions:
         """Processes with other zone data may edit at any time."""
-        return replan_stale_zones(using, now, self.authority)
+        yield from replan_stale_zones(using, now, self.authority)
+        yield from replan_unreachable(using, now, self.authority)
 
     def _prune_ledger(self, using: str, now: datetime) -> Portions:
         return ledger.prune(using, now - options().KEEP_LEDGER)

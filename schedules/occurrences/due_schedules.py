@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from schedules.models import Schedule
 from schedules.planning.columns import Columns
+from worker.instants import is_real
 
 
 class _Read(NamedTuple):
@@ -57,11 +58,41 @@ class DueSchedule(Columns, _Read):
 Readable = Schedule | DueSchedule
 """A schedule as it was read: the whole row, or what a tick needs of it."""
 
-UNREADABLE = (ValueError, ArithmeticError)
+UNREADABLE = (ValueError, ArithmeticError, TypeError)
 """What its recurrence or its policies raise, where the row holds what no declaration would have made."""
+
+COUNTED_BY = ("settled_until", "run_at", "anchor")
+"""The instants by which runs are counted. Those among the policies are checked there."""
 
 
 def due_schedules(using: str, now: datetime, most: int) -> list[DueSchedule]:
     """Those that have been due for longest."""
     rows = Schedule.objects.using(using).due(now).values_list(*DueSchedule._fields)[:most]
     return [DueSchedule._make(row) for row in rows]
+
+
+def require_instants(schedule: Readable, *names: str) -> None:
+    """Raises ValueError where one of these columns holds what is no instant."""
+    for name in names:
+        at = getattr(schedule, name)
+        if at is not None and not is_real(at):
+            raise ValueError(f"What stands in {name} is no instant that can be read. {_REMEDIES[name]}")
+
+
+def instants_again(schedule: Readable, now: datetime) -> dict[str, datetime | None]:
+    """What goes into the columns that tell where it stands, where they hold no instant; it is to be marked as broken.
+
+    What somebody declared stays: it is his to correct.
+    """
+    stands = {"settled_until": now, "anchor": now, "paused_at": now, "paused_until": None}
+    found = {name: getattr(schedule, name, None) for name in stands}
+    return {name: stands[name] for name, at in found.items() if at is not None and not is_real(at)}
+
+
+_REMEDIES = {
+    "settled_until": "Once it is repaired it counts from the time at which this was noticed.",
+    "anchor": "Once it is repaired it counts from the time at which this was noticed.",
+    "paused_until": "Once it is repaired the pause has no end, until somebody resumes it.",
+    "run_at": "Give it another instant, or delete it.",
+    "next_run_at": "The leader computes it anew within a minute.",
+}

@@ -7,17 +7,25 @@ the ledger takes each occurrence once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import DataError, IntegrityError, connections, transaction
+from django.db.models import F
 
 from schedules import signals
 from schedules.models import Schedule
 from schedules.occurrences import ledger
-from schedules.occurrences.due_schedules import Readable
+from schedules.occurrences.due_schedules import (
+    COUNTED_BY,
+    UNREADABLE,
+    Readable,
+    instants_again,
+    require_instants,
+)
 from schedules.occurrences.jobs import counts, job_of, lane_of, leave_behind
 from schedules.planning import Decisions, Plan, Standing
 from schedules.planning.policies import Overlap
@@ -25,11 +33,12 @@ from schedules.recurrence.zones import zone_version
 from worker import queue
 from worker.dialects import dialect_of
 from worker.dialects.portable import table
-from worker.instants import is_real
 from worker.models import JobState
 from worker.values import Unfinished
 
 LONGEST_REASON = 1000
+REFUSALS = (IntegrityError, DataError, *UNREADABLE)
+"""What a change raises that one row makes impossible. Any other error of a database is about the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ def materialize(using: str, now: datetime, schedules: Sequence[Readable], author
     changed = _changed(schedules, busy)
     try:
         return settled + _write(using, now, plans, changed, authority)
-    except (IntegrityError, DataError) as error:
+    except REFUSALS as error:
         if len(plans) == 1:
             return settled + mark_broken(using, now, plans[0][0], error, authority)
         return settled + sum(materialize(using, now, [schedule], authority) for schedule, _ in plans)
@@ -75,13 +84,30 @@ def mark_broken(using: str, now: datetime, schedule: Readable, error: Exception,
     Returns 1, or 0 if it was changed meanwhile.
     """
     reason = why_broken(error)
-    unchanged = Schedule.objects.using(using).filter(pk=schedule.id, revision=schedule.revision)
+    unchanged = Schedule.objects.using(using).filter(pk=schedule.id)
+    if isinstance(schedule.revision, int):  # SQLite may hold any text there
+        unchanged = unchanged.filter(revision=schedule.revision)
+    nothing_is_due = {"next_run_at": None, "paused_until": None}  # or every tick would try it again
+    columns = {"broken": reason, "changed_at": now, **instants_again(schedule, now), **nothing_is_due}
     with transaction.atomic(using=using):
         authority.prove()
-        marked = unchanged.update(broken=reason, next_run_at=None, revision=schedule.revision + 1, changed_at=now)
+        marked = unchanged.update(revision=F("revision") + 1, **columns)
     if marked:
         signals.schedule_broken.send_robust(None, name=schedule.name, reason=reason)
     return marked
+
+
+@contextmanager
+def one_of_many(using: str, now: datetime, schedule: Schedule, authority: Authority) -> Iterator[None]:
+    """A change of one schedule in its own transaction. If its row makes it impossible, that one alone is broken."""
+    try:
+        with transaction.atomic(using=using):
+            authority.prove()
+            yield
+    except Schedule.DoesNotExist:
+        pass  # deleted meanwhile
+    except REFUSALS as error:
+        mark_broken(using, now, schedule, error, authority)
 
 
 def why_broken(error: Exception) -> str:
@@ -89,8 +115,7 @@ def why_broken(error: Exception) -> str:
 
 
 def _decide(schedule: Readable, busy: Mapping[str, Collection[Unfinished]], decisions: Decisions) -> Plan:
-    if not is_real(schedule.settled_until):
-        raise ValueError("Its settled_until is no instant that can be read. To repair it counts again from now.")
+    require_instants(schedule, *COUNTED_BY)
     states = {job.state for job in busy.get(lane_of(schedule.id), ()) if counts(schedule, job)}
     standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
     return decisions.on(

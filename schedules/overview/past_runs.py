@@ -6,7 +6,6 @@ Reasons come without secrets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -18,7 +17,9 @@ from schedules.occurrences.jobs import lane_of
 from schedules.overview.values import HistoryLine, PastRun
 from worker import masking
 from worker.dialects.portions import portions
+from worker.instants import LAST
 from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import read_error
 
 MOST_HISTORY = 10
 MOST_KEYS = 500
@@ -33,7 +34,7 @@ def with_newest(rows: ScheduleQuerySet, now: Instant) -> ScheduleQuerySet:
     Both are looked up by an index, however long the history is.
     """
     of_it = Q(schedule_id=OuterRef("pk"))
-    finished = FinishedJob.objects.filter(of_it).order_by("-finished_at")
+    finished = FinishedJob.objects.filter(of_it, finished_at__lt=LAST).order_by("-finished_at")
     lines = Occurrence.objects.filter(of_it, kind=Kind.NOMINAL, scheduled_for__lte=now).order_by("-scheduled_for")
     return rows.annotate(
         newest_finished=Subquery(finished.values("pk")[:1]),
@@ -114,7 +115,7 @@ def _past_run(job: _Job, now: datetime) -> PastRun:
         return PastRun(at, job.state, duration=(now - at).total_seconds(), job_id=job.id)
     if not job.words:
         return PastRun(job.scheduled_for or job.at, RETRYING if job.attempts else job.state, job_id=job.id)
-    error = json.loads(job.words.splitlines()[-1])
+    error = read_error(job.words.splitlines()[-1], otherwise_at=at)
     reason = masking.text(f"{error['kind']}: {error['message']}")
     return PastRun(datetime.fromisoformat(error["at"]), RETRYING, reason, job_id=job.id)
 

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from schedules.changes import first_row
 from schedules.describe import describe
 from schedules.models import Schedule, Status
+from schedules.occurrences.due_schedules import COUNTED_BY, UNREADABLE, require_instants
 from schedules.occurrences.materialize import why_broken
 from schedules.overview.values import NextRun, PastRun, Pause, Upcoming
 from schedules.planning import Run, Standing, decide, next_run, runs_after
@@ -29,12 +30,13 @@ def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) 
     broken = row.broken
     description, next_runs, left_out = expression_of(row), tuple[NextRun, ...](), tuple[datetime, ...]()
     try:
+        require_instants(row, *COUNTED_BY, "next_run_at", "paused_until")
         recurrence = row.recurrence
         description = describe(recurrence, options().time_zone)
         instants = islice(_next_runs(row, recurrence, now), runs)
         next_runs = tuple(NextRun(at, note(recurrence, at)) for at in instants)
         left_out = tuple(_left_out(row, recurrence, now, next_runs))
-    except (ValueError, ArithmeticError) as error:
+    except UNREADABLE as error:
         broken = broken or why_broken(error)
     return Upcoming(
         id=row.pk,

@@ -12,7 +12,7 @@ from schedules.overview.scope import Scope
 from schedules.overview.values import LATE, Problem
 from worker import masking
 from worker.dialects.portions import portions
-from worker.instants import FIRST
+from worker.instants import FIRST, LAST
 from worker.models import FinishedJob, FinishedState
 
 MOST_KEYS = 500
@@ -58,7 +58,8 @@ def late(scope: Scope) -> Iterator[Problem]:
 def failing(scope: Scope) -> Iterator[Problem]:
     """The job that finished last has failed."""
     for some in portions(_last_failed(scope), MOST_KEYS):
-        reasons = FinishedJob.objects.filter(schedule_id=OuterRef("pk")).order_by("-finished_at").values("reason")
+        finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk"), finished_at__lt=LAST)
+        reasons = finished.order_by("-finished_at").values("reason")
         rows = scope.rows.planned().filter(pk__in=some).annotate(why=Subquery(reasons[:1]))
         for name, why in rows.values_list("name", "why"):
             message = _('"%(name)s" failed in its last run: %(why)s') % {"name": name, "why": masking.text(why)}
@@ -67,7 +68,7 @@ def failing(scope: Scope) -> Iterator[Problem]:
 
 def _last_failed(scope: Scope) -> list[int]:
     """The keys of such schedules: those of jobs that failed after which no other finished. Indexes have the answer."""
-    finished = FinishedJob.objects.using(scope.using)
+    finished = FinishedJob.objects.using(scope.using).filter(finished_at__lt=LAST)
     failed = finished.filter(state=FinishedState.FAILED, schedule_id__isnull=False)
     newest = finished.filter(schedule_id=OuterRef("schedule_id")).order_by("-finished_at").values("finished_at")
     last = failed.filter(finished_at=Subquery(newest[:1]))

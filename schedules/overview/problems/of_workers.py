@@ -18,7 +18,7 @@ def dead_slots(scope: Scope) -> Iterator[Problem]:
     living = roster.seem_alive(scope.using, scope.now, options().RESCUE_AFTER)
     for worker in living.filter(slots_alive__lt=F("slots")).order_by("name"):
         words = {"name": worker.name, "alive": worker.slots_alive, "slots": worker.slots}
-        yield Problem("dead-slots", _("%(name)s has only %(alive)d of its %(slots)d slots.") % words)
+        yield Problem("dead-slots", _("%(name)s has only %(alive)s of its %(slots)s slots.") % words)
 
 
 def unrecorded(scope: Scope) -> Iterator[Problem]:
@@ -28,5 +28,5 @@ def unrecorded(scope: Scope) -> Iterator[Problem]:
         words = {"name": worker.name, "jobs": worker.unrecorded, "why": masking.line(worker.trouble)}
         yield Problem(
             "unrecorded",
-            _("%(name)s keeps what came of %(jobs)d jobs, which the database refuses to record: %(why)s") % words,
+            _("%(name)s keeps what came of %(jobs)s jobs, which the database refuses to record: %(why)s") % words,
         )

@@ -1,159 +1,217 @@
-"""What is no instant stands in a column of one row: it is set aside or shown, and stops nothing else."""
+"""What nobody can read stands in a column of one schedule: it is set aside with its reason, and stops no other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
-from io import StringIO
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection, models
-from django.test import Client
 
+from schedules import changes
+from schedules.declarations.sync import GRACE, Declarations, retire_undeclared, sync
 from schedules.leader.glance import glance
-from schedules.models import Leadership, Occurrence, Schedule
+from schedules.models import Leadership, Occurrence, Schedule, Source
+from schedules.occurrences import ledger
+from schedules.occurrences.materialize import ANYONE
 from schedules.overview import overview
-from schedules.scheduler import tick
-from tests.app.tasks import leave_trace
-from tests.conformance.worker.process.workers import Crew
-from tests.conformance.worker.queue.jobs import ALIAS, claim, enqueue, in_history, state_of
+from schedules.scheduler import replan_stale_zones, replan_unreachable, tick
+from tests.conformance.model.virtual import VirtualClock, spec
+from tests.conformance.unreadable import Spoilt, put, spoilt
+from tests.conformance.worker.queue.jobs import ALIAS
 from tests.schedules.admin import admin_rows
 from worker.chores import Chores
 from worker.clock import database_now
-from worker.models import FinishedJob, Job, JobRecord, WorkerProcess
+from worker.models import Job
 
-NO_INSTANTS = {
-    "postgresql": ("infinity", "-infinity", "10000-01-01 00:00+00", "4713-01-01 00:00+00 BC"),
-    "mysql": ("0000-00-00 00:00:00",),
-    "sqlite": ("infinity", "-infinity", "2024-13-45 00:00:00", "", "10000-01-01 00:00:00"),
-}
+MINUTE = timedelta(minutes=1)
+DECISIVE = ("settled_until", "anchor", "run_at", "starts_at", "repeat_until", "paused_until")
+"""Without these instants nobody can tell when it runs."""
 
-pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on(*NO_INSTANTS)]
+pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.fixture(params=range(5))
-def no_instant(request: pytest.FixtureRequest, database: None) -> str:
-    values = NO_INSTANTS[connection.vendor]
-    if request.param >= len(values):
-        pytest.skip("It has fewer of them.")
-    return str(values[request.param])
+def each_column(now: datetime, **columns: object) -> dict[int, Spoilt]:
+    """A schedule for each column and each value, by its key."""
+    made = {}
+    for n, each in enumerate(spoilt(Schedule)):
+        row = admin_rows.schedule(f"spoilt {n}", repeat=60, columns={**due(now), **columns})
+        put(Schedule, row.pk, each)
+        made[row.pk] = each
+    return made
 
 
-def put(model: type[models.Model], id: int, column: str, value: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {model._meta.db_table} SET {column} = %s WHERE id = %s", [value, id])
+def due(now: datetime) -> dict[str, datetime]:
+    return {"anchor": now - 5 * MINUTE, "settled_until": now - 2 * MINUTE, "next_run_at": now - MINUTE / 60}
 
 
-def instants_of(model: type[models.Model]) -> list[str]:
-    return [field.name for field in model._meta.concrete_fields if isinstance(field, models.DateTimeField)]
+def good(now: datetime, **columns: object) -> Schedule:
+    return admin_rows.schedule("good", repeat=60, columns={**due(now), **columns})
 
 
-def schedules_with(no_instant: str) -> None:
-    """One for each column that holds no instant, and all due but for that."""
+def lead(now: datetime) -> None:
+    """What a leader does: its upkeep, and ticks."""
+    list(replan_unreachable(ALIAS, now, ANYONE))
+    for _ in range(100):
+        due = tick(ALIAS, now, Chores())
+        if due is None or due > now:
+            return
+    raise AssertionError("Ticks never come to an end.")
+
+
+def shown(now: datetime) -> dict[int | None, str]:
+    return {each.id: each.status for each in overview(ALIAS, now, runs=1).schedules}
+
+
+def broken(now: datetime) -> set[int]:
+    return set(Schedule.objects.broken(now).values_list("pk", flat=True))
+
+
+def has_run(schedule: Schedule) -> bool:
+    return Job.objects.filter(schedule_id=schedule.pk).count() == 1
+
+
+def test_ticks_go_on_beside_it_and_what_cannot_be_decided_is_broken_and_told() -> None:
     now = database_now(ALIAS)
-    due = {"settled_until": now - timedelta(minutes=2), "next_run_at": now - timedelta(seconds=1)}
-    for column in instants_of(Schedule):
-        row = admin_rows.schedule(f"{column} is none", repeat=60, columns=due)
-        put(Schedule, row.pk, column, no_instant)
-    admin_rows.schedule("good", repeat=60, columns=due)
+    made = each_column(now)
+    other = good(now)
+
+    lead(now)
+
+    assert has_run(other)
+    wanting = {key for key, each in made.items() if each.column in DECISIVE}
+    assert {str(made[key]) for key in wanting - broken(now)} == set()
+    reasons = dict(Schedule.objects.filter(pk__in=wanting).values_list("pk", "broken"))
+    assert {str(made[key]): why for key, why in reasons.items() if made[key].column not in why} == {}
+    assert {key: status for key, status in shown(now).items() if key in broken(now) and status != "broken"} == {}
+    again, soon = glance(ALIAS)
+    assert soon is None or soon > again - MINUTE / 2
 
 
-def jobs_with(no_instant: str) -> list[int]:
-    """Ready; one for each column that holds no instant."""
-    ids = []
-    for column in instants_of(Job):
-        ids.append(enqueue())
-        put(Job, ids[-1], column, no_instant)
-    return ids
-
-
-def test_one_schedule_holds_up_no_tick(no_instant: str) -> None:
-    schedules_with(no_instant)
-    now, _ = glance(ALIAS)
-
-    tick(ALIAS, now, Chores())
-    glance(ALIAS)
-
-    good = Schedule.objects.get(name="good")
-    assert Job.objects.filter(schedule_id=good.pk).count() == 1
-    assert good.next_run_at is not None
-    assert good.next_run_at > now
-    astray = Schedule.objects.get(name="settled_until is none")
-    assert astray.status_at(now) == "broken"
-
-
-def test_one_job_is_ended_with_its_reason_and_the_others_are_claimed(no_instant: str) -> None:
-    first = enqueue()
-    ids = jobs_with(no_instant)
-    last = enqueue()
-
-    taken = [job.id for job in claim(limit=3)]
-    while more := claim(limit=3):
-        taken += [job.id for job in more]
-
-    assert {first, last} <= set(taken)
-    unclaimed = set(ids) - set(taken)
-    assert unclaimed
-    assert {state_of(id) for id in unclaimed} == {"failed"}
-    told = FinishedJob.objects.get(pk=ids[instants_of(Job).index("run_at")])
-    assert told.reason == "What stands in run_at of its row cannot be read, so it was not run."
-
-
-def test_a_worker_drains_the_queue_all_the_same(crew: Crew, no_instant: str) -> None:
-    jobs_with(no_instant)
-    good = leave_trace("good")
-
-    crew.work_until_idle()
-
-    assert state_of(good.pk) == "succeeded"
-
-
-def test_every_page_and_command_works_beside_them(admin_client: Client, no_instant: str) -> None:
-    schedules_with(no_instant)
-    jobs_with(no_instant)
+def test_each_alone_is_broken_or_goes_on_and_a_tick_comes_to_the_other() -> None:
     now = database_now(ALIAS)
-    schedule = Schedule.objects.earliest("pk")
-    Occurrence.objects.create(schedule=schedule, scheduled_for=now, outcome="missed", recorded_at=now)
-    Leadership.objects.create(started_at=now, renewed_at=now)
-    WorkerProcess.objects.create(slots=1, started_at=now, heartbeat_at=now)
-    for n, column in enumerate(instants_of(FinishedJob)):
-        in_history(900_000 + n)
-        put(FinishedJob, 900_000 + n, column, no_instant)
-    for model in (Occurrence, Leadership, WorkerProcess):
-        for column in instants_of(model):
-            put(model, model._default_manager.values_list("pk", flat=True)[0], column, no_instant)
+    row, other = admin_rows.schedule("spoilt", repeat=60, columns=due(now)), good(now)
+    before = {each.pk: columns_of(each) for each in (row, other)}
+    for each in spoilt(Schedule):
+        put(Schedule, row.pk, each)
 
-    for page in _pages():
-        assert admin_client.get(page).status_code == 200, page
-    for command in ("list_schedule", "list_schedule --json", "list_schedule --next 2", "scheduler_doctor"):
-        written = StringIO()
-        with suppress(SystemExit):
-            call_command(*command.split(), stdout=written)
-        assert written.getvalue()
-    assert len(overview(ALIAS, now, runs=1).schedules) == Schedule.objects.count()
+        _, first = glance(ALIAS)
+        assert first is not None, each
+        assert first <= now, each
+        lead(now)
+
+        assert has_run(other), each
+        assert row.pk in broken(now) or not Schedule.objects.filter(pk=row.pk, next_run_at__lte=now).exists(), each
+        for key, columns in before.items():
+            Schedule.objects.filter(pk=key).update(**columns)
+        Job.objects.all().delete()
+        Occurrence.objects.all().delete()
 
 
-@pytest.mark.parametrize("errors", ["{", "[]", "null", '{"attempt": 1}', "\n", '{"at": "x"}\n'])
-def test_errors_that_nobody_can_read_are_shown_as_they_are(admin_client: Client, errors: str) -> None:
-    live, over = enqueue(), 900_000
-    in_history(over)
-    Job.objects.filter(pk=live).update(errors=errors)
-    FinishedJob.objects.filter(pk=over).update(errors=errors, state="failed")
-
-    for page in _pages():
-        assert admin_client.get(page).status_code == 200, page
-    assert all(error["message"] in errors for error in _any(over).error_list)
+def columns_of(row: Schedule) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in Schedule._meta.concrete_fields[1:]}
 
 
-def _any(id: int) -> JobRecord:
-    return FinishedJob.objects.get(pk=id)
+def test_before_a_leader_comes_to_it_it_is_shown_as_broken() -> None:
+    now = database_now(ALIAS)
+    made = each_column(now)
+
+    told = shown(now)
+
+    undecided = {key for key, each in made.items() if each.column in (*DECISIVE, "next_run_at")}
+    assert {str(made[key]) for key in undecided if told[key] != "broken"} == set()
 
 
-def _pages() -> Iterator[str]:
-    for model in (Job, FinishedJob, Schedule, Occurrence, Leadership, WorkerProcess):
-        listed = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-        yield listed
-        for key in model._default_manager.values_list("pk", flat=True):
-            yield f"{listed}{key}/change/"
+def test_what_is_repaired_counts_again_from_now() -> None:
+    now = database_now(ALIAS)
+    made = {key: each for key, each in each_column(now).items() if each.column in ("settled_until", "anchor")}
+    lead(now)
+
+    for key in made:
+        changes.repair(Schedule.objects.get(pk=key), ALIAS, now)
+
+    rows = Schedule.objects.filter(pk__in=made)
+    assert {row.status for row in rows} == {"active"}
+    assert all(row.next_run_at is not None and now <= row.next_run_at <= now + MINUTE for row in rows)
+
+
+def test_pauses_end_beside_it() -> None:
+    now = database_now(ALIAS)
+    pause = {"paused_at": now - 3 * MINUTE, "paused_until": now - MINUTE, "next_run_at": None}
+    made, other = each_column(now, **pause), good(now, **pause)
+
+    lead(now)
+
+    assert Schedule.objects.get(pk=other.pk).status == "active"
+    without_end = {key for key, each in made.items() if each.column == "paused_until"}
+    assert {str(made[key]) for key in without_end - broken(now)} == set()
+    assert not Job.objects.filter(schedule_id__in=without_end).exists()
+
+
+def test_declarations_are_synced_beside_it(clock: VirtualClock) -> None:
+    started_at = clock.now()
+    declared = [spec(f"s{n}", source=Source.CODE, repeat=60) for n in range(len(spoilt(Schedule)))]
+    sync(ALIAS, clock, started_at, Declarations(declared))
+    rows = Schedule.objects.order_by("pk")
+    made = dict(zip(rows.values_list("pk", flat=True), spoilt(Schedule), strict=True))
+    for key, each in made.items():
+        put(Schedule, key, each)
+
+    changed = [spec(one.name, source=Source.CODE, repeat=3600, jitter=7) for one in declared]
+    sync(ALIAS, clock, started_at + MINUTE, Declarations([*changed, spec("new", source=Source.CODE, repeat=60)]))
+
+    sync(ALIAS, clock, started_at + MINUTE, Declarations(changed))
+
+    assert Schedule.objects.named("new").exists()
+    assert {str(made[row.pk]) for row in rows if row.pk in made and (row.repeat, row.jitter) != ("3600", 7)} == set()
+
+
+def test_schedules_are_retired_beside_it() -> None:
+    now = database_now(ALIAS)
+    gone = {"source": Source.CODE, "undeclared_at": now - 2 * GRACE}
+    made, other = each_column(now, **gone), good(now, **gone)
+
+    list(retire_undeclared(ALIAS, now))
+
+    assert Schedule.objects.get(pk=other.pk).status == "retired"
+    kept = {key for key in made if Schedule.objects.get(pk=key).status != "retired"}
+    assert {made[key].column for key in kept} <= {"undeclared_at", "retired_at", "revision"}
+
+
+def test_next_runs_are_computed_anew_beside_it_where_zones_change() -> None:
+    now = database_now(ALIAS)
+    made = each_column(now, next_run_at=now + MINUTE, zone_version="another")
+    other = good(now, next_run_at=now + MINUTE, zone_version="another")
+
+    list(replan_stale_zones(ALIAS, now, ANYONE))
+
+    assert Schedule.objects.get(pk=other.pk).zone_version != "another"
+    kept = Schedule.objects.filter(pk__in=made, zone_version="another", next_run_at__isnull=False)
+    assert [str(made[row.pk]) for row in kept] == []
+
+
+def test_the_ledger_is_pruned_and_its_schedule_is_run_beside_it() -> None:
+    now = database_now(ALIAS)
+    schedule = good(now)
+    for n, each in enumerate(spoilt(Occurrence)):
+        given = {"schedule": schedule, "kind": "manual", "outcome": "manual", "recorded_at": now}
+        line = Occurrence.objects.create(scheduled_for=now - n * MINUTE, **given)
+        put(Occurrence, line.pk, each)
+
+    job = changes.run_now(schedule, ALIAS, now)
+    list(ledger.prune(ALIAS, now + MINUTE))
+
+    assert Job.objects.get(pk=job).run_at == now
+    assert not Occurrence.objects.filter(scheduled_for=now, recorded_at=now).exists()
+
+
+def test_a_term_is_seen_beside_it() -> None:
+    now = database_now(ALIAS)
+    for each in spoilt(Leadership):
+        spoilt_term = Leadership.objects.create(started_at=now, renewed_at=now)
+        put(Leadership, spoilt_term.pk, each)
+    Leadership.objects.create(leader="good", started_at=now, renewed_at=now)
+
+    leader = overview(ALIAS, now, runs=1).leader
+
+    assert leader is not None
+    assert leader.name == "good"

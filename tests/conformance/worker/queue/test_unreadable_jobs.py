@@ -23,7 +23,6 @@ from tests.conformance.worker.queue.jobs import (
 )
 from tests.schedules.recurrence.moments import at
 from worker import queue, signals
-from worker.chores import Chores
 from worker.clock import database_now
 from worker.instants import unreadable_in
 from worker.models import FinishedJob, Job, JobState
@@ -92,7 +91,8 @@ def test_delayed_jobs_are_made_ready_beside_it_and_none_waits_for_ever(state: Jo
     made = each_column(lambda: enqueue_in(state, lane=f"a{next(numbers)}", run_at=database_now(ALIAS)))
     good = enqueue_in(state, lane="good", run_at=database_now(ALIAS))
 
-    Chores().do(ALIAS, database_now(ALIAS) + timedelta(seconds=1))
+    queue.promote(ALIAS, database_now(ALIAS) + timedelta(seconds=1))
+    list(queue.end_unreachable(ALIAS))
 
     assert state_of(good) == "ready"
     assert {str(made[id]): state_of(id) for id in made if state_of(id) not in ("ready", "failed")} == {}
@@ -148,7 +148,7 @@ def test_finished_jobs_are_retried_and_forgotten_beside_it() -> None:
     in_history(1)
 
     assert len(queue.retry([*made, 1], ALIAS)) == len(made) + 1
-    queue.prune(ALIAS, database_now(ALIAS) + timedelta(seconds=1))
+    list(queue.prune(ALIAS, database_now(ALIAS) + timedelta(seconds=1)))
 
     assert state_of(1) is None
     assert claim_all()
