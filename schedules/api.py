@@ -50,7 +50,10 @@ class Handle:
         return _row(self.name)
 
     def pause(self, reason: str, until: datetime | None = None, *, by: str = "") -> None:
-        """Let nothing run until it is resumed, or until that aware instant."""
+        """Hold what is to come, and what waits behind a run, until it is resumed or until that aware instant.
+
+        What is ready or running goes on, and what failed is tried again; who wants none of that cancels these jobs.
+        """
         if until is not None and not is_instant(until):
             raise InvalidSchedule(must_be(f"{self.name}: until", until, AN_INSTANT))
         why, who = self._text("reason", reason), self._text("by", by)

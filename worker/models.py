@@ -27,6 +27,8 @@ class JobState(models.TextChoices):
     """Its time has not come: delayed, or waiting for a retry."""
     WAITING = "waiting", _("waiting")
     """Its turn has not come: a job before it in its lane is not finished."""
+    HELD = "held", _("held")
+    """It waited for its turn, and its lane was stopped."""
     READY = "ready", _("ready")
     RUNNING = "running", _("running")
     """Held by a worker, under a claim."""

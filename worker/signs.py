@@ -32,7 +32,7 @@ SIGNS = {
     **dict.fromkeys(("running", "manual", "backfilled"), Sign("▶", Tone.BUSY)),
     **dict.fromkeys(("scheduled", "waiting", "ready"), Sign("○", Tone.COMING)),
     **dict.fromkeys(("missed", "retrying", "late", "warning"), Sign("!", Tone.CONCERN)),
-    "paused": Sign("‖", Tone.QUIET),
+    **dict.fromkeys(("paused", "held"), Sign("‖", Tone.QUIET)),
     "unknown": Sign("○", Tone.QUIET),
 }
 """By the state of a job, a schedule or a process, the outcome of a line of the ledger, or the weight of a finding."""

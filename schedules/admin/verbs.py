@@ -148,17 +148,24 @@ class ScheduleVerbs(TablesAdmin):
             "opts": self.opts,
             "form": form,
             "schedules": [row for row in schedules if _APPLIES["pause"](row)],
+            "effect": WHAT_A_PAUSE_DOES,
             "selected": ACTION_CHECKBOX_NAME,
             "media": self.media,
         }
         return TemplateResponse(request, "schedules/admin/pause.html", context)
 
 
+WHAT_A_PAUSE_DOES = gettext_lazy(
+    "Holds what is to come, and what waits behind a run. What is ready or running goes on, and what failed is tried "
+    "again: cancel it among the jobs, as long as it is not running."
+)
+
+
 def _effects(row: Schedule) -> dict[str, Verb]:
     run = _('Enqueues %(task)s on queue "%(queue)s" at once. The next run stays where it is.')
     return {
         "run_now": Verb(_("Run now"), run % {"task": row.task, "queue": row.queue}),
-        "pause": Verb(_("Pause…"), _("Nothing runs until somebody resumes it. Asks for the reason.")),
+        "pause": Verb(_("Pause…"), f"{_('Asks for the reason.')} {WHAT_A_PAUSE_DOES}"),
         "resume": Verb(_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
         "detach": Verb(_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
         "give_back": Verb(

@@ -22,8 +22,10 @@ from schedules.changes.row import (
 )
 from schedules.models import Schedule
 from schedules.occurrences.due_schedules import require_instants
+from schedules.occurrences.jobs import lanes_of
 from schedules.occurrences.materialize import Authority, one_of_many
 from schedules.recurrence.instants import TICK
+from worker import queue
 from worker.instants import is_real
 
 MOST_ENDED = 100
@@ -52,7 +54,7 @@ def pause(
             pause_reason=reason[:255],
             paused_as_declared=False,
         )
-        plan_next(row, using, now)
+        hold_back(row, using, now)
     tell(row, "paused", using)
 
 
@@ -84,12 +86,21 @@ def let_due_run(row: Schedule, using: str, now: datetime) -> None:
     materialize_due(row, using, now)
 
 
+def hold_back(row: Schedule, using: str, now: datetime) -> None:
+    """What a paused row means for what is to come, and for what waits behind a run. What had its turn goes on."""
+    for lane in lanes_of(row.pk):
+        queue.hold_lane(lane, using)
+    plan_next(row, using, now)
+
+
 def end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: datetime | None) -> None:
     """None: what it held back is not explained, but overdue."""
     if held_back_until is not None:
         with broken_if_unreadable(row, using, now):
             explain_paused(row, using, held_back_until, now)
     put(row, using, **NOT_PAUSED)
+    for lane in lanes_of(row.pk):
+        queue.let_go_lane(lane, using)
     plan_next(row, using, now)
 
 

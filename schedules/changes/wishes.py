@@ -16,7 +16,7 @@ from django.db import transaction
 
 from schedules import signals
 from schedules.changes.meaning import anchor_of, instants_of, limits_of
-from schedules.changes.pauses import end_pause, let_due_run
+from schedules.changes.pauses import end_pause, hold_back, let_due_run
 from schedules.changes.row import explain_past, plan_next, put, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
@@ -131,6 +131,7 @@ def _follow_enabled(row: Schedule, enabled: bool, using: str, now: datetime) -> 
     """An operator's pause stays, whatever the declaration says."""
     if not enabled and row.paused_at is None:
         put(row, using, paused_at=now, pause_reason=PAUSE_REASON, paused_as_declared=True)
+        hold_back(row, using, now)
     elif enabled and row.paused_as_declared:
         end_pause(row, using, now, held_back_until=now)
     put(row, using, enabled=enabled)

@@ -14,7 +14,16 @@ from worker.models import FinishedState, JobState
 from worker.signs import OTHER, SIGNS, Tone, sign_of
 
 STYLES = Path(__file__).resolve().parents[2] / "worker" / "static" / "worker" / "admin.css"
-WITHOUT_COLOUR = {"coalesced", "skipped_overlap", "excluded", "skipped_dst", "cancelled", "ended", "retired"}
+WITHOUT_COLOUR = {
+    "coalesced",
+    "skipped_overlap",
+    "excluded",
+    "skipped_dst",
+    "cancelled",
+    "ended",
+    "not_begun",
+    "retired",
+}
 """States in which nothing is wrong and nothing goes on."""
 
 

@@ -254,6 +254,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("scheduled", "scheduled"),
                             ("waiting", "waiting"),
+                            ("held", "held"),
                             ("ready", "ready"),
                             ("running", "running"),
                         ],

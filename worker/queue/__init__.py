@@ -6,6 +6,9 @@
        │            │                    └──────rescue───────┘ │   its worker died
        │            └───────────────retry, snooze──────────────┘
        └──▶ waiting ──promote──▶ ready           behind those before it in its lane
+               ▲ hold, let go
+               ▼
+              held                         its lane is stopped
 
 A claim has a token of its own, the fence: whatever is done to a running job names it, so a worker that was
 taken for dead changes nothing. Everything here is one guarded statement or one short transaction; `using` is
@@ -35,7 +38,7 @@ from worker.queue.fence import UNHELD, new_token
 from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
-from worker.queue.lanes import leave_lane, unfinished_of
+from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
 from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
@@ -55,9 +58,11 @@ __all__ = [
     "end_unreachable",
     "enqueue",
     "enqueue_many",
+    "hold_lane",
     "in_the_recording_transaction",
     "is_suspect",
     "leave_lane",
+    "let_go_lane",
     "next_due",
     "next_run_at",
     "note",

@@ -16,7 +16,7 @@ from worker.queue.history import BATCH, end
 from worker.queue.into import enqueue_many
 from worker.values import NewJob
 
-UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
+UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.HELD, JobState.READY)
 
 
 def cancel(jobs: Collection[int], reason: str, using: str) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from django.db import connections
 
 from worker.dialects import dialect_of
-from worker.models import Job
+from worker.models import Job, JobState
 from worker.queue.by_hand import UNSTARTED
 from worker.values import Unfinished
 
@@ -19,6 +19,16 @@ def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[Unfinished]
     for lane, *what in dialect_of(connection).unfinished(connection, lanes):
         found.setdefault(lane, set()).add(Unfinished._make(what))
     return found
+
+
+def hold_lane(lane: str, using: str) -> int:
+    """Let none of those in who wait for their turn. What had its turn goes on. Returns how many are held."""
+    return Job.objects.using(using).filter(lane=lane, state=JobState.WAITING).update(state=JobState.HELD)
+
+
+def let_go_lane(lane: str, using: str) -> int:
+    """Let them wait for their turn again. Returns how many that are."""
+    return Job.objects.using(using).filter(lane=lane, state=JobState.HELD).update(state=JobState.WAITING)
 
 
 def leave_lane(lane: str, stays: Callable[[Unfinished], bool], to: str, using: str) -> int:

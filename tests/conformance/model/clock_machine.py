@@ -152,6 +152,7 @@ class ClockMachine(Story):
         changes.pause(self._row(name), ALIAS, self.clock.now(), reason="a look at it", until=until)
         self._settle([schedule])
         schedule.paused, schedule.paused_until, schedule.paused_as_declared = True, until, False
+        self.queue.hold(schedule.pk)
 
     @rule(name=NAMES, catch_up=st.booleans())
     def resume(self, name: str, catch_up: bool) -> None:
@@ -161,6 +162,7 @@ class ClockMachine(Story):
         if not catch_up:
             schedule.explain_paused(self.clock.now())
         schedule.end_pause()
+        self.queue.let_go(schedule.pk)
 
     @rule(name=NAMES, seconds=SECONDS, catch_up=st.booleans())
     def pause_for_a_while(self, name: str, seconds: int, catch_up: bool) -> None:
@@ -253,7 +255,10 @@ class ClockMachine(Story):
             known.begin(self.clock.now())
         elif known.columns != columns or known.enabled != enabled or known.broken or known.retired_at:
             self._settle([known])
+            was_paused = known.paused
             known.follow(columns, self.clock.now(), self._shared_lines(known), enabled=enabled)
+            if known.paused != was_paused:
+                (self.queue.hold if known.paused else self.queue.let_go)(known.pk)
         self.recurrences[name] = recurrence
 
     def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
@@ -281,6 +286,8 @@ class ClockMachine(Story):
     def _settle(self, schedules: Iterable[ModelSchedule]) -> None:
         for schedule in schedules:
             schedule.end_pause_that_is_over(self.clock.now())
+            if not schedule.paused:
+                self.queue.let_go(schedule.pk)
             self._enqueued(schedule, schedule.settle(self.clock.now(), *self.queue.standing(schedule.pk)), None)
 
     def _enqueued(self, schedule: ModelSchedule, runs: list[ModelRun], at_once: datetime | None) -> None:

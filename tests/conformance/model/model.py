@@ -90,6 +90,17 @@ class ModelQueue:
     def _is_first(self, job: ModelJob) -> bool:
         return job.id == min(self.of(job.schedule))
 
+    def hold(self, schedule: int) -> None:
+        self._turn(schedule, "waiting", "held")
+
+    def let_go(self, schedule: int) -> None:
+        self._turn(schedule, "held", "waiting")
+
+    def _turn(self, schedule: int, before: str, after: str) -> None:
+        for id in self.of(schedule):
+            if self.live[id].state == before:
+                self.live[id].state = after
+
     def of(self, schedule: int | None) -> list[int]:
         return [job.id for job in self.live.values() if job.schedule == schedule]
 

@@ -37,7 +37,7 @@ def test_cancelling_ends_what_nobody_has_started_and_counts_what_runs(operator: 
 
     answer = _act(operator, JOBS, "cancel", [job.pk for job in (*waiting, *running)])
 
-    assert "Cancelled 3 jobs. Skipped 3 that were running or finished." in _messages(answer)
+    assert "Cancelled 4 jobs. Skipped 3 that were running or finished." in _messages(answer)
     assert set(Job.objects.values_list("pk", flat=True)) == {job.pk for job in running}
     ended = FinishedJob.objects.get(pk=waiting[0].pk)
     assert (ended.state, ended.reason) == (FinishedState.CANCELLED, "Cancelled by olga.")

@@ -11,10 +11,22 @@ import pytest
 from schedules import changes
 from schedules.declarations.sync import GRACE, retire_undeclared
 from schedules.models import Occurrence, Schedule, Source
+from schedules.occurrences.jobs import lane_of
 from schedules.overview import overview
 from schedules.spec import Spec
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, jobs_of, ledger_of, spec, sync
+from tests.conformance.model.virtual import (
+    ALIAS,
+    VirtualClock,
+    again,
+    finish,
+    jobs_of,
+    ledger_of,
+    spec,
+    start_jobs,
+    sync,
+)
 from tests.schedules.recurrence.moments import at
+from worker import queue
 
 OLDER, YOUNGER = at("09:00"), at("09:30")
 HOURLY: dict[str, Any] = {"repeat": 3600, "overlap": "allow"}
@@ -408,3 +420,55 @@ def test_what_comes_back_disabled_after_it_was_retired_is_paused(clock: VirtualC
     sync(ALIAS, clock, YOUNGER, [enabled(False)])
 
     assert (row().status, row().next_run_at) == ("paused", None)
+
+
+# What a pause holds
+
+
+@pytest.mark.parametrize("how", ["by an operator", "declared"])
+@pytest.mark.parametrize("overlap", ["queue_one", "queue_all"])
+def test_a_pause_holds_what_waits_and_what_had_its_turn_goes_on(clock: VirtualClock, overlap: str, how: str) -> None:
+    given = {**HOURLY, "overlap": overlap, "catch_up": "all"}
+    schedule = clock.declared(**given)
+    clock.tick("11:00")
+    clock.tick("14:00")
+    waiting = len(jobs_of(schedule)) - 1
+    assert waiting == (1 if overlap == "queue_one" else 3)
+
+    if how == "declared":
+        clock.declared(**given, enabled=False)
+    else:
+        changes.pause(schedule, ALIAS, clock.now(), reason="holiday")
+    finish(start_jobs(), clock.now())
+    clock.tick("15:00")
+    assert [each.split()[-1] for each in jobs_of(schedule)] == ["held"] * waiting
+    assert start_jobs() == []
+
+    if how == "declared":
+        clock.declared(**given)
+    else:
+        changes.resume(schedule, ALIAS, clock.now())
+    clock.tick()
+    assert [each.split()[-1] for each in jobs_of(schedule)] == ["ready", *["waiting"] * (waiting - 1)]
+
+
+def test_a_pause_that_ends_by_itself_lets_what_waited_go_on(clock: VirtualClock) -> None:
+    schedule = clock.declared(**{**HOURLY, "overlap": "queue_all"})
+    clock.tick("11:00")
+    clock.tick("12:00")
+    changes.pause(schedule, ALIAS, clock.now(), reason="", until=at("12:30"))
+    finish(start_jobs(), clock.now())
+
+    clock.tick("12:29")
+    assert jobs_of(schedule) == ["12:00 held"]
+    clock.tick("12:30")
+    assert jobs_of(schedule) == ["12:00 ready"]
+
+
+def test_what_a_pause_holds_may_be_cancelled(clock: VirtualClock) -> None:
+    schedule = clock.declared(**{**HOURLY, "overlap": "queue_all"})
+    clock.tick("11:00")
+    clock.tick("12:00")
+    changes.pause(schedule, ALIAS, clock.now(), reason="")
+
+    assert len(queue.cancel_lane(lane_of(schedule.pk), "by hand", ALIAS)) == 2

@@ -34,7 +34,7 @@ from worker.values import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
-UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.READY)
+UNSTARTED = (JobState.SCHEDULED, JobState.WAITING, JobState.HELD, JobState.READY)
 
 
 def finish(*runs: str) -> None:

@@ -37,6 +37,8 @@ def rescued_from(worker: int) -> None:
 
 VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "promote": lambda job: queue.promote(ALIAS, FAR_FUTURE),
+    "hold": lambda job: queue.hold_lane("a", ALIAS),
+    "let go": lambda job: queue.let_go_lane("a", ALIAS),
     "claim": lambda job: claim(),
     "succeed": lambda job: ack(job, Succeeded()),
     "fail": lambda job: ack(job, Failed(error())),
@@ -55,9 +57,11 @@ VERBS: dict[str, Callable[[ClaimedJob], Any]] = {
     "retry by hand": lambda job: queue.retry([job.id], ALIAS),
     "prune": lambda job: sum(queue.prune(ALIAS, FAR_FUTURE)),
 }
-UNSTARTED = {"scheduled": "cancelled", "waiting": "cancelled", "ready": "cancelled"}
+UNSTARTED = dict.fromkeys(map(str, queue.UNSTARTED), "cancelled")
 PICTURE: dict[str, dict[str, str | None]] = {
     "promote": {"scheduled": "ready", "waiting": "ready"},
+    "hold": {"waiting": "held"},
+    "let go": {"held": "waiting"},
     "claim": {"ready": "running"},
     "succeed": {"running": "succeeded"},
     "fail": {"running": "failed"},
