@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+SAID_FREELY = 3
+"""Lines that are the same: each may be a fact of its own, such as that a process leads again."""
 SHORTEST, LONGEST = 5.0, 600.0
-"""Seconds between two lines that are the same. They double each time."""
+"""Seconds between two such lines after that. They double each time."""
 FORGOTTEN_AFTER = 60.0
 """Seconds without another one, after which it is said as if for the first time."""
 MOST_KINDS = 100
@@ -20,7 +22,8 @@ MOST_KINDS = 100
 class _Said:
     at: float
     seen_at: float
-    silent_for: float = SHORTEST
+    times: int = 1
+    silent_for: float = 0.0
     left_out: int = 0
 
 
@@ -41,13 +44,18 @@ class Repeats:
         if now - last.at < last.silent_for:
             last.left_out += 1
             return None
-        self._remember(kind, _Said(now, now, min(LONGEST, 2 * last.silent_for)))
+        self._remember(kind, _Said(now, now, last.times + 1, _silence_after(last)))
         return last.left_out
 
     def _remember(self, kind: str, said: _Said) -> None:
         if len(self._said) >= MOST_KINDS:
             self._said.clear()
         self._said[kind] = said
+
+
+def _silence_after(last: _Said) -> float:
+    """Once the same is said again."""
+    return 0.0 if last.times + 1 < SAID_FREELY else min(LONGEST, max(SHORTEST, 2 * last.silent_for))
 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")

@@ -90,7 +90,7 @@ def _assert_replaced_each_time(
     seconds = []
     for _ in range(scale.ROUNDS):
         eventually(lambda other=leaders[1 - leading]: "stands by" in other.output, within=SECONDS_TO_START)  # type: ignore[misc]
-        lost = leaders[leading].output.count("lost the lead")
+        stood_by = leaders[leading].output.count("stands by")
         silent_at = database_now("default")
         silence(leading)
         started_at = eventually(lambda at=silent_at: _first_start_after(at), within=SECONDS_TO_START)  # type: ignore[misc]
@@ -98,7 +98,7 @@ def _assert_replaced_each_time(
         seconds.append((started_at - silent_at).total_seconds())
         end(leading)
         eventually(
-            lambda process=leaders[leading], before=lost: process.output.count("lost the lead") > before,  # type: ignore[misc]
+            lambda process=leaders[leading], before=stood_by: process.output.count("stands by") > before,  # type: ignore[misc]
             within=SECONDS_TO_START,
         )
         leading = 1 - leading
