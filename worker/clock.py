@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from django.db import connections, models
+from django.db import DatabaseError, InterfaceError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -26,6 +26,15 @@ def database_now(using: str) -> datetime:
         cursor.execute(f"SELECT {dialect.now}", [])
         (value,) = cursor.fetchone()
     return dialect.instant(value)
+
+
+def answers(using: str) -> bool:
+    """Whether the session is there: it tells the time."""
+    try:
+        database_now(using)
+    except (DatabaseError, InterfaceError):
+        return False
+    return True
 
 
 class DatabaseNow(models.Func):

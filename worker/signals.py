@@ -46,6 +46,7 @@ __all__ = [
     "outcomes_left",
     "outcomes_refused",
     "rescue_refused",
+    "success_refused",
     "surroundings_restored",
     "task_unknown",
     "tasks_outstayed",
@@ -67,6 +68,8 @@ outcomes_refused = Event()
 """name, count, error, retry_in: seconds. The database refuses to record what came of so many jobs: it is kept."""
 outcomes_left = Event()
 """name, noted, lost: jobs. The worker ends before that was recorded: of some it is noted, the others run again."""
+success_refused = Event()
+"""job, error, retry_in: seconds. An atomic job has done its work, which is undone, for that cannot be recorded now."""
 callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 jobs_rescued = Event()
@@ -220,6 +223,11 @@ def _numbers(jobs: list[ClaimedJob]) -> str:
     return ", ".join(f"#{job.id}" for job in jobs[:MOST_NAMED]) + more
 
 
+def _log_success_refused(job: ClaimedJob, error: Exception, retry_in: float, **_: Any) -> None:
+    what = "%s #%d has done its work, and the database refuses to record that (%s), so it is undone; again in %.1fs"
+    say_seldom(job_log.error, what, job.task, job.id, line(str(error).strip()), retry_in)
+
+
 def _log_callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
     job_log.error(
         "%s #%d succeeded, and a callback after its commit failed\n%s",
@@ -305,6 +313,7 @@ job_lost.connect(_log_lost)
 job_put_off.connect(_log_put_off)
 outcomes_refused.connect(_log_outcomes_refused)
 outcomes_left.connect(_log_outcomes_left)
+success_refused.connect(_log_success_refused)
 callback_failed.connect(_log_callback_failed)
 jobs_rescued.connect(_log_rescued)
 rescue_refused.connect(_log_rescue_refused)

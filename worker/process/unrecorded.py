@@ -19,10 +19,9 @@ from functools import partial
 from typing import Any
 
 from django.db import Error as DatabaseSaid
-from django.db import transaction
 
 from worker import queue, signals
-from worker.clock import Monotonic, database_now
+from worker.clock import Monotonic, answers
 from worker.options import options
 from worker.outcomes import Error, Failed
 from worker.patience import Patience
@@ -141,7 +140,7 @@ class Unrecorded:
         if (error := self._refusal(using, record)) is None or self._is_recorded_anew(using, ended):
             return None
         failure = ended._replace(outcome=Failed(_refusal(ended, error)))
-        if self._refusal(using, lambda: self._record_in_vain(using, failure)) is not None:
+        if self._refusal(using, lambda: queue.ack_in_vain(using, failure, self.worker)) is not None:
             return error
         if self._refusal(using, record) is None:  # by now it is taken as well
             return None
@@ -155,7 +154,7 @@ class Unrecorded:
         except queue.REFUSALS as error:
             return error
         except DatabaseSaid as error:
-            if self._clock.monotonic() - began > LONGEST_REFUSAL or not _answers(using):
+            if self._clock.monotonic() - began > LONGEST_REFUSAL or not answers(using):
                 raise
             return error
         return None
@@ -165,12 +164,6 @@ class Unrecorded:
         recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)
         _tell(ended, recorded)
-
-    def _record_in_vain(self, using: str, ended: Ended) -> None:
-        """To see whether it would be taken."""
-        with transaction.atomic(using=using):
-            queue.ack(using, [ended], self.worker)
-            transaction.set_rollback(True, using=using)
 
     def _is_recorded_anew(self, using: str, ended: Ended) -> bool:
         """Whether it was only for the id of the job, which stands in history already, and is recorded by now."""
@@ -212,14 +205,6 @@ class Unrecorded:
     def _forget(self, ended: Sequence[Ended]) -> None:
         holds = {each.job.hold for each in ended}
         self.waiting = [each for each in self.waiting if each.job.hold not in holds]
-
-
-def _answers(using: str) -> bool:
-    try:
-        database_now(using)
-    except DatabaseSaid:
-        return False
-    return True
 
 
 def _length(job: ClaimedJob) -> int:

@@ -51,6 +51,7 @@ __all__ = [
     "Hook",
     "ack",
     "ack_anew",
+    "ack_in_vain",
     "cancel",
     "cancel_equal",
     "cancel_lane",
@@ -164,6 +165,14 @@ def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:
         recorded = [ended] if record(using, [renumbered(using, finish)], worker) else []
         _write_hooks(using, recorded)
     return recorded
+
+
+def ack_in_vain(using: str, ended: Ended, worker: str = "") -> None:
+    """Record what came of a job, and undo it: raises what is against it."""
+    with transaction.atomic(using=using):
+        if not ack_anew(using, ended, worker):
+            ack(using, [ended], worker)
+        transaction.set_rollback(True, using=using)
 
 
 def note(using: str, jobs: Sequence[tuple[ClaimedJob, str]]) -> None:

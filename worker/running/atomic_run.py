@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
-from worker import queue, signals
-from worker.outcomes import Succeeded
+from worker import queue, signals, tasks
+from worker.clock import answers
+from worker.outcomes import Error, Failed, Snoozed, Succeeded
 from worker.running import execution
 from worker.running.open_transaction import TransactionLeftOpen, is_outdated
 from worker.running.slot_connections import NoSession, SlotConnections
 from worker.values import ClaimedJob, Ended
+
+SHORTEST_DELAY = 5.0
+"""Seconds until a job runs again whose success the database refused to record, for no fault of the job."""
 
 
 class Taken(Exception):
@@ -46,7 +50,25 @@ class AtomicRuns:
         outcome = execution.run(job, self.now, call=run.call)
         if run.refused is not None:
             raise NoSession from run.refused
-        return Ended(job, outcome, started_at, self.now(), recorded=run.committed)
+        ended = Ended(job, outcome, started_at, self.now(), recorded=run.committed)
+        if run.success_refused is not None and self._refuses_failures(ended):
+            return self._put_off(ended, run.success_refused)
+        return ended
+
+    def _refuses_failures(self, ended: Ended) -> bool:
+        """Whether the database would refuse a failure of the job as well. Then it is for no fault of the job."""
+        failure = Failed(Error(ended.job.attempts + 1, "", "", "", ended.finished_at))
+        try:
+            queue.ack_in_vain(self.using, ended._replace(outcome=failure), self.worker)
+        except (DatabaseError, InterfaceError):
+            return answers(self.using)
+        return False
+
+    def _put_off(self, ended: Ended, error: DatabaseError) -> Ended:
+        """What it did is undone, so it runs again. That is no attempt."""
+        delay = max(SHORTEST_DELAY, tasks.get(ended.job.task).retry_delay(ended.job.attempts + 1, ended.job.id))
+        signals.success_refused.send_robust(None, job=ended.job, error=error, retry_in=delay)
+        return ended._replace(outcome=Snoozed(delay))
 
 
 class _Run:
@@ -58,6 +80,8 @@ class _Run:
         self.committed = False
         self.refused: OperationalError | InterfaceError | None = None
         """Why the transaction could not be begun."""
+        self.success_refused: DatabaseError | None = None
+        """Why the transaction could not record it."""
 
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call the task in a transaction that also records the job as succeeded.
@@ -73,7 +97,7 @@ class _Run:
         return self._transact("IMMEDIATE", function, *args, **kwargs)
 
     def _transact(self, mode: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        result = failure = None
+        result = failure = self.success_refused = None
         has_begun = False
         try:
             with _transaction(connections[self.runs.using], mode) as connection:
@@ -113,7 +137,12 @@ class _Run:
 
     def _record(self) -> None:
         ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())
-        if not queue.ack(self.runs.using, [ended], self.runs.worker):
+        try:
+            recorded = queue.ack(self.runs.using, [ended], self.runs.worker)
+        except DatabaseError as error:
+            self.success_refused = error
+            raise
+        if not recorded:
             raise Taken
 
     def _note_commit(self) -> None:

@@ -15,12 +15,22 @@ from schedules import background
 from schedules.declarations import Background
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace, return_unshowable, returned
-from tests.conformance.worker.process.workers import Crew, heard
-from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim, living_worker, rows_are_locked, state_of
+from tests.conformance.worker.process.workers import Crew, heard, unled
+from tests.conformance.worker.queue.jobs import (
+    ALIAS,
+    another_session,
+    claim,
+    in_history,
+    living_worker,
+    rows_are_locked,
+    state_of,
+)
 from tests.processes import eventually
+from tests.refusals import raising
 from worker import queue, signals
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Cancel, Snooze
+from worker.running import atomic_run
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -252,6 +262,35 @@ def trace_and_lose_the_answer(key: str) -> None:
             raise OperationalError("The server went away after it had committed.")
 
         connection.commit = commit_and_lose_the_answer  # type: ignore[method-assign]
+
+
+def test_an_atomic_job_whose_success_is_refused_for_a_while_runs_again_and_that_is_no_attempt(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_run, "SHORTEST_DELAY", 0.1)
+    with heard(signals.success_refused) as refused:
+        with raising("worker_finishedjob"):
+            job = atomic(trace, max_attempts=2)("one")
+            crew.start(longest_sleep=0.05, leader_sign=unled)
+            eventually(lambda: runs["one"] >= 4, within=30)
+            assert not Effect.objects.exists()
+        eventually(lambda: state_of(job.pk) == "succeeded")
+
+    assert traces() == {"one": 1}
+    assert {(each["job"].id, each["retry_in"]) for each in refused} == {(job.pk, 0.1)}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["its success", "its id"])
+def test_an_atomic_job_whose_success_alone_is_refused_has_failed(crew: Crew, known: bool) -> None:
+    job = atomic(trace, max_attempts=2)("one")
+    if known:
+        in_history(job.pk)
+    with raising("worker_finishedjob", only="1 = 0" if known else "NEW.state = 'succeeded'"):
+        crew.work_until_idle()
+
+    assert runs["one"] == 2
+    assert not Effect.objects.exists()
+    assert FinishedJob.objects.order_by("pk").last().state == "failed"  # type: ignore[union-attr]
 
 
 def test_a_commit_whose_answer_was_lost_is_not_done_again(crew: Crew) -> None:
