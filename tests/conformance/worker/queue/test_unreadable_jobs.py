@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from schedules.testing import ManualClock
 from tests.app.tasks import leave_trace
@@ -145,13 +146,35 @@ def test_finished_jobs_are_retried_and_forgotten_beside_it() -> None:
         made[900_000 + n] = each
     for id, each in made.items():
         put(FinishedJob, id, each)
-    in_history(1)
+    in_history(800_000)
 
-    assert len(queue.retry([*made, 1], ALIAS)) == len(made) + 1
+    assert len(queue.retry([*made, 800_000], ALIAS)) == len(made) + 1
     list(queue.prune(ALIAS, database_now(ALIAS) + timedelta(seconds=1)))
 
-    assert state_of(1) is None
+    assert state_of(800_000) is None
     assert claim_all()
+
+
+def test_a_finished_job_to_which_another_table_refers_stays_and_is_told_and_the_others_are_forgotten() -> None:
+    for id in range(1, 8):
+        in_history(id)
+    with referred_to(5), pytest.raises(IntegrityError):
+        list(queue.prune(ALIAS, database_now(ALIAS) + timedelta(seconds=1)))
+
+    assert [id for id in range(1, 8) if state_of(id)] == [5]
+
+
+@contextmanager
+def referred_to(id: int) -> Iterator[None]:
+    """By a table of somebody else, of which Django knows nothing."""
+    history = FinishedJob._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE keepsakes (job bigint NOT NULL, FOREIGN KEY (job) REFERENCES {history} (id))")
+        try:
+            cursor.execute("INSERT INTO keepsakes VALUES (%s)", [id])
+            yield
+        finally:
+            cursor.execute("DROP TABLE keepsakes")
 
 
 @on_a_server
