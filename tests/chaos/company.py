@@ -65,11 +65,9 @@ class Company:
         victim, id = self.staying.pop(), self._ids.pop()
         assert id is not None
         self._call([5.0] * SLOTS * (len(self.staying) + 1))
-        eventually(self._all_have_begun, within=SECONDS_TO_START)
+        self.inherited = eventually(lambda: _begun_by(id), within=SECONDS_TO_START)
         victim.send(signal.SIGKILL)
         victim.wait(within=5)
-        self.inherited = set(Job.objects.filter(worker_id=id).values_list("pk", flat=True))
-        assert self.inherited
         return id
 
     def seconds_until_found(self, dead: int) -> float:
@@ -94,6 +92,12 @@ class Company:
 
     def _all_have_begun(self) -> bool:
         return Effect.objects.count() == len(self.labels)
+
+
+def _begun_by(worker: int) -> set[int]:
+    """Its jobs, once it has begun one in each slot."""
+    held = set(Job.objects.filter(worker_id=worker).values_list("pk", flat=True))
+    return held if Effect.objects.filter(key__in=map(str, held)).count() == SLOTS else set()
 
 
 @contextmanager
