@@ -53,6 +53,22 @@ def test_a_task_is_given_by_itself_or_by_its_name(task: Any) -> None:
     assert api.schedule(task, name="s", repeat=60).row.task in ("report", "tests.conformance.model.virtual.report")
 
 
+def test_enabled_pauses_and_resumes_but_not_what_an_operator_has_paused() -> None:
+    def status(*, enabled: bool) -> str:
+        return api.schedule("report", name="eu", repeat=3600, enabled=enabled).row.status
+
+    assert [status(enabled=value) for value in (True, False, True)] == ["active", "paused", "active"]
+    api.get("eu").pause("holiday", by="bob")
+    assert [status(enabled=value) for value in (False, True)] == ["paused", "paused"]
+    assert api.get("eu").row.pause_reason == "holiday"
+
+
+def test_a_first_run_is_where_a_repeat_counts_from() -> None:
+    row = api.schedule("report", name="eu", repeat=3600, first_run=FUTURE).row
+
+    assert (row.anchor, row.next_run_at) == (FUTURE, FUTURE)
+
+
 def test_a_second_call_edits_and_keeps_the_next_run() -> None:
     first = api.schedule("report", name="eu", repeat=3600).row
 

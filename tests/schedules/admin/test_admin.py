@@ -55,12 +55,14 @@ def test_pausing_asks_for_the_reason_first(operator: Client) -> None:
 
     asked = operator.post(f"{PAGE}{row.pk}/do/pause/")
     assert "Reason" in asked.content.decode()
+    assert "Holds what is to come, and what waits behind a run." in asked.content.decode()
     assert _again(row).paused_at is None
 
     operator.post(f"{PAGE}{row.pk}/do/pause/", {"reason": "vendor outage"})
     paused = _again(row)
     assert (paused.status, paused.pause_reason, paused.paused_by) == ("paused", "vendor outage", "olga")
     assert _logged(row) == ["Paused: vendor outage"]
+    assert "Its declaration says enabled = True." in operator.get(f"{PAGE}{row.pk}/change/").content.decode()
 
 
 def test_several_schedules_are_paused_for_one_reason_from_the_list(operator: Client) -> None:

@@ -604,3 +604,25 @@ def _documented(start: str, end: str) -> list[str]:
     text = REFERENCE.read_text(encoding="utf-8")
     (section,) = re.findall(rf"{re.escape(start)}(.*?)(?:{end})", text, re.DOTALL)
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+
+
+# Where an operator decided otherwise than a declaration says
+
+
+def test_a_schedule_that_an_operator_resumed_shows_what_its_declaration_says(clock: VirtualClock) -> None:
+    schedule = clock.declared("nightly", cron="0 0 * * *", enabled=False)
+    assert not any("Declared" in line for line in listed("nightly"))
+
+    changes.resume(schedule, ALIAS, clock.now())
+
+    (told,) = [line.strip() for line in listed("nightly") if "Declared" in line]
+    assert told == "Declared    with enabled = False; an operator decided otherwise, and that holds"
+    assert json.loads("\n".join(listed("nightly", "--json")))["schedules"][0]["enabled"] is False
+
+
+def test_the_pause_of_an_operator_shows_that_the_declaration_says_otherwise(clock: VirtualClock) -> None:
+    schedule = clock.declared("nightly", cron="0 0 * * *", source="settings")
+
+    changes.pause(schedule, ALIAS, clock.now(), reason="holiday")
+
+    assert any("with enabled = True; an operator decided otherwise" in line for line in listed("nightly"))
