@@ -87,6 +87,8 @@ class Handle:
     def repair(self) -> None:
         """Count again from now: after the database's clock was set back, or when a broken schedule has been mended.
 
+        What that one did not run will not run, and is in the ledger as broken.
+
         Raises InvalidSchedule if the schedule is changed at this moment: then look at it again.
         """
         changes.repair(*self._at_once())
@@ -128,7 +130,7 @@ def schedule(
     The name of one that is retired may be used again: its row goes on as this one, with its history.
 
     task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
-    leaves the recurrence alone keeps the next run. Raises InvalidSchedule.
+    means the same recurrence keeps the next run. Raises InvalidSchedule.
     """
     where = f"schedule(name={quoted(name)})"
     spec = spec_of(

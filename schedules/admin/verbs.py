@@ -171,7 +171,7 @@ def _effects(row: Schedule) -> dict[str, Verb]:
         "give_back": Verb(
             _("Give back to the code"), _("The code declares it, too. It follows the code from then on.")
         ),
-        "repair": Verb(_("Repair"), _("Counts again from now, and tries again what was broken.")),
+        "repair": Verb(_("Repair"), _("Counts again from now. What it did not run while it was broken will not run.")),
     }
 
 

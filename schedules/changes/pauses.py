@@ -42,7 +42,7 @@ NOT_PAUSED = {
 def pause(
     schedule: Schedule, using: str, now: datetime, *, reason: str, by: str = "", until: datetime | None = None
 ) -> None:
-    """Let nothing run until it is resumed, or until that instant. Pausing again changes the reason and the end."""
+    """Hold what is to come and what waits until it is resumed, or until then. To pause again changes reason and end."""
     with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         let_due_run(row, using, now)
         put(

@@ -36,7 +36,7 @@ def scheduled(
 ) -> Scheduling:
     """Make a function a task that runs on a schedule, without any call: `cron=…`, `repeat=…` or `run_at=…`.
 
-    name: of the schedule, if not the task's. args, kwargs: for each run. enabled: whether it begins unpaused.
+    name: of the schedule, if not the task's. args, kwargs: for each run. enabled: False pauses it.
     renamed_from: the name that the schedule had before, or a list of such names: it goes on as the same one.
     May stand above @background, and several times. Raises InvalidTask or InvalidSchedule, at import.
     """

@@ -95,6 +95,8 @@ def _as_its_task_says(schedule: Readable) -> tuple[str, int, int]:
     if task is None:
         return schedule.queue, schedule.priority, schedule.max_attempts
     own = schedule.own_options
+    if not own:  # as it mostly is
+        return task.queue, task.priority, task.attempts_allowed
     queue_name = schedule.queue if "queue" in own else task.queue
     priority = schedule.priority if "priority" in own else task.priority
     return queue_name, priority, task.attempts_allowed
