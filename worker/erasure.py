@@ -63,14 +63,14 @@ def prune(model: type[models.Model], column: str, before: datetime, using: str) 
     rows: LenientQuerySet[Any] = (
         LenientQuerySet(model, using=using).filter(**{f"{column}__lt": before}).order_by(column)
     )
-    old = rows.values_list("pk", column)
-    while found := list(old.exclude(pk__in=kept.keys)[:PORTION]):
+    old = left = rows.values_list("pk", column)
+    while found := list(left.exclude(pk__in=kept.keys)[:PORTION]):
         pruned = _erase_what_may_go(model, [key for key, _ in found], using, kept)
         yield pruned
         if len(found) < PORTION or not pruned:
             break
         _, last = found[-1]
-        old = old.filter(**{f"{column}__gte": last}) if is_real(last) else old
+        left = old.filter(**{f"{column}__gte": last}) if is_real(last) else old
     if kept.why is not None:
         raise kept.why
 

@@ -234,6 +234,8 @@ def test_many_are_forgotten_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sum(queue.prune(ALIAS, now + timedelta(seconds=1))) == 250
 
     assert sum("DELETE" in query["sql"] for query in queries) == 3
+    looks = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    assert len({look.count("finished_at") for look in looks[1:]}) == 1  # none asks for more than the one before it
     assert FinishedJob.objects.count() == 0
 
 
