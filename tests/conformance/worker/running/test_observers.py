@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any, NoReturn
 
 import pytest
@@ -61,6 +62,18 @@ def bad_handler() -> Iterator[None]:
 
 
 @contextmanager
+def bad_formatter() -> Iterator[None]:
+    log, handler, formatter = logging.getLogger("worker"), logging.StreamHandler(StringIO()), logging.Formatter()
+    formatter.format = leave  # type: ignore[method-assign]
+    handler.setFormatter(formatter)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@contextmanager
 def bad_receivers() -> Iterator[None]:
     """Of each signal that stops nothing."""
     all_events = [each for each in vars(signals).values() if isinstance(each, Event)]
@@ -73,7 +86,7 @@ def bad_receivers() -> Iterator[None]:
             event.disconnect(leave)
 
 
-OBSERVERS = [bad_filter, bad_handler, bad_receivers]
+OBSERVERS = [bad_filter, bad_handler, bad_formatter, bad_receivers]
 
 
 def succeed_or_fail(trace: str) -> None:
