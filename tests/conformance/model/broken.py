@@ -15,11 +15,12 @@ import pytest
 from schedules import changes, planning, recurrence
 from schedules.changes import backfills, declare, pauses, row, wishes
 from schedules.occurrences import materialize
-from worker import queue
+from worker import queue, roster
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
 from worker.queue import inheritance
+from worker.vigil import Vigil
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ OF_THE_QUEUE: dict[str, tuple[Fault, ...]] = {
     "a release names no fence": (Fault(queue, "release", ", claim=token"),),
     "a worker gives back what it holds": (Fault(queue, "release_unheld", ".exclude(claim__in=claims)"),),
     "a rescued job keeps its fence": (Fault(inheritance, "_rescue", "**UNHELD", "worker_id=None"),),
+    # Who is alive
+    "who gives signs of life is buried": (
+        Fault(Vigil, "_as_before", " and before.sign == sign"),
+        Fault(roster, "_free", " if sign == signs[id]"),  # the last look, when it is struck off
+    ),
+    "who is silent is never buried": (Fault(Vigil, "silent", ">= patience", "> 2 * self.patience"),),
     # Guards of states
     "a promotion asks for no state": (Fault(Dialect, "promote", "state = 'scheduled' AND "),),
     "what runs may be cancelled": (Fault(Dialect, "take", " AND state <> 'running'"),),

@@ -12,12 +12,16 @@ from tests.conformance.model.model import ModelJob
 from tests.conformance.model.story import OUTCOMES, PICK, SECONDS, WORKERS, Story
 from tests.conformance.model.virtual import ALIAS
 from tests.conformance.worker.queue.jobs import FAR_FUTURE, new
-from worker import queue
-from worker.models import FinishedJob
+from worker import queue, roster
+from worker.models import FinishedJob, WorkerProcess
+from worker.options import options
+from worker.rescue import Rescue
 from worker.values import ClaimedJob
 
 TASKS = st.sampled_from(["a.task", "another.task"])
 QUEUES = st.sampled_from(["default", "mail"])
+LOOKS = 3
+"""At the workers, in three quarters of the time that one may be silent."""
 
 
 class QueueMachine(Story):
@@ -80,6 +84,22 @@ class QueueMachine(Story):
         self._claim(worker + 1, 4)
         self._ack([(job, outcome) for job in held_by_the_dead])
 
+    @rule(worker=PICK, wakes=st.booleans())
+    def one_falls_silent_while_somebody_watches(self, worker: int, wakes: bool) -> None:
+        """For a part of the time that a worker may be silent. If it wakes then, it is not dead, and else it soon is."""
+        number, rescue = worker % WORKERS, Rescue(self.clock)
+        silent, others = self.workers[number], [each for each in self.workers if each != self.workers[number]]
+
+        assert self._watch(rescue, others) == 0
+        if wakes:
+            self._give_sign_of_life(silent)
+        assert self._watch(rescue, others) == (0 if wakes else self.queue.rescue({silent}))
+
+        there = set(WorkerProcess.objects.values_list("pk", flat=True))
+        assert there == {*others, silent} if wakes else there == {*others}
+        if not wakes:
+            self.workers[number] = self._sign_in()
+
     @rule()
     def promote_all(self) -> None:
         queue.promote(ALIAS, FAR_FUTURE)
@@ -116,6 +136,22 @@ class QueueMachine(Story):
             del self.queue.history[id]
 
     # What a step is made of
+
+    def _watch(self, rescue: Rescue, alive: Collection[int]) -> int:
+        """For three quarters of the time that a worker may be silent. Returns how many jobs were rescued meanwhile."""
+        rescued = 0
+        for _ in range(LOOKS):
+            for each in alive:
+                self._give_sign_of_life(each)
+            rescued += rescue.look(ALIAS)
+            self.clock.advance(0.75 * options().RESCUE_AFTER / LOOKS)
+        return rescued
+
+    def _give_sign_of_life(self, worker: int) -> None:
+        """Until it differs from the last: a clock may have ticks of a millisecond."""
+        before = roster.signs(ALIAS).get(worker)
+        while roster.signs(ALIAS).get(worker) == before:
+            assert roster.beat(ALIAS, worker)
 
     def _recent(self, pick: int) -> ClaimedJob:
         """The later a claim was made, the likelier it is meant."""
