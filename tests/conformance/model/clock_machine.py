@@ -255,6 +255,8 @@ class ClockMachine(Story):
             known.begin(self.clock.now())
         elif known.columns != columns or known.enabled != enabled or known.broken or known.retired_at:
             self._settle([known])
+            if known.retired_at is not None:
+                known.runs = 0  # whoever is no code makes another schedule of that name
             was_paused = known.paused
             known.follow(columns, self.clock.now(), self._shared_lines(known), enabled=enabled)
             if known.paused != was_paused:
