@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schedules import changes
+from schedules.changes import RevisionConflict
 from schedules.declarations import Background
 from schedules.declarations.configured import task_of
 from schedules.declarations.ownership import give_back
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidRecurrence",
     "InvalidSchedule",
     "NoSuchSchedule",
+    "RevisionConflict",
     "get",
     "schedule",
 ]
@@ -48,6 +50,11 @@ class Handle:
     def row(self) -> Schedule:
         """The schedule as it stands now. Raises NoSuchSchedule."""
         return _row(self.name)
+
+    @property
+    def revision(self) -> str:
+        """What it says now, as a short text that is another one once somebody has edited it. A run leaves it alone."""
+        return changes.revision_of(self.row)
 
     def pause(self, reason: str, until: datetime | None = None, *, by: str = "") -> None:
         """Hold what is to come, and what waits behind a run, until it is resumed or until that aware instant.
@@ -123,6 +130,7 @@ def schedule(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     enabled: bool = True,
+    revision: str | None = None,
     **options: Any,
 ) -> Handle:
     """Make a schedule of that name, or edit the one that was made here before: `cron=…`, `repeat=…` or `run_at=…`.
@@ -130,7 +138,8 @@ def schedule(
     The name of one that is retired may be used again: its row goes on as this one, with its history.
 
     task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
-    means the same recurrence keeps the next run. Raises InvalidSchedule.
+    means the same recurrence keeps the next run. revision: of the handle, when it was read. Raises InvalidSchedule; or
+    RevisionConflict, where somebody has edited it since.
     """
     where = f"schedule(name={quoted(name)})"
     spec = spec_of(
@@ -150,8 +159,8 @@ def schedule(
             raise InvalidSchedule(
                 f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another."
             )
-        if known is None or not changes.is_as(known, spec):
-            changes.bring_in_line(spec, alias, database_now(alias))
+        if known is None or revision is not None or not changes.is_as(known, spec):
+            changes.bring_in_line(spec, alias, database_now(alias), revision=revision)
     return Handle(name)
 
 

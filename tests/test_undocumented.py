@@ -42,7 +42,9 @@ DOCUMENTED = """
     django.contrib.admin.FieldListFilter django.contrib.admin.ModelAdmin django.contrib.admin.ShowFacets.*
     django.contrib.admin.SimpleListFilter django.contrib.admin.action django.contrib.admin.display
     django.contrib.admin.register django.contrib.admin.site.register django.contrib.admin.site.unregister
-    django.contrib.admin.models.CHANGE django.contrib.messages.* django.core.checks.CheckMessage
+    django.contrib.admin.models.CHANGE django.contrib.admin.models.LogEntry.objects.filter
+    django.contrib.contenttypes.models.ContentType.objects.get_for_model django.contrib.messages.*
+    django.core.checks.CheckMessage
     django.core.checks.Error django.core.checks.Info django.core.checks.Tags.* django.core.checks.WARNING
     django.core.checks.Warning django.core.checks.register django.core.exceptions.*
     django.core.management.call_command django.core.management.base.BaseCommand
@@ -58,6 +60,7 @@ DOCUMENTED = """
     BaseCommand.requires_system_checks BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
     BaseExpression.output_field Field.clean Field.widget Func.as_sql Func.template ListFilter.* Model.pk
     Model.refresh_from_db DateField.deconstruct QuerySet.aggregate QuerySet.filter
+    SplitDateTimeField.compress SplitDateTimeField.widget SplitDateTimeWidget.decompress
     Signal.send_robust SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets
     BaseModelAdmin.form
     BaseModelAdmin.get_fieldsets BaseModelAdmin.get_queryset BaseModelAdmin.has_add_permission

@@ -19,7 +19,7 @@ _LATE_AND_OVERLAPPING = (
     },
 )
 TO_EDIT = [
-    (None, {"fields": ["name", "verbose_name", "task", "args", "kwargs"]}),
+    (None, {"fields": ["opened", "name", "verbose_name", "task", "args", "kwargs"]}),
     (
         _("When"),
         {

@@ -16,6 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.admin.faults import field_of, sentence
+from schedules.admin.readings import ReadingField, ReadingWidget, use_zones
+from schedules.admin.stale import changed_since, opened_with
+from schedules.changes import revision_of
 from schedules.models import Schedule, Source, identity_of
 from schedules.spec import FROM_TASK, OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
@@ -83,11 +86,14 @@ class ScheduleForm(ScheduleModelForm):
         required=False,
         choices=[("", gettext_lazy("ask")), ("run", gettext_lazy("run at once")), ("miss", gettext_lazy("missed"))],
     )
+    opened = forms.CharField(required=False, widget=forms.HiddenInput)
     spec: Spec
 
     class Meta:
         model = Schedule
         fields = ("name", "anchor", *COLUMNS)
+        field_classes = dict.fromkeys(INSTANTS, ReadingField)
+        widgets = dict.fromkeys(INSTANTS, ReadingWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,14 +106,18 @@ class ScheduleForm(ScheduleModelForm):
         if self.instance.pk is None:
             self.initial.update(priority=None, timezone=options().time_zone)
         else:
+            self.initial["opened"] = opened_with(self.instance)
+            self.revision = revision_of(self.instance)
             self.fields["name"].disabled = True
             self.stored = _arguments_of(self.instance)
             self.shown = masking.arguments(self.instance.task, *self.stored)
             self.initial.update(zip(ARGUMENTS, map(_pretty, self.shown), strict=True))
             self.initial.update({name: None for name in FROM_TASK if name not in self.instance.own_options})
+        use_zones(self, self.initial["timezone"], self.data.get("timezone"))
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
+        self._require_fresh(given.pop("opened", ""))
         self._keep_untouched_instants(given)
         self._keep_hidden_arguments(given)
         if len(given.get("exclude", "")) > LONGEST_EXCLUDE:
@@ -125,7 +135,12 @@ class ScheduleForm(ScheduleModelForm):
         columns = self.spec.columns()
         for name in ("name", "source", "declared_in"):
             del columns[name]
-        return columns | {"anchor": self.spec.start and self.spec.start.at, "runs_late": self.spec.runs_late}
+        start = self.spec.start and self.spec.start.at
+        return columns | {"anchor": start, "runs_late": self.spec.runs_late, "revision": self.revision}
+
+    def _require_fresh(self, opened: str) -> None:
+        if self.instance.pk is not None and opened and (said := changed_since(self.instance, opened)):
+            self.add_error(None, said)
 
     def _keep_untouched_instants(self, given: dict[str, Any]) -> None:
         """The widgets drop fractions of a second, and an interval without a first run counts from the one it had."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -98,6 +98,13 @@ class ScheduleAdmin(ScheduleVerbs):
             changes.edit(obj, alias, now, **form.columns())
         else:
             obj.pk = changes.bring_in_line(form.spec, alias, now).pk
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().change_view(request, *args, **kwargs)
+        except changes.RevisionConflict as fault:  # between the form's own look and the lock
+            self.message_user(request, str(fault), messages.ERROR)
+            return HttpResponseRedirect(request.path)
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         changes.delete(obj, options().DATABASE)

@@ -11,11 +11,13 @@ from schedules.changes.operate import delete, detach, give_back, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.rename import rename
 from schedules.changes.repairs import repair, replan
+from schedules.changes.revisions import RevisionConflict, marks_of, revision_of
 from schedules.changes.row import one_by_one
 from schedules.changes.tasks_followed import follow_tasks
 from schedules.changes.wishes import first_row
 
 __all__ = [
+    "RevisionConflict",
     "backfill",
     "bring_in_line",
     "delete",
@@ -29,6 +31,7 @@ __all__ = [
     "is_as",
     "mark_declared",
     "mark_undeclared",
+    "marks_of",
     "one_by_one",
     "pause",
     "rename",
@@ -36,5 +39,6 @@ __all__ = [
     "replan",
     "resume",
     "retire",
+    "revision_of",
     "run_now",
 ]

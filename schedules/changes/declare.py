@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 
 from schedules.changes.pauses import let_due_run
+from schedules.changes.revisions import require_revision
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.changes.wishes import Wish, begin, first_row, follow, wish_of
 from schedules.models import DECLARED, Schedule
@@ -26,16 +27,20 @@ def in_line(spec: Spec, using: str) -> Schedule | None:
     return known if known is not None and is_as(known, spec) else None
 
 
-def bring_in_line(spec: Spec, using: str, now: datetime, *, synced_by: datetime | None = None) -> Schedule:
+def bring_in_line(
+    spec: Spec, using: str, now: datetime, *, synced_by: datetime | None = None, revision: str | None = None
+) -> Schedule:
     """Create the schedule, or bring the one of that name in line; a pause is left alone.
 
     Any number of processes may do it at once: there will be one schedule. `synced_by`: when the declaring
-    process started, for what is declared in code or settings.
+    process started, for what is declared in code or settings. `revision`: what the row is to be before; raises
+    RevisionConflict.
     """
     with transaction.atomic(using=using):
         Schedule.objects.using(using).bulk_create([first_row(spec, now)], ignore_conflicts=True)
         with locked(Schedule.objects.using(using).only("pk").get(identity=spec.identity).pk, using) as row:
             is_new = row.revision == 1
+            require_revision(row, revision)
             if row.retired_at is not None and spec.source not in DECLARED:
                 put(row, using, runs=0)  # it is another schedule, which uses the name again
             (begin if is_new else follow)(row, wish_of(spec), using, now)
@@ -51,13 +56,16 @@ def edit(
     *,
     anchor: datetime | None = None,
     runs_late: bool = True,
+    revision: str | None = None,
     **columns: Any,
 ) -> Schedule:
     """Change columns of a schedule. They have been checked by `spec_of`.
 
     `anchor`: from where a repeat is to count. `runs_late`: whether a one-off whose time is past runs at once.
+    `revision`: what the row is to be before; raises RevisionConflict.
     """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        require_revision(row, revision)
         own = {*row.own_options.split(), *(FROM_TASK & columns.keys())}
         wish = Wish({"own_options": " ".join(sorted(own)), **columns}, anchor, runs_late=runs_late)
         follow(row, wish, using, now)

@@ -311,7 +311,8 @@ def test_an_edit_keeps_the_grid_of_an_interval_to_the_microsecond(operator: Clie
 def test_an_edit_of_the_zone_keeps_what_the_clock_shows_of_a_first_run_that_nobody_touched(operator: Client) -> None:
     row = admin_rows.schedule("poll", repeat="1 day", timezone="Europe/Paris")
     assert row.anchor is not None
-    shown = {"anchor_0": f"{row.anchor:%Y-%m-%d}", "anchor_1": f"{row.anchor:%H:%M:%S}"}
+    reading = local(row.anchor, "Europe/Paris")
+    shown = {"anchor_0": f"{reading:%Y-%m-%d}", "anchor_1": f"{reading:%H:%M:%S}"}
 
     operator.post(f"{PAGE}{row.pk}/change/", _entered(row, cron="", repeat="1 day", timezone="Asia/Tokyo", **shown))
 

@@ -1,0 +1,54 @@
+"""What a schedule says, marked, so that two editors notice each other. A tick, a pause and its task's own leave it.
+
+A mark is made with the project's SECRET_KEY: whoever sees one learns nothing of arguments that are hidden.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from django.conf import settings
+from django.utils.encoding import force_bytes
+
+from schedules.models import Schedule
+from schedules.planning.columns import POLICIES, TIMING
+from schedules.spec import FROM_TASK, InvalidSchedule
+
+LENGTH = 16
+SAID = (*TIMING, *POLICIES, "task", "arguments", "verbose_name", "creator", *sorted(FROM_TASK), "source", "retired_at")
+
+
+class RevisionConflict(InvalidSchedule):
+    """Somebody else has changed the schedule meanwhile."""
+
+    __module__ = "schedules.api"
+
+
+def marks_of(row: Schedule) -> dict[str, str]:
+    """By column, a mark that another value would not have."""
+    return {name: _mark(f"{row.pk} {name} {_said(row, name)!r}") for name in SAID}
+
+
+def revision_of(row: Schedule) -> str:
+    """One mark for all of it."""
+    return _mark(" ".join(marks_of(row).values()))
+
+
+def require_revision(row: Schedule, revision: str | None) -> None:
+    """Raises RevisionConflict. None: whatever it was."""
+    if revision is not None and revision != revision_of(row):
+        raise RevisionConflict(
+            f"{row.name}: it has been changed since, or was made anew, so this edit is of something that is no more. "
+            "Look at it again, and edit that."
+        )
+
+
+def _said(row: Schedule, column: str) -> object:
+    """What it has from its task is not said of it."""
+    return None if column in FROM_TASK and column not in row.own_options.split() else getattr(row, column)
+
+
+def _mark(text: str) -> str:
+    keyed = hmac.new(force_bytes(settings.SECRET_KEY), f"schedules.changes.revisions {text}".encode(), sha256)
+    return keyed.hexdigest()[:LENGTH]
