@@ -19,9 +19,9 @@ def renamed(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def raising(table: str, only: str = "1 = 1") -> Iterator[None]:
-    """A trigger raises for each new row of which that is true. `NEW` is the row."""
-    _do(*(each.format(table=table, only=only) for each in _CREATE[connection.vendor]))
+def raising(table: str, only: str = "1 = 1", on: str = "INSERT") -> Iterator[None]:
+    """A trigger raises for each row of which that is true. `NEW` is the row."""
+    _do(*(each.format(table=table, only=only, on=on) for each in _CREATE[connection.vendor]))
     try:
         yield
     finally:
@@ -37,14 +37,14 @@ def _do(*statements: str) -> None:
 _CREATE = {
     "postgresql": (
         "CREATE FUNCTION raising() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'not today'; END$$",
-        "CREATE TRIGGER raising BEFORE INSERT ON {table} FOR EACH ROW WHEN ({only}) EXECUTE FUNCTION raising()",
+        "CREATE TRIGGER raising BEFORE {on} ON {table} FOR EACH ROW WHEN ({only}) EXECUTE FUNCTION raising()",
     ),
     "mysql": (
-        """CREATE TRIGGER raising BEFORE INSERT ON {table} FOR EACH ROW
+        """CREATE TRIGGER raising BEFORE {on} ON {table} FOR EACH ROW
         BEGIN IF {only} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not today'; END IF; END""",
     ),
     "sqlite": (
-        "CREATE TRIGGER raising BEFORE INSERT ON {table} WHEN {only} BEGIN SELECT RAISE(ABORT, 'not today'); END",
+        "CREATE TRIGGER raising BEFORE {on} ON {table} WHEN {only} BEGIN SELECT RAISE(ABORT, 'not today'); END",
     ),
 }
 _DROP = {

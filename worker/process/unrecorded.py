@@ -1,11 +1,11 @@
 """Outcomes on their way into the database: kept until they are recorded, and none holds up the others.
 
 Outcomes are recorded together. Where that fails, they are recorded one by one. One whose job has an id that stands in
-history already goes there under a new id. Of one that is refused alone, it is asked whether a plain failure would be
-taken in its place:
+history already goes there under a new id. Of one that is refused alone, it is asked whether one of its kind would be
+taken that says next to nothing:
 
-- If so, the database refuses it for what it says, and would do so for ever. That failure is recorded.
-- If not, the database refuses the failure as well: for want of a privilege, of a table, of room on its disk. So it is
+- If so, the database refuses it for what it says, and would do so for ever. A failure that says so is recorded.
+- If not, the database refuses any: for want of a privilege, of a table, of room on its disk. So it is
   kept as it is, noted in the row of its job where that is possible (`notes`), and tried again at growing pauses.
 
 An error after which the session does not answer, or that came late, is one of the session: it is raised.
@@ -23,7 +23,7 @@ from django.db import Error as DatabaseSaid
 from worker import queue, signals
 from worker.clock import Monotonic, answers
 from worker.options import options
-from worker.outcomes import Error, Failed
+from worker.outcomes import Error, Failed, Missed, Outcome, Retry, Snoozed
 from worker.patience import Patience
 from worker.process.notes import errors_with_note
 from worker.values import ClaimedJob, Ended
@@ -139,12 +139,13 @@ class Unrecorded:
         record = partial(self._record_these, using, [ended])
         if (error := self._refusal(using, record)) is None or self._is_recorded_anew(using, ended):
             return None
-        failure = ended._replace(outcome=Failed(_refusal(ended, error)))
-        if self._refusal(using, lambda: queue.ack_in_vain(using, failure, self.worker)) is not None:
+        told = _told(ended, error)
+        plain = ended._replace(outcome=_plainest(ended.outcome, told))
+        if self._refusal(using, lambda: queue.ack_in_vain(using, plain, self.worker)) is not None:
             return error
         if self._refusal(using, record) is None:  # by now it is taken as well
             return None
-        return self._refusal(using, lambda: self._record_these(using, [failure]))
+        return self._refusal(using, lambda: self._record_these(using, [ended._replace(outcome=Failed(told))]))
 
     def _refusal(self, using: str, do: Callable[[], None]) -> Exception | None:
         """What the database says against doing that. None: it is done. Raises what ends the session."""
@@ -211,7 +212,20 @@ def _length(job: ClaimedJob) -> int:
     return len(job.arguments) + len(job.errors)
 
 
-def _refusal(ended: Ended, error: Exception) -> Error:
+def _plainest(outcome: Outcome, error: Error) -> Outcome:
+    """One that says next to nothing, and goes where this one goes."""
+    match outcome:
+        case Retry():
+            return Retry(error, 0)
+        case Snoozed():
+            return Snoozed(0)
+        case Missed():
+            return Missed("")
+        case _:
+            return Failed(error)
+
+
+def _told(ended: Ended, error: Exception) -> Error:
     """In ASCII, which the narrowest character set takes."""
     why = ascii(str(error))[:LONGEST_REASON]
     message = f"What came of it could not be recorded, since the database refused it: {why}"

@@ -148,6 +148,28 @@ def test_what_needs_no_history_is_recorded_meanwhile(history_takes_nothing: Hist
     assert [state_of(id) for id in ids] == ["running", "scheduled", "scheduled"]
 
 
+def test_a_job_that_is_to_run_again_is_kept_though_history_would_take_a_failure() -> None:
+    unrecorded, ids = after(Snoozed(60), Retry(error(), 60))
+
+    with raising("worker_job", on="UPDATE"):
+        assert unrecorded.record(ALIAS) == 0
+    assert unrecorded.record(ALIAS, at_once=True) == 2
+
+    assert [state_of(id) for id in ids] == ["scheduled"] * 2
+
+
+def test_a_run_that_was_missed_is_kept_until_the_ledger_takes_it_too() -> None:
+    unrecorded = Unrecorded("host:1", time)
+    id = enqueue(schedule_id=7)
+    unrecorded.add([ended(job, Missed("late")) for job in claim()])
+
+    with renamed("schedules_occurrence"):
+        assert unrecorded.record(ALIAS) == 0
+    assert unrecorded.record(ALIAS, at_once=True) == 1
+
+    assert state_of(id) == "missed"
+
+
 def test_what_is_refused_is_tried_again_at_growing_pauses_and_told_each_time() -> None:
     clock = ManualClock(at("10:00"))
     unrecorded, _ = after(Succeeded(), Succeeded(), clock=clock)
