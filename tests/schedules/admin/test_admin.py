@@ -370,6 +370,16 @@ def test_an_edit_of_the_recurrence_moves_the_next_run(operator: Client) -> None:
         ({"repeat": "60"}, "__all__"),
         ({"cron": "", "run_at_0": "9999-12-31", "run_at_1": "23:59"}, "run_at"),
         ({"anchor_0": "0001-01-01", "anchor_1": "00:00"}, "anchor"),
+        ({"anchor_0": "2030-01-01", "anchor_1": "00:00"}, "anchor"),
+        (
+            {
+                "starts_at_0": "2031-01-01",
+                "starts_at_1": "0:00",
+                "repeat_until_0": "2030-01-01",
+                "repeat_until_1": "0:00",
+            },
+            "__all__",
+        ),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../../etc/passwd"}, "timezone"),
         ({"timezone": "x" * 5_000}, "timezone"),

@@ -289,6 +289,19 @@ def test_a_call_may_give_a_cron_expression_and_its_zone() -> None:
     assert f"{local(schedule.next_run_at, 'Europe/Paris'):%H:%M}" == "02:30"
 
 
+def test_a_call_with_a_cron_expression_may_say_when_that_is_to_begin() -> None:
+    start = database_now(ALIAS).replace(microsecond=0) + timedelta(days=1)
+
+    schedule = schedule_from(bare(cron="* * * * * *", schedule=start))
+    delayed_one = schedule_from(bare(1, cron="* * * * * *", schedule=60))
+    again_called = schedule_from(bare(1, cron="* * * * * *", schedule=600))
+
+    assert (schedule.starts_at, schedule.next_run_at) == (start, start)
+    assert delayed_one.next_run_at is not None
+    assert DELAY <= delayed_one.next_run_at - delayed_one.created_at < 2 * DELAY
+    assert again_called.next_run_at == delayed_one.next_run_at
+
+
 # Before the tables are there
 
 
