@@ -19,7 +19,7 @@ from worker.vigil import LONGEST_LOOK, Vigil
 
 DOUBTED_AFTER = 1 / 2
 """Of the patience."""
-MOST_JOBS = 1000
+MOST_JOBS = 500
 """That are rescued in one turn; the others in the next, so that nothing is held up by them."""
 
 TRY_ALL_EVERY = 600.0
