@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Literal, overload
 
 from schedules import changes
 from schedules.changes import RevisionConflict
@@ -13,6 +14,8 @@ from schedules.declarations import Background
 from schedules.declarations.configured import task_of
 from schedules.declarations.ownership import give_back
 from schedules.models import Schedule, Source
+from schedules.overview import preview
+from schedules.overview.values import Explanation, Preview
 from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
@@ -25,11 +28,13 @@ from worker.options import options as project_options
 from worker.tasks import Task
 
 __all__ = [
+    "Explanation",
     "Handle",
     "InvalidPolicy",
     "InvalidRecurrence",
     "InvalidSchedule",
     "NoSuchSchedule",
+    "Preview",
     "RevisionConflict",
     "get",
     "schedule",
@@ -123,6 +128,7 @@ class Handle:
         raise InvalidSchedule(must_be(f"{self.name}: {what}", value, A_SHORT_TEXT))
 
 
+@overload
 def schedule(
     task: Background[Any, Any] | Task | str,
     *,
@@ -131,15 +137,39 @@ def schedule(
     kwargs: Mapping[str, Any] | None = None,
     enabled: bool = True,
     revision: str | None = None,
+    dry_run: Literal[False] = False,
     **options: Any,
-) -> Handle:
+) -> Handle: ...
+@overload
+def schedule(
+    task: Background[Any, Any] | Task | str,
+    *,
+    name: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    enabled: bool = True,
+    revision: str | None = None,
+    dry_run: Literal[True],
+    **options: Any,
+) -> Preview: ...
+def schedule(
+    task: Background[Any, Any] | Task | str,
+    *,
+    name: str,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    enabled: bool = True,
+    revision: str | None = None,
+    dry_run: bool = False,
+    **options: Any,
+) -> Handle | Preview:
     """Make a schedule of that name, or edit the one that was made here before: `cron=…`, `repeat=…` or `run_at=…`.
 
     The name of one that is retired may be used again: its row goes on as this one, with its history.
 
     task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
     means the same recurrence keeps the next run. revision: of the handle, when it was read. Raises InvalidSchedule; or
-    RevisionConflict, where somebody has edited it since.
+    RevisionConflict, where somebody has edited it since. dry_run: change nothing, and say what it would do.
     """
     where = f"schedule(name={quoted(name)})"
     spec = spec_of(
@@ -159,8 +189,12 @@ def schedule(
             raise InvalidSchedule(
                 f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another."
             )
+        now = database_now(alias)
+        edit = partial(changes.bring_in_line, spec, alias, now, revision=revision)
+        if dry_run:
+            return preview(spec.identity, edit, alias, now)
         if known is None or revision is not None or not changes.is_as(known, spec):
-            changes.bring_in_line(spec, alias, database_now(alias), revision=revision)
+            edit()
     return Handle(name)
 
 

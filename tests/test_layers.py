@@ -78,7 +78,7 @@ The clock: it decides what is due
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking roster tasks
-  schedules.api             changes declarations spec | calls clock tasks
+  schedules.api             changes declarations overview spec | calls clock tasks
   schedules                 declarations
 
 Leaves: they put the house together, and no other room imports them

@@ -111,7 +111,8 @@ def _settle_past_one_off(row: Schedule, wish: Wish, using: str, now: datetime) -
     else:
         late = NotRun(Ledgered.MISSED, at, at, 1, "its time was past when it was first seen")
         ledger.write([ledger.not_run(row.pk, late, term=None, now=now)], using)
-        signals.run_at_past.send_robust(None, name=row.name, run_at=at)
+        tell_past = partial(signals.run_at_past.send_robust, None, name=row.name, run_at=at)
+        transaction.on_commit(tell_past, using=using)
 
 
 def _tell_if_over(row: Schedule, using: str, now: datetime) -> None:

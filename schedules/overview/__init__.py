@@ -6,6 +6,7 @@ is wrong alone, which is little where little is wrong, however many schedules th
 
 from schedules.overview.health import MOST_COUNTED, counted, health
 from schedules.overview.listing import of_rows, overview
+from schedules.overview.previews import preview
 from schedules.overview.scope import has_tables
 from schedules.overview.selection import Selection, UnknownName
 
@@ -18,4 +19,5 @@ __all__ = [
     "health",
     "of_rows",
     "overview",
+    "preview",
 ]

@@ -130,6 +130,31 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """A line that an edit would write into the ledger: instants that would not run, and why."""
+
+    first: datetime
+    last: datetime
+    count: int
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an edit would do."""
+
+    before: tuple[datetime, ...]
+    """The next runs as it is now, up to ten."""
+    after: tuple[datetime, ...]
+    """The next runs with the edit, up to ten."""
+    at_once: tuple[datetime, ...]
+    """The instants that would run at once."""
+    explained: tuple[Explanation, ...]
+    """What would not run any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """How everything stands at one instant."""
 

@@ -1,0 +1,52 @@
+"""What an edit would do, before it is made: it is made, looked at, and rolled back.
+
+So a preview is true whatever edits learn to do. It holds the row's lock for as long as the edit itself would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from schedules.models import Occurrence, Schedule
+from schedules.overview.upcoming import upcoming
+from schedules.overview.values import Explanation, Preview
+
+RUNS = 10
+
+
+def preview(identity: str, edit: Callable[[], object], using: str, now: datetime) -> Preview:
+    """Of an edit of the schedule that has, or would have, this identity."""
+    rows = Schedule.objects.using(using).filter(identity=identity)
+    with transaction.atomic(using=using):
+        before = _runs(rows.first(), now)
+        known = set(_lines(rows.first(), using).values_list("pk", flat=True))
+        edit()
+        row = rows.first()
+        after = _runs(row, now)
+        new = [line for line in _lines(row, using).order_by("scheduled_for") if line.pk not in known]
+        transaction.set_rollback(True, using=using)
+    enqueued = [line.scheduled_for for line in new if line.job_id is not None]
+    return Preview(
+        before=tuple(at for at in before if at > now),
+        after=tuple(at for at in after if at > now),
+        at_once=tuple(sorted({*enqueued, *(at for at in after if at <= now)})),
+        explained=tuple(_explanation(line) for line in new if line.job_id is None),
+    )
+
+
+def _runs(row: Schedule | None, now: datetime) -> list[datetime]:
+    return [] if row is None else [run.at for run in upcoming(row, None, now, RUNS).next_runs]
+
+
+def _lines(row: Schedule | None, using: str) -> QuerySet[Occurrence]:
+    return Occurrence.objects.using(using).filter(schedule=None if row is None else row.pk)
+
+
+def _explanation(line: Occurrence) -> Explanation:
+    return Explanation(
+        line.scheduled_for, line.scheduled_until or line.scheduled_for, line.count, line.outcome, line.reason
+    )
