@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 
 from schedules import changes
 from schedules.models import Schedule
@@ -55,5 +55,5 @@ def _replan(rows: QuerySet[Schedule], using: str, now: datetime, authority: Auth
 
 
 def _next_run_at(using: str) -> datetime | None:
-    upcoming = Schedule.objects.using(using).filter(next_run_at__isnull=False).order_by("next_run_at")
-    return upcoming.values_list("next_run_at", flat=True).first()
+    found: dict[str, datetime | None] = Schedule.objects.using(using).aggregate(first=Min("next_run_at"))
+    return found["first"]

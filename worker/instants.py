@@ -36,18 +36,25 @@ class _InstantField(models.DateTimeField):  # type: ignore[type-arg]
         return name, "django.db.models.DateTimeField", args, kwargs
 
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
-        """MySQL gives nothing for what is no instant, where others raise."""
+        """SQLite and MySQL give nothing for what is no instant, where PostgreSQL raises."""
         converters = super().get_db_converters(connection)
-        return [*converters, _given] if connection.vendor == "mysql" and not self.null else converters
+        return converters if connection.vendor == "postgresql" or self.null else [*converters, _given]
 
     def select_format(self, compiler: SQLCompiler, sql: str, params: Any) -> tuple[str, Any]:
-        """In MySQL, what may be empty is always read leniently: nobody could tell it from what is no instant."""
+        """What may be empty is told from what is no instant, but where rows are sorted by it, for the index."""
         vendor = compiler.connection.vendor
-        if _leniently.get() or (vendor == "mysql" and self.null):
+        may_be_nothing = vendor != "postgresql" and self.null and not _is_sorted_by(compiler, self.name)
+        if _leniently.get() or (may_be_nothing and vendor == "mysql"):
             lenient = in_bounds(sql, vendor)
             return lenient, (*params,) * lenient.count(sql)
-        # SQLite's driver reads a column as nothing where it is no instant, and an expression as the text it is.
-        return (f"+{sql}" if vendor == "sqlite" else sql), params
+        # Of an expression SQLite's driver gives the text, of a column nothing where it is no instant.
+        return (f"+{sql}" if may_be_nothing else sql), params
+
+
+def _is_sorted_by(compiler: SQLCompiler, name: str) -> bool:
+    """Django sorts by the place of what is selected, and no index has the order of an expression."""
+    sorted_by = (getattr(each, "expression", each) for each in compiler.query.order_by)
+    return any(getattr(each, "name", str(each)).lstrip("-") == name for each in sorted_by)
 
 
 def in_bounds(sql: str, vendor: str) -> str:

@@ -72,7 +72,8 @@ def resume(schedule: Schedule, using: str, now: datetime, *, catch_up: bool = Fa
 def end_pauses(using: str, now: datetime, authority: Authority) -> Iterator[Schedule]:
     """Resume the schedules whose pause has come to its end, one with each step. What came due since then runs."""
     over = Schedule.objects.using(using).filter(paused_until__lte=now).order_by("paused_until")
-    for seen in over[:MOST_ENDED]:
+    keys = list(over.values_list("pk", flat=True)[:MOST_ENDED])  # a tick asks this, and there is mostly none
+    for seen in Schedule.objects.using(using).filter(pk__in=keys) if keys else ():
         with one_of_many(using, now, seen, authority), locked(seen.pk, using) as row:
             require_instants(row, "paused_until")
             if _end_pause_that_is_over(row, using, now):

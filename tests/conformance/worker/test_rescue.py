@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, transaction
 from pytest_django import Settings
 
 from schedules.testing import ManualClock
+from tests.conformance.unreadable import put, spoilt
 from tests.conformance.worker.queue.jobs import (
     ALIAS,
     another_session,
@@ -301,17 +302,4 @@ def row_held(worker: int) -> Iterator[None]:
 
 
 def make_unreadable(worker: int) -> None:
-    """As only SQL can: a heartbeat that Python has no value for."""
-    with connections[ALIAS].cursor() as cursor:
-        for statement in _UNREADABLE[connections[ALIAS].vendor]:
-            cursor.execute(statement, [worker] * statement.count("%s"))
-
-
-_UNREADABLE = {
-    "postgresql": ["UPDATE worker_workerprocess SET heartbeat_at = 'infinity' WHERE id = %s"],
-    "mysql": [
-        "SET SESSION sql_mode = ''",
-        "UPDATE worker_workerprocess SET heartbeat_at = '0000-00-00 00:00:00' WHERE id = %s",
-    ],
-    "sqlite": ["UPDATE worker_workerprocess SET heartbeat_at = 'long ago' WHERE id = %s"],
-}
+    put(WorkerProcess, worker, next(each for each in spoilt(WorkerProcess) if each.column == "heartbeat_at"))
