@@ -19,6 +19,7 @@ from worker import queue, roster
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
+from worker.process.unrecorded import Unrecorded
 from worker.queue import inheritance
 from worker.vigil import Vigil
 
@@ -58,6 +59,8 @@ OF_THE_QUEUE: dict[str, tuple[Fault, ...]] = {
         Fault(roster, "_free", " if sign == signs[id]"),  # the last look, when it is struck off
     ),
     "who is silent is never buried": (Fault(Vigil, "silent", ">= patience", "> 2 * self.patience"),),
+    # Refusals
+    "what the history does not take is forgotten": (Fault(Unrecorded, "_keep", "self.refused.append(ended)", "pass"),),
     # Guards of states
     "a promotion asks for no state": (Fault(Dialect, "promote", "state = 'scheduled' AND "),),
     "what runs may be cancelled": (Fault(Dialect, "take", " AND state <> 'running'"),),

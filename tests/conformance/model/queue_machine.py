@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
+from django.db import connection
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.conformance.model.model import ModelJob
+from tests.conformance.model.model import FINISHES, ModelJob
 from tests.conformance.model.story import OUTCOMES, PICK, SECONDS, WORKERS, Story
 from tests.conformance.model.virtual import ALIAS
+from tests.conformance.unreadable import NO_INSTANTS, Spoilt, put
 from tests.conformance.worker.queue.jobs import FAR_FUTURE, new
+from tests.refusals import renamed
 from worker import queue, roster
-from worker.models import FinishedJob, WorkerProcess
+from worker.models import FinishedJob, Job, WorkerProcess
 from worker.options import options
+from worker.process.unrecorded import Unrecorded
 from worker.rescue import Rescue
 from worker.values import ClaimedJob
 
 TASKS = st.sampled_from(["a.task", "another.task"])
 QUEUES = st.sampled_from(["default", "mail"])
+MANY = 1000
 LOOKS = 3
 """At the workers, in three quarters of the time that one may be silent."""
 
@@ -99,6 +104,39 @@ class QueueMachine(Story):
         assert there == {*others, silent} if wakes else there == {*others}
         if not wakes:
             self.workers[number] = self._sign_in()
+
+    @precondition(lambda self: self.claims)
+    @rule(picks=st.lists(st.tuples(PICK, OUTCOMES), min_size=1, max_size=3))
+    def the_history_is_away_for_a_while(self, picks: list[tuple[int, str]]) -> None:
+        """Whoever has outcomes keeps them, and they are recorded when it is there again."""
+        chosen = {job.hold: (job, how) for job, how in ((self._recent(pick), how) for pick, how in picks)}
+        held = [hold for hold in chosen if self.queue.is_held(*hold)]
+        unrecorded = Unrecorded("a worker", self.clock)
+        unrecorded.add([self._ended(*each) for each in chosen.values()])
+
+        with renamed(FinishedJob._meta.db_table):
+            unrecorded.record(ALIAS)
+            kept = {each.job.hold for each in (*unrecorded.waiting, *unrecorded.refused)}
+            assert kept >= {hold for hold in held if chosen[hold][1] in FINISHES}
+        unrecorded.record(ALIAS, at_once=True)
+
+        assert not unrecorded.jobs
+        for hold in held:
+            self._end(*chosen[hold])
+
+    @precondition(lambda self: self.queue.claimable(1, (), (), with_suspects=True))
+    @rule(worker=PICK, pick=PICK)
+    def a_row_is_spoilt(self, worker: int, pick: int) -> None:
+        """Nobody can read when it is to run. So it is ended, and the others are claimed, and given back."""
+        ready = self.queue.claimable(MANY, (), (), with_suspects=True)
+        spoilt = ready[pick % len(ready)]
+        put(Job, spoilt, Spoilt("run_at", NO_INSTANTS[connection.vendor][0]))
+
+        claimed = queue.claim(ALIAS, self.workers[worker % WORKERS], MANY)
+
+        assert [job.id for job in claimed] == [id for id in ready if id != spoilt]
+        self.queue.end(spoilt, "failed")
+        assert queue.release(ALIAS, claimed) == len(claimed)
 
     @rule()
     def promote_all(self) -> None:

@@ -111,13 +111,15 @@ class Story(RuleBasedStateMachine):
 
     def _ack(self, picked: Sequence[tuple[ClaimedJob, str]]) -> None:
         chosen = {job.hold: (job, how) for job, how in picked}
-        ended = [Ended(job, self._outcome(how), self.clock.now(), self.clock.now()) for job, how in chosen.values()]
 
-        recorded = {each.job.hold for each in queue.ack(ALIAS, ended)}
+        recorded = {each.job.hold for each in queue.ack(ALIAS, [self._ended(*each) for each in chosen.values()])}
 
         assert recorded == {hold for hold in chosen if self.queue.is_held(*hold)}
         for hold in recorded:
             self._end(*chosen[hold])
+
+    def _ended(self, job: ClaimedJob, how: str) -> Ended:
+        return Ended(job, self._outcome(how), self.clock.now(), self.clock.now())
 
     def _outcome(self, how: str) -> Outcome:
         error = Error(1, "ValueError", "no", "", self.clock.now())
