@@ -55,6 +55,7 @@ TREATMENTS = {
         Severity.ERROR,
         "Restart that process. Its standard error says what ended the threads; see its limits of threads and memory.",
     ),
+    "unreadable": (Severity.ERROR, "Apply the migrations, and run it with the privileges that the processes have."),
     "unrecorded": (
         Severity.ERROR,
         "Mend what the database says: give back the privilege, the table or the room. It is recorded by itself then.",

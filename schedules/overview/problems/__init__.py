@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
 from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_workers
@@ -16,6 +17,7 @@ from schedules.overview.problems.of_declarations import detached, names_taken, s
 from schedules.overview.problems.of_leadership import two_projects
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
+from worker import masking
 
 __all__ = ["KINDS", "detached", "find", "names_taken", "not_migrated", "seem_renamed", "two_projects", "without_tables"]
 
@@ -42,7 +44,8 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
 
 def find(scope: Scope) -> tuple[Problem, ...]:
     """What concerns everything, then schedules by name, then queues."""
-    return tuple(sorted((problem for ask in KINDS for problem in ask(scope)), key=_place))
+    found = dict.fromkeys(problem for ask in KINDS for problem in _asked(ask, scope))
+    return tuple(sorted(found, key=_place))
 
 
 def without_tables(scope: Scope) -> tuple[Problem, ...]:
@@ -56,6 +59,17 @@ def not_migrated(using: str) -> Problem:
         _('The tables are missing in database "%(database)s". Run manage.py migrate --database %(database)s.')
         % {"database": using},
     )
+
+
+def _asked(ask: Callable[[Scope], Iterable[Problem]], scope: Scope) -> list[Problem]:
+    """A table that is away, or may not be read, hides no other kind of problem."""
+    try:
+        return [*ask(scope)]
+    except DatabaseError as error:
+        if not connections[scope.using].is_usable():
+            raise
+        why = masking.line(str(error).partition("\n")[0])
+        return [Problem("unreadable", _("Our own tables cannot be read: %(why)s") % {"why": why})]
 
 
 def _place(problem: Problem) -> tuple[bool, bool, str]:

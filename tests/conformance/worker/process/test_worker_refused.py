@@ -98,6 +98,18 @@ def test_it_is_told_as_long_as_it_lasts(crew: Crew) -> None:
     assert "unrecorded" not in checked()
 
 
+def test_it_is_told_while_its_table_is_away_too(crew: Crew) -> None:
+    crew.start()
+    eventually(lambda: WorkerProcess.objects.count() == 1)
+    with renamed("worker_finishedjob"):
+        leave_trace("one")
+        eventually(lambda: WorkerProcess.objects.get().unrecorded == 1)
+        told = checked()
+
+    assert "keeps what came of 1 jobs" in told
+    assert told.count("unreadable: Our own tables cannot be read: ") == 1
+
+
 def test_no_more_jobs_are_begun_than_may_be_kept_and_all_run_once(crew: Crew, settings: Settings) -> None:
     settings.SCHEDULER = {**settings.SCHEDULER, "BATCH_SIZE": 4}
     hand = crew.start(threads=2, longest_sleep=0.05)
