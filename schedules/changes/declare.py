@@ -17,7 +17,7 @@ from schedules.changes.revisions import require_revision
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.changes.wishes import Wish, begin, first_row, follow, wish_of
 from schedules.models import DECLARED, Schedule
-from schedules.spec import FROM_TASK, Spec
+from schedules.spec import FROM_TASK, InvalidSchedule, Spec
 from worker.calls import mean_the_same
 
 
@@ -34,19 +34,27 @@ def bring_in_line(
 
     Any number of processes may do it at once: there will be one schedule. `synced_by`: when the declaring
     process started, for what is declared in code or settings. `revision`: what the row is to be before; raises
-    RevisionConflict.
+    RevisionConflict; or InvalidSchedule, where the name belongs to somebody else.
     """
     with transaction.atomic(using=using):
         Schedule.objects.using(using).bulk_create([first_row(spec, now)], ignore_conflicts=True)
         with locked(Schedule.objects.using(using).only("pk").get(identity=spec.identity).pk, using) as row:
             is_new = row.revision == 1
             require_revision(row, revision)
+            _require_owner(row, spec)
             if row.retired_at is not None and spec.source not in DECLARED:
                 put(row, using, runs=0)  # it is another schedule, which uses the name again
             (begin if is_new else follow)(row, wish_of(spec), using, now)
             put(row, using, synced_by=synced_by, undeclared_at=None)
     tell(row, "created" if is_new else "updated", using)
     return row
+
+
+def _require_owner(row: Schedule, spec: Spec) -> None:
+    """A name changes hands between the code and others only where it is retired, or where somebody gives it back."""
+    if row.retired_at is None and row.is_declared != (spec.source in DECLARED):
+        place = f"is declared in {row.declared_in}" if row.is_declared else f"belongs to others ({row.source})"
+        raise InvalidSchedule(f"{row.name}: a schedule of that name {place}. Give one of them another name.")
 
 
 def edit(

@@ -411,9 +411,7 @@ CHANGES: dict[str, Callable[[Schedule], object]] = {
     "call that repeats from long ago": lambda seen: changes.bring_in_line(
         spec(repeat=10, overlap="allow", start="09:00"), ALIAS, NOW
     ),
-    "declaration of a one-off between the two": lambda seen: changes.bring_in_line(
-        spec(run_at=at("10:00:45"), source=Source.SETTINGS), ALIAS, NOW
-    ),
+    "declaration of a one-off between the two": lambda seen: _settings_declare(seen, run_at=at("10:00:45")),
     "declaration of the instant that ran": lambda seen: changes.bring_in_line(spec(run_at=at("10:01")), ALIAS, NOW),
     "run now": lambda seen: changes.run_now(seen, ALIAS, NOW),
     "backfill": lambda seen: changes.backfill(seen, ALIAS, NOW, at("10:00"), at("10:00:30")),
@@ -421,6 +419,12 @@ CHANGES: dict[str, Callable[[Schedule], object]] = {
     "detach": lambda seen: changes.detach(seen, ALIAS, NOW),
     "resume": lambda seen: changes.resume(seen, ALIAS, NOW),
 }
+
+
+def _settings_declare(seen: Schedule, **given: Any) -> None:
+    """As those would whose schedule it is."""
+    Schedule.objects.filter(pk=seen.pk).update(source=Source.SETTINGS)
+    changes.bring_in_line(spec(source=Source.SETTINGS, **given), ALIAS, NOW)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

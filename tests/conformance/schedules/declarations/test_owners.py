@@ -18,7 +18,7 @@ from schedules.checks import check_rows
 from schedules.declarations import ownership
 from schedules.declarations.sync import GRACE, declarations, retire_undeclared, sync
 from schedules.models import Occurrence, Schedule, Source
-from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of
+from tests.conformance.model.virtual import ALIAS, VirtualClock, again, ledger_of, spec
 from worker.models import Job
 
 DECLARED = {"nightly": {"task": "manage:check", "cron": "0 3 * * *"}}
@@ -95,6 +95,20 @@ def test_whoever_comes_second_is_told_so_too(clock: VirtualClock, settings_decla
 
     with pytest.raises(InvalidSchedule, match="a schedule of that name is declared in settings"):
         api.schedule("report", name="nightly", cron="0 4 * * *")
+
+
+@pytest.mark.parametrize("source", OTHERS)
+def test_a_name_that_somebody_took_at_this_moment_is_not_taken_from_them(clock: VirtualClock, source: Source) -> None:
+    """Whoever declares it has looked before, and waited for the row."""
+    clock.declared("theirs", source=source, cron="0 4 * * *")
+    clock.declared("the code's", source=Source.SETTINGS, cron="0 4 * * *")
+    before = list(Schedule.objects.order_by("pk").values())
+
+    for name, other in (("theirs", Source.SETTINGS), ("the code's", source)):
+        with pytest.raises(InvalidSchedule, match="Give one of them another name"):
+            changes.bring_in_line(spec(name, source=other, cron="0 5 * * *"), ALIAS, clock.now())
+
+    assert list(Schedule.objects.order_by("pk").values()) == before
 
 
 def test_a_detached_schedule_is_an_info_and_no_problem(
