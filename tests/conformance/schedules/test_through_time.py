@@ -423,8 +423,8 @@ def test_d9_a_term_begins_by_computing_anew_what_other_zone_data_made(clock: Vir
     schedule = clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
     Schedule.objects.update(next_run_at=at("07-02 17:17"), zone_version="1970a")
 
-    with term_through_time(clock):
-        pass
+    with term_through_time(clock) as term:
+        term.turn()
 
     assert again(schedule).next_run_at == expected("30 2 * * *", "Europe/Paris", clock.now(), clock.now() + WEEK)[0]
 
