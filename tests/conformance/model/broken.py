@@ -87,7 +87,12 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
     ),
     "what comes back brings the past": (Fault(declare, "follow", "if returns or fires_elsewhere or", "if"),),
     "another spelling is another recurrence": (
-        Fault(wishes, "instants_of", "row.recurrence.meaning", "(row.recurrence, row.timezone, row.dst_gap)"),
+        Fault(
+            wishes,
+            "instants_of",
+            "row.recurrence.meaning",
+            "(row.cron, row.repeat, row.run_at, row.timezone, row.dst_gap)",
+        ),
     ),
     "a pause lets in who waits": (Fault(pauses, "hold_back", "queue.hold_lane(lane, using)", "pass"),),
     "a declaration ends the pause of an operator": (

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 from hypothesis import Phase, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from schedules import recurrence
@@ -85,5 +86,6 @@ def test_the_machine_finds_out_when(
     for fault in faults:
         fault.make(monkeypatch)
 
-    with pytest.raises((AssertionError, IntegrityError)):
+    # A story that shows it at the first try need not at the second: what is remembered in between may hide it.
+    with pytest.raises((AssertionError, IntegrityError, FlakyFailure)):
         drive(machine, clock, UNTIL_FOUND, [Phase.generate], derandomize=True)  # chance must not decide
