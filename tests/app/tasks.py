@@ -100,9 +100,17 @@ returned: list[weakref.ref[Unshowable]] = []
 def lose_the_session(trace: str) -> None:
     """Leave a trace; then the server ends the slot's session, of which nothing is heard."""
     Effect.objects.create(key=trace)
-    end, mine = {
-        "postgresql": ("SELECT pg_terminate_backend(%s)", "SELECT pg_backend_pid()"),
-        "mysql": ("KILL CONNECTION %s", "SELECT CONNECTION_ID()"),
+    end, mine, there = {
+        "postgresql": (
+            "SELECT pg_terminate_backend(%s)",
+            "SELECT pg_backend_pid()",
+            "SELECT count(*) FROM pg_stat_activity WHERE pid = %s",
+        ),
+        "mysql": (
+            "KILL CONNECTION %s",
+            "SELECT CONNECTION_ID()",
+            "SELECT count(*) FROM information_schema.processlist WHERE id = %s",
+        ),
     }[connection.vendor]
     with connection.cursor() as cursor:
         cursor.execute(mine)
@@ -110,6 +118,10 @@ def lose_the_session(trace: str) -> None:
     other = connection.copy()
     with closing(other), other.cursor() as cursor:
         cursor.execute(end, number)
+        is_there = True
+        while is_there:  # or the next job might be faster than the server
+            cursor.execute(there, number)
+            (is_there,) = cursor.fetchone()
 
 
 @background
