@@ -143,7 +143,7 @@ def test_a_paused_schedule_has_no_next_run_and_one_paused_until_runs_after_that(
 
 def test_broken_ended_and_retired_schedules_have_no_next_run_and_come_last(clock: VirtualClock) -> None:
     for name in ("retired", "ended", "paused", "broken", "active"):
-        clock.declared(name, repeat=60)
+        clock.declared(name, repeat=60, source=Source.SETTINGS)
     Schedule.objects.filter(name="retired").update(retired_at=clock.now(), next_run_at=None)
     clock.declared("ended", run_at=at("09:00"), source=Source.SETTINGS)
     Schedule.objects.filter(name="broken").update(broken="ValueError: no", next_run_at=None)
