@@ -28,12 +28,12 @@ class InvalidArguments(TypeError):
     __module__ = "worker.api"
 
 
-def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+def encode(args: Sequence[Any], kwargs: Mapping[str, Any], where: str = "") -> str:
     """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list. It is one line, of ASCII.
 
-    Raises InvalidArguments naming the argument and what it holds.
+    Raises InvalidArguments naming the argument and what it holds, after `where` if it is given.
     """
-    return _ENCODER.encode(as_json(args, kwargs))
+    return _ENCODER.encode(as_json(args, kwargs, where))
 
 
 def encode_each(calls: Sequence[Call]) -> list[str]:
@@ -67,18 +67,21 @@ def told_values(text: str) -> list[str]:
     return [value for value in values if len(value) <= LONGEST_VALUE_TOLD][:MOST_VALUES_TOLD]
 
 
-def as_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+def as_json(args: Sequence[Any], kwargs: Mapping[str, Any], where: str = "") -> Call:
     """The call in the values that JSON has: a text, number, list or dictionary of another class by its plain value.
 
-    Raises InvalidArguments for what JSON could not hold, or would change.
+    Raises InvalidArguments for what JSON could not hold, or would change; its message begins with `where`, if given.
     """
     if _is_plain_call(args, kwargs):
         return args, kwargs
-    args, kwargs = _arguments(args, kwargs)
-    return (
-        [_plain((position,), value) for position, value in enumerate(args, start=1)],
-        {name: _plain((name,), value) for name, value in kwargs.items()},
-    )
+    try:
+        args, kwargs = _arguments(args, kwargs)
+        return (
+            [_plain((position,), value) for position, value in enumerate(args, start=1)],
+            {name: _plain((name,), value) for name, value in kwargs.items()},
+        )
+    except InvalidArguments as fault:
+        raise InvalidArguments(f"{where}: {fault}" if where else str(fault)) from None
 
 
 # What most calls hold, told apart quickly

@@ -100,7 +100,7 @@ class Calls:
         """Raises TypeError for arguments that do not fit the task's function, or are not JSON."""
         self._parameters.require(args, kwargs)
         alias = options().DATABASE
-        job = self._job(encode(args, kwargs))
+        job = self._job(encode(args, kwargs, self._where))
         with (
             Explained(self._where, alias, "await ….aenqueue(…)"),
             replacing(job.task, job.arguments, self._parameters, alias) if self._replaces else _REPLACING_NOTHING,
@@ -122,7 +122,7 @@ class Calls:
     def _required(self, call: object) -> Call:
         if isinstance(call, (tuple, list)) and len(call) == 2:
             args, kwargs = call
-            plain = as_json(args, kwargs)
+            plain = as_json(args, kwargs, self._where)
             self._parameters.require(args, kwargs)
             return plain
         raise TypeError(f"{self._task.name}: enqueue_many takes pairs (args, kwargs), but was given {echo(call)}.")

@@ -147,7 +147,7 @@ class Background(Generic[P, R]):
             replaces(self.options)
         except InvalidCall as fault:
             raise InvalidSchedule(f"{where}: {fault}") from fault
-        arguments, key = self.parameters.meaning(encode(args, kwargs)), self.options.get("key")
+        arguments, key = self.parameters.meaning(encode(args, kwargs, where)), self.options.get("key")
         call = call_name(self.task.name, arguments, key)
         return spec_of(
             self.task,

@@ -449,3 +449,21 @@ def test_a_refusal_says_what_was_given_and_what_is_expected(
 def test_arguments_that_could_not_be_stored_are_refused_as_such(database: None) -> None:
     with pytest.raises(InvalidArguments, match="argument 1 is nested too deeply, or contains itself"):
         by_call({}) and plain_task()(loop())
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda task: task(print),
+        lambda task: task.using(repeat=60).enqueue(print),
+        lambda task: task.enqueue_many([((print,), {})]),
+    ],
+    ids=["a call", "a call that repeats", "many calls"],
+)
+def test_a_refused_argument_names_the_task_that_was_called(
+    database: None, refuse: Callable[[Background[..., Any]], object]
+) -> None:
+    with pytest.raises(
+        (InvalidArguments, InvalidSchedule), match=r"^report.*: argument 1 is <built-in function print>"
+    ):
+        refuse(plain_task())
