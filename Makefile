@@ -38,7 +38,7 @@ Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or
 Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3
 endef
 
-.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos soak clean
+.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos soak screenshots clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -84,6 +84,9 @@ chaos: $(installed) ## Kill, stop and cut off processes, and count what was lost
 
 soak: $(installed) ## Everything for an hour, whatever befalls it meanwhile (SECONDS=3600)
 	@CARILLON_SOAK_SECONDS=$(or $(SECONDS),3600) $(python) -m tests.run --install-drivers -o faulthandler_timeout=0 tests/chaos/test_soak.py $(ARGS)
+
+screenshots: $(installed) ## Make the pictures of the documentation anew (needs Chromium)
+	@$(python) manage_example/screenshots.py
 
 clean: ## Remove what the targets above have made
 	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
