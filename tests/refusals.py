@@ -7,31 +7,27 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from tests.roles import do
+
 
 @contextmanager
 def renamed(table: str) -> Iterator[None]:
     """Somebody has moved it, as some migrations do, until the block ends."""
-    _do(f"ALTER TABLE {table} RENAME TO {table}_away")
+    do(f"ALTER TABLE {table} RENAME TO {table}_away")
     try:
         yield
     finally:
-        _do(f"ALTER TABLE {table}_away RENAME TO {table}")
+        do(f"ALTER TABLE {table}_away RENAME TO {table}")
 
 
 @contextmanager
 def raising(table: str, only: str = "1 = 1", on: str = "INSERT") -> Iterator[None]:
     """A trigger raises for each row of which that is true. `NEW` is the row."""
-    _do(*(each.format(table=table, only=only, on=on) for each in _CREATE[connection.vendor]))
+    do(*(each.format(table=table, only=only, on=on) for each in _CREATE[connection.vendor]))
     try:
         yield
     finally:
-        _do(*(each.format(table=table) for each in _DROP[connection.vendor]))
-
-
-def _do(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for each in statements:
-            cursor.execute(each)
+        do(*(each.format(table=table) for each in _DROP[connection.vendor]))
 
 
 _CREATE = {

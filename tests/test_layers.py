@@ -60,7 +60,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure signals wakeup
   worker.calls              arguments dialects parameters queue tasks
-  worker.rescue             clock queue roster
+  worker.rescue             clock queue roster signals
   worker.chores             clock queue rescue signals
   worker.running            arguments clock queue sessions signals tasks
   worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup

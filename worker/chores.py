@@ -7,6 +7,7 @@ portion at a time, and what has no room in this turn waits for the next.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ PRUNE_EVERY = 600.0
 END_UNREACHABLE_EVERY = 60.0
 HELD_BY_OTHERS = timedelta(seconds=0.05)
 """How long to wait where all that is due is being changed by somebody else."""
+PROMOTE_AGAIN_AFTER = 5.0
+"""Seconds, where the database refused it."""
 LATEST_BEGIN = 0.025
 """Seconds of a turn after which no portion is begun. Each takes less than that, so a turn takes less than 50 ms."""
 
@@ -46,7 +49,9 @@ class Chore:
             next(self._left)
         except StopIteration:
             self._end(moment)
-        except queue.REFUSALS as error:
+        except Exception as error:
+            if not queue.is_refusal(error, using):
+                raise
             self._end(moment)
             signals.chore_refused.send_robust(None, chore=self.name, error=error, retry_in=self.every)
         else:
@@ -67,6 +72,7 @@ class Chores:
     def __init__(self, clock: Monotonic = time) -> None:
         self.rescue = Rescue(clock)
         self._clock = clock
+        self._promote_again_at = -math.inf
         now = clock.monotonic()
         self._chores = [Chore(_prune, PRUNE_EVERY, now), Chore(_end_unreachable, END_UNREACHABLE_EVERY, now)]
 
@@ -75,13 +81,16 @@ class Chores:
         self._chores.append(Chore(begin, every, self._clock.monotonic()))
 
     def do(self, using: str, now: datetime) -> datetime | None:
-        """Promote what is due by `now`, and keep. Returns when to promote next: at once, where more is due."""
+        """Promote what is due by `now`, and keep. Returns when to promote next: at once, where more is due.
+
+        None also where the database refuses it for now.
+        """
         began = self._clock.monotonic()
-        most = queue.MOST_PROMOTED
-        while (promoted := queue.promote(using, now, most)) >= most and self._is_early(began):
-            pass
+        promoted = self._promote(using, now, began)
         self.keep(using, now, began)
-        if promoted >= most:
+        if promoted is None:
+            return None
+        if promoted >= queue.MOST_PROMOTED:
             return now
         due = queue.next_run_at(using)
         if due is not None and due <= now and not promoted:
@@ -97,6 +106,23 @@ class Chores:
             if not self._is_early(began):
                 break
 
+    def _promote(self, using: str, now: datetime, began: float) -> int | None:
+        """Returns how many the last batch was. None: the database refuses it for now."""
+        if began < self._promote_again_at:
+            return None
+        most = queue.MOST_PROMOTED
+        try:
+            while (promoted := queue.promote(using, now, most)) >= most and self._is_early(began):
+                pass
+        except Exception as error:
+            if not queue.is_refusal(error, using):
+                raise
+            self._promote_again_at = began + PROMOTE_AGAIN_AFTER
+            signals.chore_refused.send_robust(None, chore="promote", error=error, retry_in=PROMOTE_AGAIN_AFTER)
+            return None
+        self._promote_again_at = -math.inf
+        return promoted
+
     def some(self, portions: Portions) -> bool:
         """Do what has room in this turn. Returns whether more may be left."""
         began = self._clock.monotonic()
@@ -106,6 +132,11 @@ class Chores:
     def wanted_at(self) -> float:
         """When there is something to be kept again, by the monotonic clock."""
         return min(self.rescue.look_at, self._next().due_at)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the database let nothing be promoted, the last time."""
+        return self._promote_again_at > -math.inf
 
     def _next(self) -> Chore:
         return min(self._chores, key=lambda chore: chore.due_at)

@@ -8,21 +8,23 @@ or a disk that stands still, holds up that look, too. And a burial that had to w
 
 from __future__ import annotations
 
+import math
 import time
 
 from django.db import transaction
 
-from worker import queue, roster
+from worker import queue, roster, signals
 from worker.clock import Monotonic, database_now
 from worker.options import options
+from worker.patience import Patience
 from worker.vigil import LONGEST_LOOK, Vigil
 
 DOUBTED_AFTER = 1 / 2
 """Of the patience."""
 MOST_JOBS = 500
 """That are rescued in one turn; the others in the next, so that nothing is held up by them."""
-
-TRY_ALL_EVERY = 600.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 600.0
+"""Seconds until what the database refused to change is tried again. They double each time."""
 
 
 class Rescue:
@@ -34,24 +36,26 @@ class Rescue:
         self._clock = clock
         self._vigil: Vigil[int, str] = Vigil(options().RESCUE_AFTER)
         self._refused: set[int] = set()
-        """Jobs that the database does not let it change. Each is told once, until they are all tried again."""
-        self._try_all_at = self.look_at
+        """Jobs that the database does not let it change, until they are all tried again."""
+        self._patience = Patience(LONGEST_PAUSE, SHORTEST_PAUSE)
+        self._try_all_at = math.inf
         self._knows_at = self.look_at + options().RESCUE_AFTER + options().HEARTBEAT
 
     def look(self, using: str) -> int:
         """Give to others what the dead held, if it is time to look. Returns how many jobs that were."""
         if self._clock.monotonic() < self.look_at:
             return 0
+        rescued = 0
         try:
             self._watch(using)
             self._bury(using)
-        except BaseException:
+            rescued = self._rescue(using)
+        except BaseException as error:
             self._vigil.begin_anew()
-            raise
-        if (moment := self._clock.monotonic()) >= self._try_all_at:
-            self._try_all_at = moment + TRY_ALL_EVERY
-            self._refused.clear()
-        rescued = queue.rescue(using, MOST_JOBS, self._refused)
+            if not queue.is_refusal(error, using):
+                raise
+            again = options().HEARTBEAT / 2
+            signals.chore_refused.send_robust(None, chore="rescue", error=error, retry_in=again)
         self.look_at = self._clock.monotonic() + (options().HEARTBEAT / 2 if rescued < MOST_JOBS else 0)
         return rescued
 
@@ -60,6 +64,17 @@ class Rescue:
         if self._clock.monotonic() >= self._knows_at:
             return False
         return roster.seem_silent(using, database_now(using), self._vigil.patience).exists()
+
+    def _rescue(self, using: str) -> int:
+        if self._clock.monotonic() >= self._try_all_at:
+            self._try_all_at = math.inf
+            self._refused.clear()
+        rescued = queue.rescue(using, MOST_JOBS, self._refused)
+        if not self._refused:
+            self._patience.reset()
+        elif self._try_all_at == math.inf:
+            self._try_all_at = self._clock.monotonic() + self._patience.next()
+        return rescued
 
     def _watch(self, using: str) -> None:
         began = self._clock.monotonic()

@@ -244,7 +244,7 @@ def _log_rescue_refused(id: int, error: Exception, **_: Any) -> None:
 
 
 def _log_chore_refused(chore: str, error: Exception, retry_in: float, **_: Any) -> None:
-    process_log.error("cannot %s (%s); again in %.0fs", chore, line(str(error).strip()), retry_in)
+    say_seldom(process_log.error, "cannot %s (%s); again in %.0fs", chore, line(str(error).strip()), retry_in)
 
 
 def _log_unknown(task: str, **_: Any) -> None:

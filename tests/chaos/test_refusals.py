@@ -4,54 +4,43 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from io import StringIO
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from tests.chaos import scale
 from tests.chaos.audit import assert_all_ran_once, audit
 from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, says, stop, wait_until_drained
 from tests.chaos.proxy import proxies
 from tests.chaos.tasks import count, count_slowly
-from tests.databases import name_of_this_run
 from tests.processes import eventually
+from tests.roles import Role, role_of_test
 from worker.models import WorkerProcess
 
 pytestmark = pytest.mark.only_on("postgresql", "mysql")
 
 JOBS = 300
-PRIVILEGES = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @pytest.fixture
-def role(crew: Crew) -> Iterator[str]:
-    """Of the processes of this test, with all privileges on each table."""
-    name = f"{name_of_this_run()}_role"
-    as_role = _ROLES[connection.vendor](name)
-    _do(as_role.create)
-    try:
-        _do(*(f"GRANT {PRIVILEGES} ON {table} TO {as_role.name}" for table in connection.introspection.table_names()))
-        _do(*as_role.grant)
+def role(crew: Crew) -> Iterator[Role]:
+    """Of the processes of this test."""
+    with role_of_test() as role:
         parts = urlsplit(crew.url)
-        crew.url = parts._replace(netloc=f"{name}:{name}@{parts.netloc.rpartition('@')[2]}").geturl()
-        yield as_role.name
-    finally:
-        _do(*as_role.drop)
+        crew.url = parts._replace(netloc=f"{role.name}:{role.name}@{parts.netloc.rpartition('@')[2]}").geturl()
+        yield role
 
 
-def test_jobs_that_end_while_history_takes_nothing_are_recorded_afterwards_each_once(crew: Crew, role: str) -> None:
+def test_jobs_that_end_while_history_takes_nothing_are_recorded_afterwards_each_once(crew: Crew, role: Role) -> None:
     crew.scheduler = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 2, "GRACE": 1}
     worker, doomed = crew.worker(), crew.worker()
     labels = [f"job {number}" for number in range(JOBS)]
     count_slowly.enqueue_many([((label, 0.2), {}) for label in labels[::4]])
     count.enqueue_many([((label,), {}) for label in labels if label not in labels[::4]])
-    with without("INSERT", "worker_finishedjob", role):
+    with role.without("INSERT", "worker_finishedjob"):
         over_at = time.monotonic() + max(2, scale.SECONDS / 6)
         eventually(lambda: WorkerProcess.objects.filter(unrecorded__gt=0).count() == 2, within=SECONDS_TO_START)
         assert "refuses to record" in _checked()
@@ -67,10 +56,10 @@ def test_jobs_that_end_while_history_takes_nothing_are_recorded_afterwards_each_
     assert_all_ran_once(audit(labels))
 
 
-def test_a_table_that_may_not_be_read_makes_no_storm_of_sessions_and_lines(crew: Crew, role: str) -> None:
+def test_a_table_that_may_not_be_read_makes_no_storm_of_sessions_and_lines(crew: Crew, role: Role) -> None:
     seconds = max(10.0, scale.SECONDS)
     with proxies(1) as (proxy,):
-        with crew.behind(proxy), without("SELECT", "schedules_leadership", role):
+        with crew.behind(proxy), role.without("SELECT", "schedules_leadership"):
             worker, leader = crew.start("process_tasks"), crew.leader("--leader-only")
             eventually(says(worker, "lost the database"), within=SECONDS_TO_START)
             eventually(says(leader, "closed its session"), within=SECONDS_TO_START)
@@ -86,49 +75,8 @@ def test_a_table_that_may_not_be_read_makes_no_storm_of_sessions_and_lines(crew:
     assert leader.output.count("closed its session") <= 8
 
 
-@contextmanager
-def without(privilege: str, table: str, role: str) -> Iterator[None]:
-    _do(f"REVOKE {privilege} ON {table} FROM {role}")
-    try:
-        yield
-    finally:
-        _do(f"GRANT {privilege} ON {table} TO {role}")
-
-
-class _Role(NamedTuple):
-    """What creates it, lets it do all but read and write tables, and drops it."""
-
-    name: str
-    create: str
-    grant: tuple[str, ...]
-    drop: tuple[str, ...]
-
-
-def _on_postgresql(name: str) -> _Role:
-    return _Role(
-        name,
-        f"CREATE ROLE {name} LOGIN PASSWORD '{name}'",
-        (f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}",),
-        (f"DROP OWNED BY {name}", f"DROP ROLE {name}"),
-    )
-
-
-def _on_mysql(name: str) -> _Role:
-    who = f"'{name}'@'%'"
-    return _Role(who, f"CREATE USER {who} IDENTIFIED BY '{name}'", (), (f"DROP USER {who}",))
-
-
-_ROLES: dict[str, Callable[[str], _Role]] = {"postgresql": _on_postgresql, "mysql": _on_mysql}
-
-
 def _checked() -> str:
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("list_schedule", "--check", stdout=out)
     return out.getvalue()
-
-
-def _do(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for each in statements:
-            cursor.execute(each)

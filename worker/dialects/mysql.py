@@ -39,6 +39,10 @@ class MySQL(Dialect):
     def misses_table(self, error: DatabaseError) -> bool:
         return error.args[:1] == (_NO_SUCH_TABLE,)
 
+    def refuses(self, error: DatabaseError) -> bool:
+        """What others call an error of the statement, the drivers here call one of operation."""
+        return bool(error.args) and error.args[0] in _REFUSALS
+
     def ready_filter(self, wanted: Wanted) -> tuple[str, list[Any]]:
         """Names are compared byte by byte: its collations take "Mail", "máil" and "mail " for "mail"."""
         conditions, params = ["state = 'ready'"], [*wanted.queues, *wanted.queues, *wanted.without_tasks]
@@ -93,6 +97,17 @@ class MySQL(Dialect):
 
 
 _NO_SUCH_TABLE = 1146
+_REFUSALS = {
+    1044,  # no privilege on the database
+    1142,  # … on the table
+    1143,  # … on the column
+    1227,  # … of that kind
+    1370,  # … on the routine
+    1449,  # whoever defined a trigger or a view is gone
+    1054,  # no such column
+    1644,  # a trigger raises
+}
+"""https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html"""
 
 
 def _bytes_of(column: str) -> str:

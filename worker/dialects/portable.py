@@ -89,6 +89,10 @@ class Dialect:
         """Whether the database says that there is no such table."""
         raise NotImplementedError
 
+    def refuses(self, error: DatabaseError) -> bool:
+        """Whether it is about that statement, which is not allowed or names what is not there. The session is well."""
+        raise NotImplementedError
+
     # enqueue
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:

@@ -39,9 +39,10 @@ class PostgreSQL(Dialect):
         return QuerySet(rows.model, using=rows.db).filter(pk__in=held)
 
     def misses_table(self, error: DatabaseError) -> bool:
-        """By its code (https://www.postgresql.org/docs/current/errcodes-appendix.html), which psycopg 2 has as well."""
-        cause = error.__cause__
-        return getattr(cause, "sqlstate", getattr(cause, "pgcode", None)) == _UNDEFINED_TABLE
+        return _code_of(error) == _UNDEFINED_TABLE
+
+    def refuses(self, error: DatabaseError) -> bool:
+        return _code_of(error) in _REFUSALS
 
     def insert(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> list[int]:
         """One statement for any number of jobs."""
@@ -137,6 +138,12 @@ class PostgreSQL(Dialect):
             return set(cursor.fetchall())
 
 
+def _code_of(error: DatabaseError) -> str | None:
+    """https://www.postgresql.org/docs/current/errcodes-appendix.html. Psycopg 2 has it as well."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", getattr(cause, "pgcode", None))
+
+
 def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
     """What is true of each job that is wanted, and the parameters."""
     conditions, params = ["state = 'ready'"], list[Any]()
@@ -213,6 +220,8 @@ _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
 _IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
 _UNDEFINED_TABLE = "42P01"
+_REFUSALS = {"42501", "P0001"}
+"""No privilege, and a trigger that raises."""
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 

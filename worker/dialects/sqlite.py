@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import NoneType
@@ -41,6 +42,9 @@ class SQLite(Dialect):
     def misses_table(self, error: DatabaseError) -> bool:
         return str(error).startswith("no such table")
 
+    def refuses(self, error: DatabaseError) -> bool:
+        return getattr(error.__cause__, "sqlite_errorcode", None) in _REFUSALS
+
     def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
         """By the one write lock, which a statement takes that changes nothing: others wait, whatever they hold."""
         with connection.cursor() as cursor:
@@ -49,3 +53,5 @@ class SQLite(Dialect):
 
 _NUMBERS = frozenset(field.column for field in Job._meta.concrete_fields if isinstance(field, models.IntegerField))
 _WHOLE = {int, NoneType}
+_REFUSALS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_AUTH}
+"""What is not there, and what an authorizer forbids. A file that may only be read is a fault of the session."""

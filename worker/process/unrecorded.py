@@ -34,8 +34,6 @@ LONGEST_REFUSAL = 1.0
 """Seconds within which a database refuses. What takes longer was held up, by a lock or a disk."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to record what was refused."""
-MOST_REFUSALS = 3
-"""In one turn, and one more for each outcome that was taken in it. After that, the others would be refused as well."""
 MOST_CHARACTERS = 64 * 2**20
 """Of arguments and errors of jobs that are kept, after which no more are claimed."""
 
@@ -126,7 +124,7 @@ class Unrecorded:
                 refusals.append(error)
             else:
                 recorded += 1
-            if len(refusals) >= MOST_REFUSALS + recorded:
+            if len(refusals) >= queue.MOST_REFUSALS + recorded:
                 break
         if recorded or is_new:
             self._takes_nothing = not recorded
@@ -152,13 +150,16 @@ class Unrecorded:
         began = self._clock.monotonic()
         try:
             do()
-        except queue.REFUSALS as error:
-            return error
-        except DatabaseSaid as error:
-            if self._clock.monotonic() - began > LONGEST_REFUSAL or not answers(using):
+        except Exception as error:
+            if not queue.is_refusal(error, using) and not self._seems_refused(using, error, began):
                 raise
             return error
         return None
+
+    def _seems_refused(self, using: str, error: Exception, began: float) -> bool:
+        """It is no error that is known as a refusal: a disk that is full, a database that may only be read."""
+        in_time = self._clock.monotonic() - began <= LONGEST_REFUSAL
+        return isinstance(error, DatabaseSaid) and in_time and answers(using)
 
     def _record_these(self, using: str, ended: Sequence[Ended]) -> None:
         others = [each for each in ended if not each.recorded]

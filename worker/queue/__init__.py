@@ -35,10 +35,11 @@ from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Outcome, Retry, Snoozed
 from worker.queue.by_hand import UNSTARTED, cancel, cancel_equal, cancel_lane, retry
 from worker.queue.fence import UNHELD, new_token
-from worker.queue.history import BATCH, REFUSALS, in_history, record, renumbered
+from worker.queue.history import BATCH, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
+from worker.queue.refusals import MOST_REFUSALS, is_refusal
 from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
@@ -46,7 +47,7 @@ __all__ = [
     "BATCH",
     "MOST_INTERRUPTIONS",
     "MOST_PROMOTED",
-    "REFUSALS",
+    "MOST_REFUSALS",
     "UNSTARTED",
     "Hook",
     "ack",
@@ -61,6 +62,7 @@ __all__ = [
     "enqueue_many",
     "hold_lane",
     "in_the_recording_transaction",
+    "is_refusal",
     "is_suspect",
     "leave_lane",
     "let_go_lane",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, connections
+from django.db import connections
 from django.db.models import DateTimeField, Max, QuerySet
 
 from worker.clock import database_now
@@ -20,8 +20,6 @@ from worker.queue.fence import new_token
 from worker.values import ClaimedJob, Finish
 
 BATCH = 1000
-REFUSALS = (DataError, IntegrityError, NotSupportedError, ProgrammingError, OverflowError, TypeError, ValueError)
-"""What a statement raises for what it was to write or read. Any other error of a database is about the session."""
 
 
 def record(using: str, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:

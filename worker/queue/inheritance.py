@@ -10,7 +10,8 @@ from django.db.models import F, Q, QuerySet
 from worker import signals, wakeup
 from worker.models import FinishedState, Job, JobState, WorkerProcess
 from worker.queue.fence import UNHELD
-from worker.queue.history import REFUSALS, end
+from worker.queue.history import end
+from worker.queue.refusals import MOST_REFUSALS, is_refusal
 
 MOST_INTERRUPTIONS = 3
 
@@ -30,7 +31,9 @@ def rescue(using: str, limit: int, refused: set[int] | None = None) -> int:
     held = _held_by(dead, using).exclude(pk__in=refused)
     try:
         count, given_up = _rescue(using, held, limit)
-    except REFUSALS:
+    except Exception as error:
+        if not is_refusal(error, using):
+            raise
         count, given_up = _rescue_each(using, held, limit, refused)
     if count:
         wakeup.announce({wakeup.READY}, using)
@@ -51,15 +54,20 @@ def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
 
 def _rescue_each(using: str, held: QuerySet[Job], limit: int, refused: set[int]) -> tuple[int, int]:
     """The same, one by one: what the database refuses to change stays as it is, and holds up no other."""
-    count = given_up = 0
+    count = given_up = refusals = 0
     for id in list(held.values_list("pk", flat=True)[:limit]):
         try:
             one, deadly = _rescue(using, held.filter(pk=id), 1)
-        except REFUSALS as error:
+        except Exception as error:
+            if not is_refusal(error, using):
+                raise
+            refusals += 1
             refused.add(id)
             signals.rescue_refused.send_robust(None, id=id, error=error)
         else:
             count, given_up = count + one, given_up + deadly
+        if refusals >= MOST_REFUSALS + count:
+            break
     return count, given_up
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.db import IntegrityError, connection
@@ -27,7 +28,7 @@ from worker import queue, signals
 from worker.clock import database_now
 from worker.instants import unreadable_in
 from worker.models import FinishedJob, Job, JobState
-from worker.rescue import TRY_ALL_EVERY, Rescue
+from worker.rescue import SHORTEST_PAUSE, Rescue
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -178,8 +179,7 @@ def referred_to(id: int) -> Iterator[None]:
 
 
 @on_a_server
-def test_a_job_that_cannot_be_rescued_is_told_once_and_then_passed_over() -> None:
-    """Until all are tried again."""
+def test_a_job_that_cannot_be_rescued_is_passed_over_and_tried_again_at_growing_pauses() -> None:
     refused = enqueue()
     claimed_by_the_dead()
     Job.objects.update(interruptions=connection.ops.integer_field_range("PositiveIntegerField")[1])
@@ -187,14 +187,16 @@ def test_a_job_that_cannot_be_rescued_is_told_once_and_then_passed_over() -> Non
     rescue = Rescue(clock)
 
     with heard(signals.rescue_refused) as told:
-        for _ in range(3):
+        tried: list[int] = []
+        for second in range(round(18 * SHORTEST_PAUSE)):
             rescue.look(ALIAS)
-            clock.advance(60)
-        assert [each["id"] for each in told] == [refused]
-        clock.advance(TRY_ALL_EVERY)
-        rescue.look(ALIAS)
+            tried += [second] * (len(told) - len(tried))
+            clock.advance(1)
 
-    assert [each["id"] for each in told] == [refused, refused]
+    assert {each["id"] for each in told} == {refused}
+    pauses = [later - earlier for earlier, later in pairwise(tried)]
+    assert len(tried) == 5
+    assert all(2**n * SHORTEST_PAUSE <= pause < 2**n * SHORTEST_PAUSE + 10 for n, pause in enumerate(pauses))
 
 
 def spoilt_columns(model: type[FinishedJob], id: int) -> list[str]:
