@@ -46,6 +46,9 @@ def _streams() -> list[TextIO]:
 
 
 def _is_unread(stream: TextIO) -> bool:
+    """Windows has no `poll`: there nobody can tell."""
+    if not hasattr(select, "poll"):
+        return False
     try:
         descriptor = stream.fileno()
     except ValueError:  # a stream in memory, or a closed one

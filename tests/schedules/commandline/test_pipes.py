@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 
@@ -72,3 +73,11 @@ def test_a_worker_whose_log_nobody_reads_works_on_and_ends_well() -> None:
 def test_another_pipe_that_breaks_is_an_error_as_ever() -> None:
     with pytest.raises(BrokenPipeError), quiet_when_unread():
         raise BrokenPipeError
+
+
+def test_where_the_system_cannot_tell_who_reads_a_command_ends_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    monkeypatch.delattr(select, "poll")
+
+    with quiet_when_unread():
+        print("All is well.")  # noqa: T201
