@@ -100,6 +100,12 @@ def test_the_guarantees_name_tests_that_exist() -> None:
         assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path}::{name}"
 
 
+def test_the_contents_of_the_guarantees_are_its_headings_in_their_order() -> None:
+    guarantees = page("explanation/guarantees.md")
+    listed = re.findall(r"- \**\[(.+?)\]\(#", guarantees.section("Contents"))
+    assert listed == [heading for heading in guarantees.headings if heading not in ("Guarantees", "Contents")]
+
+
 # Settings
 
 
