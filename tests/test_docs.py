@@ -48,6 +48,7 @@ DOORS: dict[str, Any] = {
     "Background": Background,
     # As every exception, it takes its message.
     "Cancel": lambda reason: outcomes.Cancel(reason),
+    "Fail": lambda reason: outcomes.Fail(reason),
     "Snooze": outcomes.Snooze,
     **{name: getattr(testing, name) for name in testing.__all__},
     **{name: getattr(recurrence, name) for name in recurrence.__all__},

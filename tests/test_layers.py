@@ -77,7 +77,7 @@ The clock: it decides what is due
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
-  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking roster tasks
+  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking queue roster tasks
   schedules.api             changes declarations overview spec | calls clock tasks
   schedules                 declarations
 

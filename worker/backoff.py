@@ -9,9 +9,11 @@ from worker.messages.echo import echo
 from worker.messages.expected import is_number
 
 Backoff = float | Sequence[float]
-"""Seconds before the second attempt, doubling with each further one; or the delays themselves, the last repeated."""
+"""Seconds before the second attempt, doubling up to `LONGEST_DOUBLED`; or the delays themselves, the last repeated."""
 
 LONGEST = 86_400.0
+LONGEST_DOUBLED = 3_600.0
+"""Whoever waits for the end of an outage does not want to wait as long again."""
 SPREAD = 0.1
 
 
@@ -34,7 +36,7 @@ def problem(backoff: object) -> str | None:
 
 
 def _doubling(first: float, attempt: int) -> float:
-    return float(min(LONGEST, first * 2.0 ** min(attempt - 1, 64)))
+    return float(min(max(first, LONGEST_DOUBLED), first * 2.0 ** min(attempt - 1, 64)))
 
 
 def _listed(delays: Sequence[float], attempt: int) -> float:

@@ -161,6 +161,7 @@ class FinishedJob(JobRecord):
         indexes = [
             models.Index(fields=["finished_at"], name="worker_finished_at"),
             GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+            GivenIndex(fields=["retry_of"], name="worker_finished_retry"),
             StateIndex(
                 state="failed",
                 fields=["schedule_id", "finished_at", "interruptions"],

@@ -20,6 +20,8 @@ from worker.messages.nearest import is_no_option
 
 MOST = 10_000
 """Slots, jobs or attempts."""
+MOST_ALLOWED = 1_000_000
+"""Failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,14 @@ class Options:
     """Seconds between two signs of life of a worker, and of the leader."""
     RESCUE_AFTER: float = 20.0
     """Seconds of silence after which a worker counts as dead and its jobs are given to others."""
-    MAX_ATTEMPTS: int = 5
-    """How often a job is tried before it counts as failed, unless its task says otherwise."""
+    MAX_ATTEMPTS: int = 12
+    """How often a job is tried before it counts as failed, unless its task says otherwise: with `BACKOFF`, for 4 h."""
     BACKOFF: backoff.Backoff = 15.0
-    """Seconds before the second attempt, doubling with each further one; or a list of delays in seconds."""
+    """Seconds before the second attempt, doubling up to an hour; or a list of delays in seconds."""
+    FAILURES_WITHIN: timedelta = timedelta(days=1)
+    """How long a job that has failed for good is told as a problem, unless it is retried by hand."""
+    FAILURES_ALLOWED: int = 0
+    """How many jobs of a task may fail for good within that time before it is told."""
     KEEP_FINISHED: timedelta = timedelta(days=30)
     """How long finished jobs are kept."""
     KEEP_LEDGER: timedelta = timedelta(days=90)
@@ -131,6 +137,10 @@ def _count(value: object) -> str | None:
     return None if is_whole(value, 1, MOST) else a_whole_number(1, MOST)
 
 
+def _allowance(value: object) -> str | None:
+    return None if is_whole(value, 0, MOST_ALLOWED) else a_whole_number(0, MOST_ALLOWED)
+
+
 def _seconds(least: float) -> Callable[[object], str | None]:
     def expected(value: object) -> str | None:
         return None if is_number(value, least, 86_400) else f"a number of seconds from {least:g} to 86400"
@@ -176,6 +186,8 @@ _EXPECTED: dict[str, Callable[[object], str | None]] = {
     "RESCUE_AFTER": _seconds(0.2),
     "MAX_ATTEMPTS": _count,
     "BACKOFF": _backoff,
+    "FAILURES_WITHIN": _period,
+    "FAILURES_ALLOWED": _allowance,
     "KEEP_FINISHED": _period,
     "KEEP_LEDGER": _period,
     "LOCK": _choice("auto", "session", "transaction"),

@@ -23,6 +23,15 @@ class Cancel(Exception):
     __module__ = "worker"
 
 
+class Fail(Exception):
+    """Raise it in a task to end the job as failed, with the message as the reason. It is not retried.
+
+    For what no further attempt would mend. It is a failure as any other: with its traceback, and told as a problem.
+    """
+
+    __module__ = "worker"
+
+
 class Snooze(Exception):
     """Raise it in a task to run the same job again later. It does not count as an attempt.
 

@@ -56,6 +56,8 @@ class Task:
     """Its jobs run in a transaction of the queue's database, which also records that they succeeded."""
     fresh_connection: bool = False
     """Each run opens connections of its own, and closes them: whatever it sets in a session is gone with it."""
+    may_fail: bool = False
+    """Whether its jobs may fail for good without that being told as a problem."""
     formerly: Sequence[str] = ()
     """Names that it had before. What was enqueued under one of them runs, too."""
 
@@ -181,7 +183,7 @@ def _faults(task: Task) -> Iterable[str]:
     names = task.formerly if isinstance(task.formerly, (list, tuple)) else [None]
     if not all(isinstance(name, str) and name and name != task.name for name in names):
         yield must_be("formerly", task.formerly, "a list of names that the task had before")
-    flags = {"atomic": task.atomic, "fresh_connection": task.fresh_connection}
+    flags = {name: getattr(task, name) for name in ("atomic", "fresh_connection", "may_fail")}
     yield from (must_be(name, given, A_FLAG) for name, given in flags.items() if not isinstance(given, bool))
 
 

@@ -7,6 +7,7 @@ entered goes the way of every declaration, through `spec_of` and `schedules.chan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -20,6 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from schedules import changes
 from schedules.admin import outlook
+from schedules.admin.attention import told
 from schedules.admin.fieldsets import TO_EDIT, TO_READ
 from schedules.admin.filters import HasStatus
 from schedules.admin.forms import ScheduleForm
@@ -139,7 +141,9 @@ class ScheduleAdmin(ScheduleVerbs):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """An empty list says what to do about it; what code declares is looked up only then."""
-        return super().changelist_view(request, {**(extra_context or {}), "declared": _count_declared})
+        attention = partial(told, self.admin_site.name)
+        context = {**(extra_context or {}), "declared": _count_declared, "attention": attention}
+        return super().changelist_view(request, context)
 
     def _list(self, model: type[Occurrence | FinishedJob]) -> str:
         return reverse(f"{self.admin_site.name}:{model._meta.app_label}_{model._meta.model_name}_changelist")

@@ -134,6 +134,7 @@ def _problem(problem: Problem) -> Object:
         "message": problem.message,
         "schedule": problem.schedule,
         "queue": problem.queue,
+        "task": problem.task,
     }
 
 

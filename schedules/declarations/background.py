@@ -36,7 +36,7 @@ R = TypeVar("R")
 
 CALL_OPTIONS = ("schedule", *(name for name in OPTIONS if name != "run_at"), "key", "remove_existing_tasks")
 """What a call may say besides the task's own arguments."""
-ONLY_OF_TASK = ("max_attempts", "backoff", "atomic", "fresh_connection", "formerly")
+ONLY_OF_TASK = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "formerly")
 OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
 """What a decorator may say of the task itself."""
 
@@ -175,6 +175,7 @@ def background(
     backoff: Backoff | None = None,
     atomic: bool = False,
     fresh_connection: bool = False,
+    may_fail: bool = False,
     formerly: Sequence[str] = (),
     **options: Any,
 ) -> Callable[[Callable[P, R]], Background[P, R]]: ...
@@ -184,8 +185,9 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     name: of the task, if not its dotted path. schedule: seconds from the call until it runs, a timedelta or an aware
     datetime. queue, priority (-100 to 100, larger first), max_attempts, backoff (seconds before the second attempt,
     doubling, or a list of them). atomic: whether what it does in the queue's database, and that its job succeeded, are
-    one transaction. fresh_connection: whether each run has database connections of its own. formerly: names that the
-    task had before, under which jobs may still wait.
+    one transaction. fresh_connection: whether each run has database connections of its own. may_fail: whether a job
+    that fails for good is no problem to `list_schedule --check` and the doctor. formerly: names that the task had
+    before, under which jobs may still wait.
     Any option of `Background.using` is a default for its calls.
     Raises InvalidTask, InvalidCall or InvalidSchedule, at import.
     """

@@ -124,7 +124,7 @@ def _command(path: str) -> Task:
         raise InvalidTask(
             _asking(f"there is no management command {quoted(command)}.", command, get_commands(), "manage:")
         )
-    return Task(ManagementCommand(command), path)
+    return Task(ManagementCommand(command), path, max_attempts=1)  # few commands expect to be run again at once
 
 
 def _function(path: str) -> Task:

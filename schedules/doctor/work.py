@@ -38,6 +38,10 @@ TREATMENTS = {
         Severity.WARNING,
         "Start more slots (--threads, --processes), or give slow jobs a queue of their own; see that a leader runs.",
     ),
+    "failed-jobs": (
+        Severity.WARNING,
+        "Their tracebacks are in the admin, under Finished jobs: retry them there. A task may say may_fail=True.",
+    ),
     "failing": (Severity.WARNING, "Its traceback is in the admin, under Finished jobs."),
     "left-behind": (
         Severity.WARNING,
@@ -69,7 +73,7 @@ def problems(case: Case) -> Iterator[Finding]:
     found = [problem for problem in case.health.problems if problem.code not in leadership.REMEDIES]
     for problem in found:
         severity, remedy = TREATMENTS[problem.code]
-        facts = {"schedule": problem.schedule, "queue": problem.queue}
+        facts = {"schedule": problem.schedule, "queue": problem.queue, "task": problem.task}
         given = {name: value for name, value in facts.items() if value is not None}
         yield Finding(problem.code, severity, problem.message, given, remedy)
     if not found:

@@ -5,6 +5,7 @@ What several questions need is read once here, and only if one of them needs it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +23,8 @@ from schedules.spec import Spec
 from worker import tasks
 from worker.dialects.portions import portions
 from worker.models import Job
+from worker.options import options
+from worker.tasks import Task
 
 MOST_NAMES = 500
 """In one statement."""
@@ -89,11 +92,26 @@ class Scope:
             return []
         return list(lookalikes(self.using, self.unsynced, {spec.identity for spec in self.specs}))
 
-    @cached_property
+    @property
     def known_tasks(self) -> frozenset[str]:
-        """The tasks that this process can run. Naming one in the settings registers it."""
+        """The tasks that this process can run, by all their names."""
+        return _names_of(self._tasks)
+
+    @property
+    def may_fail(self) -> frozenset[str]:
+        """The tasks whose failures are no problem."""
+        return _names_of(task for task in self._tasks if task.may_fail)
+
+    @cached_property
+    def _tasks(self) -> list[Task]:
+        """Naming a task in the settings registers it."""
         assert self.specs is not None
-        return frozenset(name for task in tasks.registered() for name in (task.name, *task.formerly))
+        return list(tasks.registered())
+
+    @property
+    def failures_since(self) -> datetime:
+        """What has failed for good before this is told no more."""
+        return self.now - options().FAILURES_WITHIN
 
     @cached_property
     def last_term(self) -> Leadership | None:
@@ -114,3 +132,7 @@ class Scope:
 def has_tables(using: str) -> bool:
     wanted = {Schedule._meta.db_table, Job._meta.db_table}
     return wanted <= set(connections[using].introspection.table_names())
+
+
+def _names_of(known: Iterable[Task]) -> frozenset[str]:
+    return frozenset(name for task in known for name in (task.name, *task.formerly))

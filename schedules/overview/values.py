@@ -127,6 +127,7 @@ class Problem:
     message: str
     schedule: str | None = None
     queue: str | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

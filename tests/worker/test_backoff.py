@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backoff import LONGEST, SPREAD, Backoff, delay, problem
+from worker.backoff import LONGEST, LONGEST_DOUBLED, SPREAD, Backoff, delay, problem
+from worker.options import Options
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,11 @@ from worker.backoff import LONGEST, SPREAD, Backoff, delay, problem
         (15, 4, 120),
         (0.5, 2, 1),
         (0, 7, 0),
-        (15.0, 14, LONGEST),
-        (15.0, 10_000, LONGEST),
+        (15.0, 8, 1920),
+        (15.0, 9, LONGEST_DOUBLED),
+        (15.0, 10_000, LONGEST_DOUBLED),
+        (7200.0, 1, 7200),
+        (7200.0, 9, 7200),
         ([1, 10, 60], 1, 1),
         ([1, 10, 60], 2, 10),
         ([1, 10, 60], 3, 60),
@@ -32,6 +36,14 @@ from worker.backoff import LONGEST, SPREAD, Backoff, delay, problem
 )
 def test_the_delay_doubles_or_follows_the_list(backoff: Backoff, attempt: int, least: float) -> None:
     assert least <= delay(backoff, attempt, job_id=7) <= least * (1 + SPREAD)
+
+
+def test_the_default_outlasts_an_outage_of_a_few_hours_and_no_working_day() -> None:
+    default = Options()
+
+    waited = sum(delay(default.BACKOFF, attempt, job_id=7) for attempt in range(1, default.MAX_ATTEMPTS))
+
+    assert 4 * 3600 <= waited <= 5 * 3600
 
 
 @given(

@@ -171,6 +171,7 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["finished_at"], name="worker_finished_at"),
                     worker.indexes.GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
+                    worker.indexes.GivenIndex(fields=["retry_of"], name="worker_finished_retry"),
                     worker.indexes.StateIndex(
                         fields=["schedule_id", "finished_at", "interruptions"],
                         name="worker_finished_failed",

@@ -33,7 +33,7 @@ from worker.dialects import dialect_of
 from worker.instants import UNREADABLE
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Outcome, Retry, Snoozed
-from worker.queue.by_hand import UNSTARTED, cancel, cancel_equal, cancel_lane, retry
+from worker.queue.by_hand import UNSTARTED, cancel, cancel_equal, cancel_lane, retry, unretried
 from worker.queue.fence import UNHELD, new_token
 from worker.queue.history import BATCH, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
@@ -76,6 +76,7 @@ __all__ = [
     "rescue",
     "retry",
     "unfinished_of",
+    "unretried",
 ]
 
 MOST_PROMOTED = 1000

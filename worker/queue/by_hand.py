@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2b
 
 from django.db import connections, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from worker.arguments import told_values
 from worker.dialects import dialect_of
@@ -51,6 +51,11 @@ def retry(finished: Collection[int], using: str) -> list[int]:
     """Enqueue finished jobs again, as new jobs that are linked to them. Returns the new ids."""
     found = (FinishedJob.objects.using(using).filter(pk__in=some) for some in portions(sorted(finished), BATCH))
     return enqueue_many([_as_new(job) for some in found for job in some.order_by("pk")], using)
+
+
+def unretried(finished: QuerySet[FinishedJob]) -> QuerySet[FinishedJob]:
+    """Those of which no retry has finished. What came of one that has, is told of that one."""
+    return finished.filter(~Exists(FinishedJob.objects.filter(retry_of=OuterRef("pk"))))
 
 
 def _as_new(job: FinishedJob) -> NewJob:

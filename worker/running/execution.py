@@ -17,6 +17,7 @@ from worker.outcomes import (
     Cancel,
     Cancelled,
     Error,
+    Fail,
     Failed,
     Missed,
     Outcome,
@@ -28,8 +29,8 @@ from worker.outcomes import (
 from worker.values import ClaimedJob
 
 
-class FaultOfCode(Exception):
-    """What the task did is wrong in a way that no further attempt would mend."""
+class FaultOfCode(Fail):
+    """What the task did is wrong in a way that no further attempt would mend, though it does not say so itself."""
 
 
 class WorkNotDone(FaultOfCode):
@@ -50,7 +51,7 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
         return Failed(_told(job, error, now()))
     try:
         return Succeeded(call(_call, task.function, args, kwargs))
-    except FaultOfCode as error:
+    except Fail as error:
         return Failed(_told(job, error, now()))
     except Cancel as reason:
         return Cancelled(message_of(reason))

@@ -37,6 +37,7 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_jobs.overdue,
     of_jobs.unknown_tasks,
     of_jobs.left_behind,
+    of_jobs.failed,
     of_workers.dead_slots,
     of_workers.unrecorded,
 )

@@ -1,17 +1,20 @@
-"""What is wrong with jobs: nobody starts them in time, or no worker with this code can run them."""
+"""What is wrong with jobs: nobody starts them in time, no worker with this code can run them, or they have failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Max, Min, QuerySet
 from django.utils.translation import ngettext
 
 from schedules.occurrences.jobs import LEFT_BEHIND
 from schedules.overview.scope import Scope
 from schedules.overview.serving import served_queues
 from schedules.overview.values import LATE, Problem
-from worker.models import Job, JobState
+from worker.instants import LAST
+from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.options import options
+from worker.queue import unretried
 
 
 def overdue(scope: Scope) -> Iterator[Problem]:
@@ -36,7 +39,7 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
             "%(count)d jobs name the task %(task)s, which this process does not know.",
             count,
         )
-        yield Problem("unknown-task", message % {"count": count, "task": task}, queue=queue)
+        yield Problem("unknown-task", message % {"count": count, "task": task}, queue=queue, task=task)
 
 
 def left_behind(scope: Scope) -> Iterator[Problem]:
@@ -50,6 +53,26 @@ def left_behind(scope: Scope) -> Iterator[Problem]:
             yield Problem("left-behind", _left_behind(count) % words, names[key])
 
 
+def failed(scope: Scope) -> Iterator[Problem]:
+    """Jobs of calls that are not tried again, and that nobody has retried by hand.
+
+    Those of schedules are not counted: the next run makes good for one that failed, so of these the last one tells.
+    """
+    failures = FinishedJob.objects.using(scope.using).filter(
+        state=FinishedState.FAILED, schedule_id=None, finished_at__gte=scope.failures_since, finished_at__lt=LAST
+    )
+    if scope.selection.queue is not None:
+        failures = failures.filter(queue=scope.selection.queue)
+    counted = unretried(failures.exclude(task__in=scope.may_fail)).values_list("task")
+    for task, count, first, last in counted.annotate(Count("pk"), Min("finished_at"), Max("finished_at")).order_by(
+        "task"
+    ):
+        if count > options().FAILURES_ALLOWED:
+            words = {"task": task, "count": count, "first": first.isoformat(timespec="seconds")}
+            words["seconds"] = (scope.now - last).total_seconds()
+            yield Problem("failed-jobs", _failed(count) % words, task=task)
+
+
 def _jobs(scope: Scope) -> QuerySet[Job]:
     jobs = Job.objects.using(scope.using)
     return jobs if scope.selection.queue is None else jobs.filter(queue=scope.selection.queue)
@@ -61,6 +84,15 @@ def _left_behind(count: int) -> str:
         "It waits for a worker that has both; cancel it if there will be none.",
         '"%(name)s" has another task or queue now and goes on without %(count)d jobs of %(task)s on queue "%(queue)s". '
         "They wait for a worker that has both; cancel them if there will be none.",
+        count,
+    )
+
+
+def _failed(count: int) -> str:
+    return ngettext(
+        "%(count)d job of %(task)s has failed and is not tried again, at %(first)s, %(seconds)d s ago.",
+        "%(count)d jobs of %(task)s have failed and are not tried again, the first at %(first)s, "
+        "the last %(seconds)d s ago.",
         count,
     )
 

@@ -14,6 +14,7 @@ from worker import masking
 from worker.dialects.portions import portions
 from worker.instants import FIRST, LAST
 from worker.models import FinishedJob, FinishedState
+from worker.queue import unretried
 
 MOST_KEYS = 500
 """In one statement."""
@@ -56,12 +57,14 @@ def late(scope: Scope) -> Iterator[Problem]:
 
 
 def failing(scope: Scope) -> Iterator[Problem]:
-    """The job that finished last has failed."""
+    """The job that finished last has failed. Of a schedule that has ended, it is told for a while."""
     for some in portions(_last_failed(scope), MOST_KEYS):
         finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk"), finished_at__lt=LAST)
-        reasons = finished.order_by("-finished_at").values("reason")
-        rows = scope.rows.planned().filter(pk__in=some).annotate(why=Subquery(reasons[:1]))
-        for name, why in rows.values_list("name", "why"):
+        newest = finished.order_by("-finished_at")
+        reasons, ends = Subquery(newest.values("reason")[:1]), Subquery(newest.values("finished_at")[:1])
+        rows = (scope.rows.planned() | scope.rows.ended()).filter(pk__in=some).exclude(task__in=scope.may_fail)
+        told = rows.annotate(why=reasons, failed_at=ends).exclude(next_run_at=None, failed_at__lt=scope.failures_since)
+        for name, why in told.values_list("name", "why"):
             message = _('"%(name)s" failed in its last run: %(why)s') % {"name": name, "why": masking.text(why)}
             yield Problem("failing", message, name)
 
@@ -69,7 +72,7 @@ def failing(scope: Scope) -> Iterator[Problem]:
 def _last_failed(scope: Scope) -> list[int]:
     """The keys of such schedules: those of jobs that failed after which no other finished. Indexes have the answer."""
     finished = FinishedJob.objects.using(scope.using).filter(finished_at__lt=LAST)
-    failed = finished.filter(state=FinishedState.FAILED, schedule_id__isnull=False)
+    failed = unretried(finished.filter(state=FinishedState.FAILED, schedule_id__isnull=False))
     newest = finished.filter(schedule_id=OuterRef("schedule_id")).order_by("-finished_at").values("finished_at")
     last = failed.filter(finished_at=Subquery(newest[:1]))
     keys = last.order_by("schedule_id").values_list("schedule_id", flat=True).distinct()

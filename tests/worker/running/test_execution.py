@@ -19,7 +19,7 @@ from tests.worker.messages.test_errors import WHERE
 from worker import tasks
 from worker.arguments import encode
 from worker.messages import errors
-from worker.outcomes import Cancel, Cancelled, Failed, Missed, Outcome, Retry, Snooze, Snoozed, Succeeded
+from worker.outcomes import Cancel, Cancelled, Fail, Failed, Missed, Outcome, Retry, Snooze, Snoozed, Succeeded
 from worker.running import execution
 from worker.tasks import Task
 from worker.values import ClaimedJob
@@ -222,6 +222,14 @@ def test_of_endless_messages_the_beginning_and_the_end_are_kept(run: Run) -> Non
         assert text.rstrip().endswith("last")
     assert outcome.error.message.startswith("first")
     assert outcome.error.traceback.startswith("Traceback")
+
+
+def test_fail_ends_the_job_as_failed_with_its_traceback_though_attempts_are_left(run: Run) -> None:
+    outcome = run(raising(Fail("no such customer")), job())
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.error.kind, outcome.error.message) == ("Fail", "no such customer")
+    assert "raise error" in outcome.error.traceback
 
 
 def test_cancel_ends_the_job_with_the_reason(run: Run) -> None:

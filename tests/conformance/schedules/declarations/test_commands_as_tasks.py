@@ -16,6 +16,10 @@ from worker.values import NewJob
 pytestmark = pytest.mark.usefixtures("database", "own_declarations")
 
 
+def test_a_command_is_tried_once() -> None:
+    assert task_of("manage:end_by", "here").attempts_allowed == 1
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
