@@ -6,6 +6,7 @@ Pure: no clock, no log. Lines are the same that differ in their numbers only.
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 
 SAID_FREELY = 3
@@ -28,14 +29,19 @@ class _Said:
 
 
 class Repeats:
-    """What was said lately. Times are those of one monotonic clock."""
+    """What was said lately, by any thread. Times are those of one monotonic clock."""
 
     def __init__(self) -> None:
         self._said: dict[str, _Said] = {}
+        self._lock = threading.Lock()
 
     def left_out(self, line: str, now: float) -> int | None:
         """How many lines like this one were left out since the last that was said. None: leave it out as well."""
         kind = _NUMBER.sub("", line)
+        with self._lock:
+            return self._left_out(kind, now)
+
+    def _left_out(self, kind: str, now: float) -> int | None:
         last = self._said.get(kind)
         if last is None or now - last.seen_at > FORGOTTEN_AFTER:
             self._remember(kind, _Said(now, now))
