@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
 
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Length
 
 from worker.arguments import told_values
 from worker.dialects import dialect_of
-from worker.dialects.portions import portions
+from worker.dialects.portions import MOST_CHARACTERS, portions
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue.history import BATCH, end
 from worker.queue.into import enqueue_many
@@ -48,9 +49,37 @@ def cancel_lane(lane: str, reason: str, using: str) -> list[int]:
 
 
 def retry(finished: Collection[int], using: str) -> list[int]:
-    """Enqueue finished jobs again, as new jobs that are linked to them. Returns the new ids."""
-    found = (FinishedJob.objects.using(using).filter(pk__in=some) for some in portions(sorted(finished), BATCH))
-    return enqueue_many([_as_new(job) for some in found for job in some.order_by("pk")], using)
+    """Enqueue finished jobs again, all or none, as new jobs that are linked to them. Returns the new ids.
+
+    However much there is, a few are read at a time.
+    """
+    with transaction.atomic(using=using):
+        return [id for some in _by_weight(sorted(finished), using) for id in _enqueue_again(some, using)]
+
+
+def _by_weight(finished: Sequence[int], using: str) -> Iterator[list[int]]:
+    """Those that are there, so many at a time that their arguments together fill one statement."""
+    some, weight = list[int](), 0
+    for id, length in _lengths(finished, using):
+        if some and (weight + length > MOST_CHARACTERS or len(some) == BATCH):
+            yield some
+            some, weight = [], 0
+        some.append(id)
+        weight += length
+    if some:
+        yield some
+
+
+def _lengths(finished: Sequence[int], using: str) -> Iterator[tuple[int, int]]:
+    """By id, of the arguments."""
+    for some in portions(finished, BATCH):
+        rows = FinishedJob.objects.using(using).filter(pk__in=some).order_by("pk")
+        yield from rows.values_list("pk", Length("arguments"))
+
+
+def _enqueue_again(finished: Sequence[int], using: str) -> list[int]:
+    rows = FinishedJob.objects.using(using).filter(pk__in=finished).order_by("pk").defer("errors")
+    return enqueue_many([_as_new(job) for job in rows], using)
 
 
 def unretried(finished: QuerySet[FinishedJob]) -> QuerySet[FinishedJob]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections.abc import Callable
 from datetime import timedelta
 from sqlite3 import SQLITE_LIMIT_VARIABLE_NUMBER
 
@@ -204,6 +207,27 @@ def test_several_are_retried_in_their_order_and_the_unknown_are_passed_over() ->
 
     assert list(Job.objects.order_by("pk").values_list("pk", "retry_of")) == list(zip(again, old, strict=True))
     assert queue.retry([], ALIAS) == []
+
+
+def test_memory_does_not_follow_how_much_is_retried() -> None:
+    old = [enqueue("x" * 2**20) for _ in range(40)]
+    for job in claim():
+        ack(job, Succeeded())
+
+    again, most = _with_most_memory(lambda: queue.retry(old, ALIAS))
+
+    assert len(again) == 40
+    assert most < 20 * 2**20, most
+
+
+def _with_most_memory(do: Callable[[], list[int]]) -> tuple[list[int], int]:
+    """What it returns, and the bytes that it held at a time, as Python counts them."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        return do(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_live_job_is_not_retried() -> None:
