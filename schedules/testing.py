@@ -102,7 +102,9 @@ class _Runs:
     def jobs(self) -> Iterator[ClaimedJob]:
         """One after the other, as long as there is one that is due."""
         while job := self._next():
-            if tasks.is_registered(job.task):
+            if over := queue.noted(job):
+                self._record(over)
+            elif tasks.is_registered(job.task):
                 self.begun += 1
                 yield job
             else:
@@ -114,10 +116,12 @@ class _Runs:
         signals.tell_started(job, started_at)
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if tasks.get(job.task).atomic else _plainly)
-        ended = Ended(job, outcome, started_at, self.now())
+        self._record(Ended(job, outcome, started_at, self.now()))
+
+    def _record(self, ended: Ended) -> None:
         queue.ack(self.alias, [ended], _NAME)
-        signals.tell_ended(job, outcome, started_at, ended.finished_at)
-        self.ended.append(job.id)
+        signals.tell_ended(ended.job, ended.outcome, ended.started_at, ended.finished_at)
+        self.ended.append(ended.job.id)
 
     def _next(self) -> ClaimedJob | None:
         return self._claimed() or (self._made_ready() and self._claimed()) or None

@@ -123,6 +123,8 @@ class Ended(NamedTuple):
     finished_at: datetime
     recorded: bool = False
     """Its outcome is in the database already: the run was a transaction that wrote it."""
+    undone_since: str = ""
+    """What the database said against its success, for which the run was undone."""
 
     def finish(self) -> Finish | None:
         """What goes into history, unless the job runs again."""

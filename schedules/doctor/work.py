@@ -62,7 +62,7 @@ TREATMENTS = {
     "unreadable": (Severity.ERROR, "Apply the migrations, and run it with the privileges that the processes have."),
     "unrecorded": (
         Severity.ERROR,
-        "Mend what the database says: give back the privilege, the table or the room. It is recorded by itself then.",
+        "Mend what the database says: give back privilege, table or room. What is kept is recorded then.",
     ),
     "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
 }

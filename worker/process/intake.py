@@ -14,7 +14,6 @@ from worker.clock import Monotonic
 from worker.options import options
 from worker.process.freight import Freight
 from worker.process.marks import Marks
-from worker.process.notes import noted
 from worker.process.pace import Pace
 from worker.running.pool import Pool
 from worker.values import ClaimedJob, Ended
@@ -24,7 +23,7 @@ LONGEST_QUEUEING = 1.0
 
 
 class Intake:
-    """From these queues (none: all) into this pool, but for jobs that have ended (`notes`): those are `over`."""
+    """From these queues (none: all) into this pool, but for jobs that have ended (`queue.notes`): those are `over`."""
 
     def __init__(
         self,
@@ -95,7 +94,7 @@ class Intake:
         return len(claimed) - len(too_heavy)
 
     def _without_over(self, jobs: list[ClaimedJob]) -> list[ClaimedJob]:
-        over = {job.hold: ended for job in jobs if job.errors and (ended := noted(job))}
+        over = {job.hold: ended for job in jobs if job.errors and (ended := queue.noted(job))}
         if not over:
             return jobs
         self.over([*over.values()])

@@ -6,7 +6,7 @@ taken that says next to nothing:
 
 - If so, the database refuses it for what it says, and would do so for ever. A failure that says so is recorded.
 - If not, the database refuses any: for want of a privilege, of a table, of room on its disk. So it is
-  kept as it is, noted in the row of its job where that is possible (`notes`), and tried again at growing pauses.
+  kept as it is, noted in the row of its job where that is possible (`queue.notes`), and tried again at growing pauses.
 
 An error after which the session does not answer, or that came late, is one of the session: it is raised.
 """
@@ -25,7 +25,7 @@ from worker.clock import Monotonic, answers
 from worker.options import options
 from worker.outcomes import Error, Failed, Missed, Outcome, Retry, Snoozed
 from worker.patience import Patience
-from worker.process.notes import errors_with_note
+from worker.process.undone import Undone
 from worker.values import ClaimedJob, Ended
 
 LONGEST_REASON = 1000
@@ -48,7 +48,8 @@ class Unrecorded:
         self.refused: list[Ended] = []
         """Kept until the database takes them."""
         self.trouble = ""
-        """Why, as the database said it last. In ASCII, which the narrowest character set takes."""
+        """Why, as the database said it last."""
+        self._undone = Undone(clock)
         self._clock = clock
         self._patience = Patience(LONGEST_PAUSE)
         self._try_at = -math.inf
@@ -58,6 +59,7 @@ class Unrecorded:
         self._noted: set[tuple[int, int]] = set()
 
     def add(self, ended: Sequence[Ended]) -> None:
+        self._undone.see(ended)
         self.waiting += ended
 
     @property
@@ -67,8 +69,9 @@ class Unrecorded:
 
     @property
     def told(self) -> dict[str, Any]:
-        """Of what is refused, for the row of the worker."""
-        return {"unrecorded": len(self.jobs) if self.trouble else 0, "trouble": self.trouble}
+        """Of what is refused, for the row of the worker. Of an atomic job its success is, and nothing is kept."""
+        kept = len(self.jobs) if self.trouble else 0
+        return {"unrecorded": kept + self._undone.count, "trouble": self.trouble or _in_ascii(self._undone.why)}
 
     @property
     def try_at(self) -> float:
@@ -181,7 +184,7 @@ class Unrecorded:
     def _keep(self, ended: Ended, error: Exception) -> None:
         self._forget([ended])
         self.refused.append(ended)
-        self.trouble = ascii(str(error).strip().partition("\n")[0])[1:-1][:LONGEST_REASON]
+        self.trouble = _in_ascii(str(error))
 
     def _put_off(self, using: str, error: Exception) -> None:
         delay = self._patience.next()
@@ -194,7 +197,7 @@ class Unrecorded:
         new = [
             (each.job, errors)
             for each in (*self.waiting, *self.refused)
-            if each.job.hold not in self._noted and (errors := errors_with_note(each, self.trouble))
+            if each.job.hold not in self._noted and (errors := queue.errors_with_note(each, self.trouble))
         ]
         if new and self._refusal(using, lambda: queue.note(using, new)) is None:
             self._noted.update(job.hold for job, _ in new)
@@ -211,6 +214,11 @@ class Unrecorded:
 
 def _length(job: ClaimedJob) -> int:
     return len(job.arguments) + len(job.errors)
+
+
+def _in_ascii(why: str) -> str:
+    """The first line, as the narrowest character set takes it."""
+    return ascii(why.strip().partition("\n")[0])[1:-1][:LONGEST_REASON]
 
 
 def _plainest(outcome: Outcome, error: Error) -> Outcome:

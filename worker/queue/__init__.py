@@ -39,6 +39,7 @@ from worker.queue.history import BATCH, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
+from worker.queue.notes import errors_with_note, noted
 from worker.queue.refusals import MOST_REFUSALS, is_refusal
 from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
@@ -60,6 +61,7 @@ __all__ = [
     "end_unreachable",
     "enqueue",
     "enqueue_many",
+    "errors_with_note",
     "hold_lane",
     "in_the_recording_transaction",
     "is_refusal",
@@ -69,6 +71,7 @@ __all__ = [
     "next_due",
     "next_run_at",
     "note",
+    "noted",
     "promote",
     "prune",
     "release",

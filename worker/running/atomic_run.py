@@ -68,7 +68,7 @@ class AtomicRuns:
         """What it did is undone, so it runs again. That is no attempt."""
         delay = max(SHORTEST_DELAY, tasks.get(ended.job.task).retry_delay(ended.job.attempts + 1, ended.job.id))
         signals.success_refused.send_robust(None, job=ended.job, error=error, retry_in=delay)
-        return ended._replace(outcome=Snoozed(delay))
+        return ended._replace(outcome=Snoozed(delay), undone_since=str(error))
 
 
 class _Run:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.db.models import F
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
@@ -25,8 +26,10 @@ def unrecorded(scope: Scope) -> Iterator[Problem]:
     """Jobs have ended, and the database does not let it be recorded."""
     living = roster.seem_alive(scope.using, scope.now, options().RESCUE_AFTER)
     for worker in living.filter(unrecorded__gt=0).order_by("name"):
-        words = {"name": worker.name, "jobs": worker.unrecorded, "why": masking.line(worker.trouble)}
-        yield Problem(
-            "unrecorded",
-            _("%(name)s keeps what came of %(jobs)s jobs, which the database refuses to record: %(why)s") % words,
+        words = {"name": worker.name, "count": worker.unrecorded, "why": masking.line(worker.trouble)}
+        message = ngettext(
+            "%(count)d job of %(name)s has ended, and the database refuses to record that: %(why)s",
+            "%(count)d jobs of %(name)s have ended, and the database refuses to record that: %(why)s",
+            worker.unrecorded,
         )
+        yield Problem("unrecorded", message % words)

@@ -14,9 +14,11 @@ from schedules import background
 from schedules.models import Occurrence, Schedule
 from schedules.testing import ManualClock, run_jobs
 from tests.app.models import Effect
-from worker import Snooze
+from worker import Snooze, queue, roster
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
+from worker.outcomes import Succeeded
+from worker.values import Ended
 
 
 @background
@@ -104,6 +106,19 @@ class Runs:
         assert self.states(clock=clock) == []
         clock.advance(30)
         assert self.states(clock=clock) == ["succeeded"]
+
+    def test_a_job_of_which_a_note_says_that_it_has_ended_is_recorded_and_does_not_run(self) -> None:
+        note("one")
+        worker = roster.sign_in("default", "host:1", 1, [])
+        claimed = queue.claim("default", worker, 1)
+        now = database_now("default")
+        told = queue.errors_with_note(Ended(claimed[0], Succeeded(), now, now), "no room")
+        queue.note("default", [(claimed[0], str(told))])
+        queue.release("default", claimed)
+
+        assert self.states() == ["succeeded"]
+        assert self.keys() == []
+        assert FinishedJob.objects.get().errors == ""
 
     def test_schedules_that_are_due_give_their_jobs(self) -> None:
         note("hourly", repeat=3600)

@@ -29,7 +29,6 @@ from worker.clock import Monotonic
 from worker.messages.errors import LONGEST_TOLD
 from worker.models import FinishedJob, Job
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
-from worker.process.notes import noted
 from worker.process.unrecorded import Unrecorded
 from worker.sessions.connection import private_connection
 
@@ -257,7 +256,7 @@ def test_whoever_claims_a_job_that_has_ended_learns_what_came_of_it(
     queue.release(ALIAS, unrecorded.jobs)
 
     (again,) = claim()
-    note = noted(again)
+    note = queue.noted(again)
 
     assert note is not None
     assert (note.outcome, note.job.errors) == (outcome, "")
@@ -272,7 +271,7 @@ def test_a_job_that_is_to_run_again_has_no_note_and_no_error_passes_for_one() ->
     (again,) = claim()
 
     assert again.errors
-    assert noted(again) is None
+    assert queue.noted(again) is None
 
 
 def test_so_much_may_be_refused_and_no_more_is_claimed(settings: Settings) -> None:

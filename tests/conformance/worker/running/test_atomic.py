@@ -10,11 +10,14 @@ from typing import Any, NoReturn
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
+from pytest_django import Settings
 
 from schedules import background
 from schedules.declarations import Background
+from schedules.doctor import work
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace, return_unshowable, returned
+from tests.conformance.schedules.doctor.test_doctor import found
 from tests.conformance.worker.process.workers import Crew, heard, unled
 from tests.conformance.worker.queue.jobs import (
     ALIAS,
@@ -278,6 +281,24 @@ def test_an_atomic_job_whose_success_is_refused_for_a_while_runs_again_and_that_
 
     assert traces() == {"one": 1}
     assert {(each["job"].id, each["retry_in"]) for each in refused} == {(job.pk, 0.1)}
+
+
+def test_it_is_told_until_the_job_has_run_again(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SCHEDULER = {"HEARTBEAT": 0.2}
+    monkeypatch.setattr(atomic_run, "SHORTEST_DELAY", 0.1)
+    with raising("worker_finishedjob"):
+        job = atomic(trace)("one")
+        crew.start(longest_sleep=0.05, leader_sign=unled)
+        eventually(WorkerProcess.objects.filter(unrecorded=1).exists)
+        assert "not today" in found(work.problems)["unrecorded"].summary
+        eventually(lambda: runs["one"] >= 3, within=30)
+        assert WorkerProcess.objects.get().unrecorded == 1
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    eventually(lambda: WorkerProcess.objects.get().unrecorded == 0)
+
+    assert "unrecorded" not in found(work.problems)
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["its success", "its id"])
