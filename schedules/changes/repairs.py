@@ -14,7 +14,7 @@ from schedules.occurrences.due_schedules import UNREADABLE, instants_again
 from schedules.occurrences.jobs import lanes_of
 from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
-from worker import queue
+from worker import queue, wakeup
 from worker.models import Job
 
 
@@ -44,6 +44,7 @@ def replan(schedule: Schedule, using: str, now: datetime) -> None:
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         materialize_due(row, using, now)
         plan_next(row, using, now)
+    wakeup.announce({wakeup.LATER}, using)  # it may be due before the leader would look again
 
 
 def _forget_after(row: Schedule, using: str, now: datetime) -> None:

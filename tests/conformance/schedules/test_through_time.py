@@ -25,10 +25,11 @@ from schedules.leader.term import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
 from schedules.models import Kind, Leadership, Occurrence, Schedule
 from schedules.planning import jittered
 from schedules.planning.policies import CatchUp
+from schedules.recurrence.zones import zone_version
 from tests.conformance.model.virtual import ALIAS, VirtualClock, again, finish, ledger_of, start_jobs
 from tests.schedules.recurrence import oracle
 from tests.schedules.recurrence.moments import at, moment
-from worker import queue, tasks
+from worker import queue, tasks, wakeup
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import Failed, Missed, Outcome, Retry, Succeeded
 from worker.running.execution import run
@@ -427,6 +428,49 @@ def test_d9_a_term_begins_by_computing_anew_what_other_zone_data_made(clock: Vir
         term.turn()
 
     assert again(schedule).next_run_at == expected("30 2 * * *", "Europe/Paris", clock.now(), clock.now() + WEEK)[0]
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What wakes the leader of this process."""
+    topics: list[str] = []
+    wakeup.ears.append(topics.append)
+    yield topics
+    wakeup.ears.remove(topics.append)
+
+
+def planned_with_other_zone_data(schedule: Schedule, next_run_at: str) -> None:
+    Schedule.objects.filter(pk=schedule.pk).update(next_run_at=at(next_run_at), zone_version="1970a")
+
+
+def test_d9_a_tick_that_comes_by_a_plan_of_other_zone_data_decides_by_those_of_now(clock: VirtualClock) -> None:
+    """A plan says when to look, and nothing of what is due then."""
+    schedule = clock.declared(cron="30 2 * * *", timezone="Europe/Paris")
+    right = schedule.next_run_at
+    planned_with_other_zone_data(schedule, "10:30")
+
+    clock.tick("11:00")
+
+    assert (ledger_of(schedule), Job.objects.count()) == ([], 0)
+    assert (again(schedule).next_run_at, again(schedule).zone_version) == (right, zone_version())
+
+
+@pytest.mark.parametrize("another_is_due", [True, False])
+def test_d9_what_is_due_by_the_zone_data_of_now_runs_in_the_second_turn_of_a_term_without_a_rest_before(
+    clock: VirtualClock, heard: list[str], another_is_due: bool
+) -> None:
+    schedule = clock.declared(cron="0 * * * *")
+    if another_is_due:
+        clock.declared("another", run_at=at("11:00"))
+    clock.to("11:00")
+    planned_with_other_zone_data(schedule, "07-02 17:17")
+
+    with term_through_time(clock) as term:
+        heard.clear()
+        assert term.turn() == 0 or wakeup.LATER in heard
+        term.turn()
+
+    assert ledger_of(schedule) == ["11:00 enqueued"]
 
 
 # Why did it not run?
