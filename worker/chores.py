@@ -72,6 +72,7 @@ class Chores:
     def __init__(self, clock: Monotonic = time) -> None:
         self.rescue = Rescue(clock)
         self._clock = clock
+        self._turns = queue.Round()
         self._promote_again_at = -math.inf
         now = clock.monotonic()
         self._chores = [Chore(_prune, PRUNE_EVERY, now), Chore(_end_unreachable, END_UNREACHABLE_EVERY, now)]
@@ -112,7 +113,7 @@ class Chores:
             return None
         most = queue.MOST_PROMOTED
         try:
-            while (promoted := queue.promote(using, now, most)) >= most and self._is_early(began):
+            while (promoted := queue.promote(using, now, most, self._turns)) >= most and self._is_early(began):
                 pass
         except Exception as error:
             if not queue.is_refusal(error, using):

@@ -138,7 +138,7 @@ class Job(JobRecord):
             StateIndex(state="scheduled", fields=["run_at"], name="worker_job_scheduled"),
             StateIndex(state="waiting", fields=["lane"], name="worker_job_waiting"),
             StateIndex(state="running", fields=["worker_id"], name="worker_job_running"),
-            GivenIndex(fields=["lane"], name="worker_job_lane", opclasses=["varchar_pattern_ops"]),
+            GivenIndex(fields=["lane", "id"], name="worker_job_lane", opclasses=["varchar_pattern_ops", "int8_ops"]),
         ]
 
 

@@ -81,6 +81,7 @@ class ClaimedJob(NamedTuple):
     schedule_id: int | None
     interruptions: int
     priority: int
+    lane: str | None = None
 
     @property
     def hold(self) -> tuple[int, int]:

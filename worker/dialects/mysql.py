@@ -13,7 +13,7 @@ from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.portable import Dialect, in_list, table
 from worker.instants import in_bounds
-from worker.models import CallLock
+from worker.models import CallLock, Job
 from worker.values import Wanted
 
 CALL_LOCKS = 1024
@@ -61,6 +61,25 @@ class MySQL(Dialect):
         """
         return f"FORCE INDEX ({index})"
 
+    def lanes_in_line(self, connection: BaseDatabaseWrapper, beyond: str, limit: int) -> list[str]:
+        """It finds no next lane along the index within a statement. So it reads on job by job, and then leaps.
+
+        It finds fewer where many jobs wait in each.
+        """
+        found: list[str] = []
+        with connection.cursor() as cursor:
+            for _ in range(_LEAPS):
+                cursor.execute(
+                    f"SELECT lane FROM {table(connection, Job)} {self.along('worker_job_waiting')} "
+                    f"WHERE state = 'waiting' AND lane > %s ORDER BY lane LIMIT %s",
+                    [found[-1] if found else beyond, limit - len(found)],
+                )
+                rows = cursor.fetchall()
+                found += dict.fromkeys(lane for (lane,) in rows)
+                if len(found) == limit or not rows:
+                    break
+        return found
+
     def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
         """By a row, since its named locks outlive the transaction. A row that is there is locked as if it were new."""
         with connection.cursor() as cursor:
@@ -96,6 +115,8 @@ class MySQL(Dialect):
         return list(range(first, first + count * step, step))
 
 
+_LEAPS = 8
+"""From one lane to the next, in one look."""
 _NO_SUCH_TABLE = 1146
 _REFUSALS = {
     1044,  # no privilege on the database

@@ -172,6 +172,47 @@ class Dialect:
                 )
                 yield from cursor.fetchall()
 
+    def lanes_in_line(self, connection: BaseDatabaseWrapper, beyond: str, limit: int) -> list[str]:
+        """Up to `limit` lanes in which jobs wait, by name, from beyond that one.
+
+        From lane to lane along the index, however many jobs wait in each.
+        """
+        next_lane = (
+            f"SELECT lane FROM {table(connection, Job)} {self.along('worker_job_waiting')} "
+            f"WHERE state = 'waiting' AND lane > {{}} ORDER BY lane LIMIT 1"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH RECURSIVE in_line (lane, place) AS (SELECT ({next_lane.format('%s')}), 1 UNION ALL "
+                f"SELECT ({next_lane.format('in_line.lane')}), place + 1 FROM in_line "
+                f"WHERE lane IS NOT NULL AND place < %s) SELECT lane FROM in_line WHERE lane IS NOT NULL",
+                [beyond, limit],
+            )
+            return [lane for (lane,) in cursor.fetchall()]
+
+    def first_of_lanes(self, connection: BaseDatabaseWrapper, lanes: Sequence[str], now: datetime) -> list[int]:
+        """The first jobs of these lanes, those that wait and were to run by `now`."""
+        found: list[int] = []
+        with connection.cursor() as cursor:
+            for some in portions(lanes, _LANES):
+                cursor.execute(*self._firsts_of(connection, some, now))
+                found += [id for (id,) in cursor.fetchall() if id is not None]
+        return found
+
+    def _firsts_of(
+        self, connection: BaseDatabaseWrapper, lanes: Sequence[str], now: datetime
+    ) -> tuple[str, Sequence[Any]]:
+        """SQL and parameters. Each by itself: MariaDB would sort all jobs of a lane that it does not know."""
+        each, moment = f"SELECT ({self._first_of(connection, '%s')})", self.to_database(connection, now)
+        return " UNION ALL ".join([each] * len(lanes)), [it for lane in lanes for it in (moment, lane)]
+
+    def _first_of(self, connection: BaseDatabaseWrapper, lane: str) -> str:
+        """SQL for the first job of that lane, if it waits and was to run by an instant: the first parameter."""
+        return (
+            f"SELECT CASE WHEN state = 'waiting' AND run_at <= %s THEN id END FROM {table(connection, Job)} "
+            f"{self.along('worker_job_lane')} WHERE lane = {lane} ORDER BY id LIMIT 1"
+        )
+
     # claim
 
     def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
@@ -319,6 +360,8 @@ class Dialect:
         return ""
 
 
+_LANES = 100
+"""In one statement, where each is asked about by itself."""
 _TAKEN = ", ".join("'' AS arguments" if name == "arguments" else name for name in CLAIMED)
 _INSTANTS = tuple(
     field.column

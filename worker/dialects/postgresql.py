@@ -87,6 +87,12 @@ class PostgreSQL(Dialect):
             )
             return int(cursor.rowcount)
 
+    def _firsts_of(
+        self, connection: BaseDatabaseWrapper, lanes: Sequence[str], now: datetime
+    ) -> tuple[str, Sequence[Any]]:
+        first = self._first_of(connection, "given.lane")
+        return f"SELECT ({first}) FROM unnest(%s::varchar[]) AS given(lane)", [now, list(lanes)]
+
     def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
         """While a worker claims, nobody strikes it off the roster, and one that is not there holds nothing.
 

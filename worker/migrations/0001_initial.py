@@ -299,7 +299,9 @@ class Migration(migrations.Migration):
                     worker.indexes.StateIndex(fields=["lane"], name="worker_job_waiting", state="waiting"),
                     worker.indexes.StateIndex(fields=["worker_id"], name="worker_job_running", state="running"),
                     worker.indexes.GivenIndex(
-                        fields=["lane"], name="worker_job_lane", opclasses=["varchar_pattern_ops"]
+                        fields=["lane", "id"],
+                        name="worker_job_lane",
+                        opclasses=["varchar_pattern_ops", "int8_ops"],
                     ),
                 ],
             },

@@ -169,6 +169,7 @@ class Unrecorded:
         recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)
         _tell(ended, recorded)
+        queue.let_in(using, {each.job.lane for each in ended if each.job.lane}, max(each.finished_at for each in ended))
 
     def _is_recorded_anew(self, using: str, ended: Ended) -> bool:
         """Whether it was only for the id of the job, which stands in history already, and is recorded by now."""

@@ -22,10 +22,9 @@ from contextlib import nullcontext
 from datetime import datetime
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, QuerySet
 
 from worker import erasure, wakeup
 from worker.clock import WhenWritten
@@ -41,6 +40,7 @@ from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
 from worker.queue.notes import errors_with_note, noted
 from worker.queue.refusals import MOST_REFUSALS, is_refusal
+from worker.queue.turns import Round, let_in
 from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
@@ -51,6 +51,7 @@ __all__ = [
     "MOST_REFUSALS",
     "UNSTARTED",
     "Hook",
+    "Round",
     "ack",
     "ack_anew",
     "ack_in_vain",
@@ -68,6 +69,7 @@ __all__ = [
     "is_suspect",
     "leave_lane",
     "let_go_lane",
+    "let_in",
     "next_due",
     "next_run_at",
     "note",
@@ -209,15 +211,15 @@ def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> in
 # When their time has come
 
 
-def promote(using: str, now: datetime, limit: int = MOST_PROMOTED) -> int:
-    """Make ready up to `limit` jobs that were to run by `now`, and those whose turn has come. Returns how many."""
+def promote(using: str, now: datetime, limit: int = MOST_PROMOTED, turns: Round | None = None) -> int:
+    """Make ready up to `limit` jobs that were to run by `now`, and those whose turn has come. Returns how many.
+
+    `turns`: which lanes are to be looked at next. Without one, the first.
+    """
     connection = connections[using]
-    promoted = dialect_of(connection).promote(connection, now=now, limit=limit)
-    next_in_line = _some(_next_in_line(using, now))
-    let_in = Job.objects.using(using).filter(pk__in=next_in_line, state=JobState.WAITING).update(state=JobState.READY)
-    if promoted or let_in:
+    if promoted := dialect_of(connection).promote(connection, now=now, limit=limit):
         wakeup.announce({wakeup.READY}, using)
-    return promoted + let_in
+    return promoted + (turns or Round()).let_in(using, now)
 
 
 def next_run_at(using: str) -> datetime | None:
@@ -267,19 +269,6 @@ def _schedule_again(using: str, job: PutBack) -> bool:
         )
         == 1
     )
-
-
-# Which jobs
-
-
-def _next_in_line(using: str, now: datetime) -> QuerySet[Job]:
-    before = Job.objects.filter(lane=OuterRef("lane"), pk__lt=OuterRef("pk"))
-    waiting = Job.objects.using(using).filter(state=JobState.WAITING, run_at__lte=now)
-    return waiting.filter(~Exists(before)).order_by("lane")  # one each; by the index over those that wait
-
-
-def _some(rows: QuerySet[Any]) -> list[int]:
-    return list(rows.values_list("pk", flat=True)[:BATCH])
 
 
 _SUSPECT_FROM = MOST_INTERRUPTIONS - 1

@@ -20,7 +20,7 @@ from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
 from worker.process.unrecorded import Unrecorded
-from worker.queue import inheritance
+from worker.queue import inheritance, turns
 from worker.vigil import Vigil
 
 
@@ -107,8 +107,10 @@ OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
         Fault(changes, "backfill", "_replace(row, lines, instants, using, now)", "pass"),
     ),
     # Policies and clocks
-    "who waits does not wait its turn": (Fault(queue, "_next_in_line", ".filter(~Exists(before))"),),
-    "who is let in may run already": (Fault(queue, "promote", ", state=JobState.WAITING)", ")"),),
+    "who waits does not wait its turn": (
+        Fault(Dialect, "_first_of", "WHERE lane", "WHERE state = 'waiting' AND lane"),
+    ),
+    "who is let in may run already": (Fault(turns, "_let_in", ", state=JobState.WAITING)", ")"),),
     "an unfinished run is overlooked": (Fault(materialize, "materialize", "each.overlap != ", "each.overlap == "),),
     "what a pause held back is forgotten": (Fault(row, "_write", "in plan.not_run", "in ()"),),
     "a pause that is over goes on": (

@@ -50,6 +50,7 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "promote": ("worker_job_scheduled", lambda using: queue.promote(using, NOW)),
     "let in": ("worker_job_waiting", lambda using: queue.promote(using, NOW)),
     "look who is before": ("worker_job_lane", lambda using: queue.promote(using, NOW)),
+    "let in to lanes that are named": ("worker_job_lane", lambda using: queue.let_in(using, LANES[-200:], NOW)),
     "look who is unfinished": ("worker_job_lane", lambda using: queue.unfinished_of(LANES[:10], using)),
     "look who is unfinished, for a whole tick": ("worker_job_lane", lambda using: queue.unfinished_of(LANES, using)),
     "cancel": ("worker_job_lane", lambda using: queue.cancel_lane(LANES[0], "why", using)),
@@ -191,7 +192,7 @@ def _step(detail: str) -> dict[str, str]:
 
 
 def _scans(plan: Any) -> Iterator[str]:
-    """Places where a plan reads a whole table of ours: `ended` is the list of what a batch ends."""
+    """Places where a plan reads a whole table of ours: `ended` is the list of what a batch ends, `in_line` of lanes."""
     for part in _parts(plan):
         if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
             yield f"Seq Scan of {part['Relation Name']}"
@@ -199,7 +200,7 @@ def _scans(plan: Any) -> Iterator[str]:
             yield f"All along {part['Index Name']}"
         if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended")):
             yield f"{part['access_type']} of {part['table_name']}"
-        if re.match("SCAN (?!CONSTANT ROW|ended)", part.get("detail", "")) and "key" not in part:
+        if re.match("SCAN (?!CONSTANT ROW|ended|in_line)", part.get("detail", "")) and "key" not in part:
             yield part["detail"]
 
 

@@ -217,16 +217,3 @@ def test_nobody_in_line_starts_before_its_time() -> None:
     assert queue.promote(ALIAS, at("10:04:59")) == 0
     assert queue.promote(ALIAS, at("10:05")) == 1
     assert state_of(early) == "ready"
-
-
-@pytest.mark.only_on("postgresql")
-def test_whose_turn_it_is_is_found_among_those_in_line_alone() -> None:
-    queue.enqueue_many([new(state=JobState.SCHEDULED, run_at=at("23:00")) for _ in range(5000)], ALIAS)
-    in_line()
-    with another_session() as using:
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"ANALYZE {Job._meta.db_table}")
-        plan = queue._next_in_line(using, at("10:00")).explain()
-
-    assert "worker_job_waiting" in plan
-    assert "worker_job_pkey" not in plan

@@ -1,0 +1,56 @@
+"""Whose turn has come: the first job of a lane, if it waits there.
+
+A lane is looked at when a job of it has ended (`let_in`). All lanes in which jobs wait are looked through besides, some
+at each turn (`Round`): for those whose time comes later, and those that nobody looked at. What that costs is the same,
+however many jobs wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+
+from django.db import connections
+
+from worker import wakeup
+from worker.dialects import dialect_of
+from worker.models import Job, JobState
+
+MOST_LANES = 250
+"""That are looked at together, in some milliseconds."""
+
+
+def let_in(using: str, lanes: Collection[str], now: datetime) -> int:
+    """Make ready whoever is first in these lanes, waits there, and was to run by `now`. Returns how many that were."""
+    connection = connections[using]
+    if not lanes or not dialect_of(connection).lanes_in_line(connection, beyond="", limit=1):
+        return 0
+    return _let_in(using, sorted(lanes), now)
+
+
+class Round:
+    """A look at all lanes in which jobs wait, some at each step, again and again."""
+
+    def __init__(self) -> None:
+        self._beyond = ""
+
+    def let_in(self, using: str, now: datetime) -> int:
+        """The same for the next `MOST_LANES` of them."""
+        connection = connections[using]
+        look = partial(dialect_of(connection).lanes_in_line, connection, limit=MOST_LANES)
+        lanes = look(beyond=self._beyond)
+        if self._beyond and not lanes:  # this round is over
+            lanes = look(beyond="")
+        self._beyond = lanes[-1] if lanes else ""
+        return _let_in(using, lanes, now)
+
+
+def _let_in(using: str, lanes: Sequence[str], now: datetime) -> int:
+    connection = connections[using]
+    if not lanes or not (first := dialect_of(connection).first_of_lanes(connection, lanes, now)):
+        return 0
+    let_in = Job.objects.using(using).filter(pk__in=first, state=JobState.WAITING).update(state=JobState.READY)
+    if let_in:
+        wakeup.announce({wakeup.READY}, using)
+    return let_in
