@@ -15,7 +15,6 @@ from django.apps import AppConfig
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Tags
 from django.db import DatabaseError, connections
-from django.utils import timezone
 
 from schedules.declarations import background_tasks, in_code
 from schedules.declarations.configured import in_settings
@@ -49,8 +48,8 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
         *_shadowed_options(),
         *_declared_twice(),
         *_crowded_jitter(),
-        *_over(timezone.now()),
-        *_clock_changes(timezone.now()),
+        *_over(datetime.now(UTC)),
+        *_clock_changes(datetime.now(UTC)),
     ]
 
 

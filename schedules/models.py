@@ -360,7 +360,8 @@ _BEYOND_TIME = (
 
 def _ahead(now: Instant) -> Q:
     has_begun = Q(anchor=None) | Q(anchor__lte=F("settled_until"))
-    stands_still = GreaterThan(F("settled_until") - now, F("next_run_at") - F("settled_until"))
+    at = Value(now, InstantField()) if isinstance(now, datetime) else now
+    stands_still = GreaterThan(F("settled_until") - at, F("next_run_at") - F("settled_until"))
     countable = Q(settled_until__gt=now, settled_until__lt=LAST, next_run_at__lt=LAST)
     beyond_count = When(settled_until__gte=LAST, then=Value(True))
     stands = Case(

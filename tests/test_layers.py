@@ -52,7 +52,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.masking            arguments tasks
   worker.events             masking repeats
   worker.signals            events masking
-  worker.dialects           dialects.portions
+  worker.dialects           dialects.portions instants
   worker.clock              dialects
   worker.erasure            dialects
   worker.roster             clock dialects erasure

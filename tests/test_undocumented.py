@@ -59,7 +59,8 @@ DOCUMENTED = """
     AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.handle BaseCommand.help
     BaseCommand.requires_system_checks BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
     BaseExpression.output_field Field.clean Field.widget Func.as_sql Func.template ListFilter.* Model.pk
-    Model.refresh_from_db DateField.deconstruct QuerySet.aggregate QuerySet.filter
+    Model.refresh_from_db DateField.deconstruct DateTimeField.get_db_prep_value DateTimeField.get_prep_value
+    QuerySet.aggregate QuerySet.filter
     SplitDateTimeField.compress SplitDateTimeField.widget SplitDateTimeWidget.decompress
     Signal.send_robust SimpleListFilter.* BaseModelAdmin.fields BaseModelAdmin.fieldsets
     BaseModelAdmin.form

@@ -30,19 +30,6 @@ def check_options(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 
 @checks.register("worker")
-def check_use_tz(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    if settings.USE_TZ:
-        return []
-    return [
-        Error(
-            "USE_TZ is False, but jobs run at instants: an hour that the clock repeats would be ambiguous.",
-            hint="Set USE_TZ = True.",
-            id="worker.E002",
-        )
-    ]
-
-
-@checks.register("worker")
 def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     if any(problems()):
         return []

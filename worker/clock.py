@@ -16,6 +16,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from worker.dialects import dialect_of
 from worker.dialects.portable import Dialect
+from worker.instants import InstantField
 
 
 def database_now(using: str) -> datetime:
@@ -43,7 +44,7 @@ class DatabaseNow(models.Func):
     Django's own `Now()` is in the server's zone on MySQL, and stands still in a transaction on PostgreSQL.
     """
 
-    output_field = models.DateTimeField()
+    output_field = InstantField()
 
     def __init__(self, after: float = 0.0) -> None:
         super().__init__()

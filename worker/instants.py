@@ -1,4 +1,9 @@
-"""Columns of instants that can be read whatever stands in them: one row must not stop the others.
+"""Columns of instants: aware and in UTC, whatever the project says of time zones, and read whatever stands in them.
+
+Django would give and take naive ones under `USE_TZ = False`, and would keep them by another clock under
+`DATABASES[…]["TIME_ZONE"]`. Here an hour that the clock repeats is two hours, and our SQL and Django's agree.
+
+One row must not stop the others.
 
 PostgreSQL keeps infinity and years that Python has not, MySQL a month or a year of zero, SQLite any text. Reading
 those raises, and with them whatever was asked for in the same statement. It is then asked again, and what is no instant
@@ -18,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import DatabaseError, DataError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
+from django.utils import timezone
 
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 """What is no instant is read as one of these. A day from the ends of time, for the zones."""
@@ -35,9 +41,17 @@ class _InstantField(models.DateTimeField):  # type: ignore[type-arg]
         name, _, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
 
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        if not isinstance(value, datetime):
+            return super().get_db_prep_value(value, connection, prepared=True)
+        return written(value if value.tzinfo else timezone.make_aware(value), connection.vendor)
+
     def get_db_converters(self, connection: BaseDatabaseWrapper) -> list[Any]:
         """SQLite and MySQL give nothing for what is no instant, where PostgreSQL raises."""
         converters = super().get_db_converters(connection)
+        if connection.timezone is not UTC:
+            converters.append(_converted)
         return converters if connection.vendor == "postgresql" or self.null else [*converters, _given]
 
     def select_format(self, compiler: SQLCompiler, sql: str, params: Any) -> tuple[str, Any]:
@@ -55,6 +69,23 @@ def _is_sorted_by(compiler: SQLCompiler, name: str) -> bool:
     """Django sorts by the place of what is selected, and no index has the order of an expression."""
     sorted_by = (getattr(each, "expression", each) for each in compiler.query.order_by)
     return any(getattr(each, "name", str(each)).lstrip("-") == name for each in sorted_by)
+
+
+def written(instant: datetime, vendor: str) -> Any:
+    """An aware instant as the database takes it. PostgreSQL's own type knows of zones; the others keep UTC."""
+    return instant if vendor == "postgresql" else str(instant.astimezone(UTC).replace(tzinfo=None))
+
+
+def read(value: datetime, vendor: str) -> datetime:
+    """An instant as the driver, or Django, gave it → aware, UTC.
+
+    Under `USE_TZ = False` PostgreSQL's sessions have the zone of the project, and Django cuts it off. Of an hour that
+    comes twice, the fold tells which.
+    """
+    if vendor != "postgresql":
+        return value.replace(tzinfo=UTC)
+    aware = value if value.tzinfo else value.replace(tzinfo=timezone.get_default_timezone())
+    return aware.astimezone(UTC)
 
 
 def in_bounds(sql: str, vendor: str) -> str:
@@ -113,6 +144,10 @@ def unreadable_in(rows: models.QuerySet[Any]) -> dict[Any, list[str]]:
     told = rows.annotate(**{f"no_{name}": is_wrong for name, is_wrong in wrong.items()})
     found = told.filter(reduce(or_, map(models.Q, wrong.values()))).values_list("pk", *(f"no_{name}" for name in wrong))
     return {key: [name for name, is_wrong in zip(wrong, flags, strict=True) if is_wrong] for key, *flags in found}
+
+
+def _converted(value: datetime | None, _: Any, connection: BaseDatabaseWrapper) -> datetime | None:
+    return None if value is None else read(value, connection.vendor)
 
 
 def _given(value: Any, *_: Any) -> Any:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.utils.timezone import make_aware
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -237,6 +238,8 @@ class PauseForm(forms.Form):
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until.tzinfo is None:  # as Django gives it where USE_TZ is False
+            until = make_aware(until)
         if until is not None and not self.now < until <= LATEST:
             raise forms.ValidationError(_("Give a time in the future, up to the year 9000."))
         return until

@@ -96,12 +96,6 @@ def test_options_of_another_shape_are_an_error_and_no_crash(settings: Settings, 
     assert set(ids()) == {"worker.E001"}
 
 
-def test_local_time_without_zones_is_an_error(settings: Settings) -> None:
-    settings.USE_TZ = False
-
-    assert "worker.E002" in ids()
-
-
 def test_a_database_of_another_kind_is_an_error(use_database: UseDatabase) -> None:
     use_database(engine="django.db.backends.dummy")
 

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.dialects.portions import portions
+from worker.instants import written
 
 ROWS = 500
 """In one statement, where each value is a parameter."""
@@ -157,8 +158,11 @@ def _values(connection: BaseDatabaseWrapper, model: type[models.Model], columns:
     """The rows with their instants as the database takes them."""
     fields = {field.column: field for field in model._meta.concrete_fields}
     dated = [isinstance(fields[column], models.DateTimeField) for column in columns]
-    adapt = connection.ops.adapt_datetimefield_value
-    return [[adapt(value) if is_dated else value for value, is_dated in zip(row, dated, strict=True)] for row in rows]
+
+    def adapted(value: Any, is_dated: bool) -> Any:
+        return written(value, connection.vendor) if is_dated and value is not None else value
+
+    return [tuple(map(adapted, row, dated)) for row in rows]
 
 
 def _table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:

@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 
 from worker.dialects.many import ROWS, ManyRows
 from worker.dialects.portions import portions
+from worker.instants import written
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
@@ -83,7 +84,7 @@ class Dialect:
 
     def to_database(self, connection: BaseDatabaseWrapper, value: Any) -> Any:
         """An instant as the database takes it. Any other value is taken as it is."""
-        return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+        return written(value, connection.vendor) if isinstance(value, datetime) else value
 
     def misses_table(self, error: DatabaseError) -> bool:
         """Whether the database says that there is no such table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
+from worker.instants import read
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.values import ClaimedJob, Finish, NewJob, Wanted
 
@@ -31,7 +32,7 @@ class PostgreSQL(Dialect):
     many = ManyRowsByArrays()
 
     def instant(self, value: datetime) -> datetime:
-        return value.astimezone(UTC)
+        return read(value, "postgresql")
 
     def once_free(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """An UPDATE that waits for a row has read the clock before; one of rows that a subquery holds has not."""

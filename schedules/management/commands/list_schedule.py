@@ -17,7 +17,6 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
-from django.utils import timezone
 
 from schedules.commandline import contract, details, table
 from schedules.commandline.look import Look
@@ -124,7 +123,7 @@ class Command(BaseCommand):
         if options["check"] or not selection.is_everything:
             raise CommandError("With --cron go --timezone, --utc, --name, --after, --next and --json, and no others.")
         look = self._look(options)
-        now = timezone.now()
+        now = datetime.now(UTC)
         cron = Cron(options["cron"], look.timezone, name=options["name"] or "")
         after = now if options["after"] is None else _instant(options["after"], look.timezone)
         instants = islice(cron.between(after, datetime.max.replace(tzinfo=UTC)), options["next"] or RUNS)

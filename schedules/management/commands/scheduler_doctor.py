@@ -10,12 +10,13 @@ readable.
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, connections
-from django.utils import timezone
 
 from schedules.commandline.pipes import quiet_when_unread
 from schedules.commandline.terminal import screen_of, write
@@ -51,7 +52,7 @@ class Command(BaseCommand):
             alias = options["database"] or project_options().DATABASE
             if alias not in connections:
                 raise CommandError(f"--database is {quoted(alias)}, but must be one of {', '.join(connections)}.")
-            report = examine(Case(alias, database_now(alias), timezone.now))
+            report = examine(Case(alias, database_now(alias), partial(datetime.now, UTC)))
         except ImproperlyConfigured as fault:
             raise CommandError(str(fault)) from fault
         except (OperationalError, InterfaceError) as error:
