@@ -17,7 +17,10 @@ LOGGERS = ("", "worker", "worker.job", "schedules", "schedules.leader")
 
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in LOGGERS]
+    """All that there are: a configuration may disable any of them."""
+    named = list(map(logging.getLogger, LOGGERS))
+    others = (each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger))
+    loggers = [*named, *(each for each in others if each not in named)]
     before = [(each, each.level, each.propagate, each.disabled, each.handlers[:]) for each in loggers]
     yield
     for each, level, propagate, disabled, handlers in before:
