@@ -63,7 +63,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.rescue             clock queue roster signals
   worker.chores             clock queue rescue signals
   worker.running            arguments clock queue sessions signals tasks
-  worker.process            chores clock dialects dialects.portions queue roster running sessions signals tasks wakeup
+  worker.process            chores clock dialects dialects.portions events queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
 

@@ -1,9 +1,9 @@
 """Several worker processes under one, or one that begins anew when code changes.
 
-Each is started afresh, for a fork would share sockets and locks. One that dies is replaced. Where somebody works on the
-code, one that has failed by it is replaced when it has changed. When the supervisor itself is gone, however it ended,
-its children notice, and end as if they had been told to stop. What it measures are processes of this host, by this
-host's monotonic clock.
+Each is started afresh, for a fork would share sockets and locks. One that dies is replaced (`restarts`). Where
+somebody works on the code, one that has failed by it is replaced when it has changed. When the supervisor itself is
+gone, however it ended, its children notice, and end as if they had been told to stop. What it measures are processes of
+this host, by this host's monotonic clock.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from threading import Thread
 from types import FrameType
 
+from worker.events import say_seldom
 from worker.process.reloading import CHANGED
+from worker.process.restarts import Restarts
 
-RESTART_AFTER = 1.0
-"""Seconds from the start of a process to that of its successor, at the least: what dies at once does not spin."""
 LOOK_EVERY = 0.1
 USUAL_START, LONGEST_START = 3.0, 10.0
 """Seconds after which a process sees for itself when its code changes. Sooner, it might never begin."""
@@ -48,7 +49,7 @@ class Supervisor:
             time.sleep(LOOK_EVERY)
             for number, child in enumerate(self.children):
                 if self._is_to_be_replaced(child) and self._can_be_replaced(child):
-                    self.children[number] = self._start()
+                    self.children[number] = self._succeed(child.restarts)
                     self._stop_late_comer(self.children[number])
                 elif self._has_begun_with_old_code(child):
                     child.has_old_code = True
@@ -56,7 +57,10 @@ class Supervisor:
         return max(0 if self._has_retired(child) else _exit_code(child) for child in self.children)
 
     def _start(self) -> Child:
-        return Child(self.command, self.code and self.code())
+        return self._succeed(Restarts())
+
+    def _succeed(self, restarts: Restarts) -> Child:
+        return Child(self.command, self.code and self.code(), restarts)
 
     def _is_to_be_replaced(self, child: Child) -> bool:
         return not self.stopping and not child.runs and (child.process.returncode != 0 or child.has_old_code)
@@ -73,7 +77,7 @@ class Supervisor:
             return True
         if self.code and child.process.returncode > 0:
             return self._has_changed_since(child, self.code)
-        return time.monotonic() >= child.started_at + RESTART_AFTER
+        return time.monotonic() >= child.again_at
 
     def _has_retired(self, child: Child) -> bool:
         return self.code is not None and child.process.returncode == CHANGED
@@ -102,8 +106,10 @@ class Child:
     `code`: what it was made of.
     """
 
-    def __init__(self, command: Sequence[str], code: object) -> None:
+    def __init__(self, command: Sequence[str], code: object, restarts: Restarts) -> None:
         self.code = code
+        self.restarts = restarts
+        """Of those in its place."""
         self.mourned = False
         """Whether people were told that it has failed."""
         self.has_old_code = False
@@ -115,6 +121,22 @@ class Child:
     @property
     def runs(self) -> bool:
         return self.process.poll() is None
+
+    @cached_property
+    def again_at(self) -> float:
+        """When it is time for its successor. To be asked when it has ended."""
+        lived = time.monotonic() - self.started_at
+        again_at = self.started_at + self.restarts.after(lived)
+        if (pause := again_at - time.monotonic()) > 0:
+            say_seldom(_say, ENDED_SOON, lived, _exit_code(self), pause)
+        return again_at
+
+
+ENDED_SOON = "A process has ended %.1fs after its start (exit code %d). It begins anew in %.1fs."
+
+
+def _say(line: str, *args: object) -> None:
+    sys.stderr.write(f"{line % args}\n")
 
 
 def _exit_code(child: Child) -> int:

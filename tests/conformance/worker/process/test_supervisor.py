@@ -14,6 +14,16 @@ from worker.models import WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("database")
 
+DEADLY = """
+import sys
+from pathlib import Path
+from tests.settings import *
+with Path("{began}").open("a") as began:
+    began.write("x ")
+if len(Path("{began}").read_text().split()) > 1:
+    sys.exit(3)
+"""
+
 
 def supervised(process: StartProcess, count: int) -> tuple[Process, set[int]]:
     """A supervisor, and the process ids of its workers when all have signed in."""
@@ -42,6 +52,22 @@ def test_a_worker_that_dies_is_replaced_and_all_end_when_their_supervisor_is_tol
 
     assert supervisor.wait(within=15) == 0
     assert workers() == {min(first)}  # of the others each has signed off
+
+
+def test_what_dies_at_once_is_replaced_at_growing_pauses_and_a_few_lines_say_so(
+    process: StartProcess, tmp_path: Path
+) -> None:
+    """Settings that only the first process gets through, which supervises the others. `Restarts` has how they grow."""
+    began = tmp_path / "began"
+    (tmp_path / "deadly_settings.py").write_text(DEADLY.format(began=str(began)))
+    environment = {"PYTHONPATH": str(tmp_path), "DJANGO_SETTINGS_MODULE": "deadly_settings"}
+
+    supervisor = process("process_tasks", "--processes", "2", environment=environment)
+    eventually(lambda: began.exists() and len(began.read_text().split()) >= 7, within=60)
+    supervisor.send(signal.SIGTERM)
+
+    assert supervisor.wait(within=15) in (3, 128 + signal.SIGTERM)
+    assert 1 <= supervisor.output.count("(exit code 3). It begins anew in ") <= 4
 
 
 def test_workers_end_cleanly_when_their_supervisor_is_killed(process: StartProcess) -> None:
