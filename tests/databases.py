@@ -62,7 +62,7 @@ def _sqlite(parts: SplitResult) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-            "timeout": 20,
+            "timeout": float(parse_qs(parts.query).get("timeout", ["20"])[0]),
         },
     }
 

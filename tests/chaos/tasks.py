@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.dispatch import receiver
 
 from schedules import background
@@ -48,6 +48,14 @@ def count_slowly(label: str, seconds: float) -> None:
     """Holds its slot for so long."""
     _leave_trace()
     threading.Event().wait(seconds)
+
+
+@background
+def write_slowly(label: str, seconds: float) -> None:
+    """Holds what it has locked for so long: on SQLite that is the whole file."""
+    with transaction.atomic():
+        _leave_trace()
+        threading.Event().wait(seconds)
 
 
 @background(backoff=[0.2])

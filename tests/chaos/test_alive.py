@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
+from tests.app.models import Effect
 from tests.chaos import figures, scale
 from tests.chaos.clocks import SettableClock
 from tests.chaos.company import FAULT, SETTINGS, WATCHED_FOR, Company, suspended
-from tests.chaos.crew import Crew, wait
+from tests.chaos.crew import SECONDS_TO_START, Crew, id_of, stop, wait, wait_until_drained
 from tests.chaos.private_servers import DATABASE, PrivateServer
-from tests.chaos.tasks import count
+from tests.chaos.tasks import count, count_slowly, write_slowly
 from tests.locks import locked
 from tests.processes import eventually
 from worker.models import FinishedJob, WorkerProcess
@@ -46,6 +47,24 @@ def test_a_lock_on_all_tables_buries_nobody(crew: Crew, led: bool) -> None:
             wait(seconds)
         company.assert_all_live()
     _end_with_a_death(company, "after a lock")
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_task_that_writes_for_longer_than_the_silence_of_the_dead_buries_nobody(crew: Crew) -> None:
+    """Where others wait for the file for as long, in the process that leads and runs it beside another job."""
+    crew.url += "?timeout=60"
+    crew.scheduler = scale.SIGNS_OF_LIFE
+    alone = crew.leader("--threads", "2")
+    eventually(lambda: id_of(alone), within=SECONDS_TO_START)
+    count_slowly.enqueue("beside", 2 * SETTINGS.RESCUE_AFTER)
+    eventually(Effect.objects.exists)
+    write_slowly.enqueue("writes", 1.65 * SETTINGS.RESCUE_AFTER)
+
+    wait_until_drained()
+
+    assert FinishedJob.objects.filter(state="succeeded", attempts=1, interruptions=0).count() == 2
+    assert Effect.objects.count() == 2
+    stop(alone)
 
 
 @on_a_server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -81,6 +82,14 @@ def newest_worker() -> int:
     return WorkerProcess.objects.aggregate(newest=Max("pk"))["newest"] or 0
 
 
+def waited_for_a_slot(job: int) -> timedelta:
+    """Since the process that runs it had begun, by the database's clock."""
+    held = Job.objects.get(pk=job)
+    assert held.worker_id is not None
+    assert held.claimed_at is not None
+    return held.claimed_at - WorkerProcess.objects.get(pk=held.worker_id).started_at
+
+
 def test_what_runs_is_given_back_unharmed_and_begins_again_however_often_a_file_is_saved(
     process: StartProcess, workshop: Workshop
 ) -> None:
@@ -89,6 +98,7 @@ def test_what_runs_is_given_back_unharmed_and_begins_again_however_often_a_file_
     for saved in range(1, 5):
         workshop.save()
         eventually(partial(has_begun, saved + 1), within=30)
+        assert waited_for_a_slot(job) < timedelta(seconds=1)
 
     assert worker.exit_code is None
     assert "gave up" not in worker.output

@@ -11,6 +11,7 @@ from django.db import connection
 
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
+from tests.chaos import scale
 from tests.chaos.tasks import count_atomically
 from tests.databases import VARIABLE, url_of_this_run
 from tests.processes import StartProcess, eventually
@@ -25,7 +26,7 @@ pytestmark = [
 SECONDS_TO_START = 30.0
 FEW = 6
 """Connections of a role: three for the process, and three for its slots."""
-JOBS = 400
+JOBS = 2_000 if scale.SECONDS >= 60 else 400
 
 
 @contextmanager
