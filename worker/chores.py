@@ -89,6 +89,8 @@ class Chores:
         began = self._clock.monotonic()
         promoted = self._promote(using, now, began)
         self.keep(using, now, began)
+        while promoted is not None and promoted >= queue.MOST_PROMOTED and self._is_early(began):
+            promoted = self._promote(using, now, began)
         if promoted is None:
             return None
         if promoted >= queue.MOST_PROMOTED:
@@ -99,22 +101,26 @@ class Chores:
         return due
 
     def keep(self, using: str, now: datetime, began: float | None = None) -> None:
-        """Rescue, and of the rest that is due do what has room in this turn, which began then; a portion at least."""
+        """Of what is due, the rescue too, do what has room in this turn, which began then; a portion at least.
+
+        What has been due for longest comes first, in the next turn as well.
+        """
         began = self._clock.monotonic() if began is None else began
-        self.rescue.look(using)
-        while (chore := self._next()).due_at <= (moment := self._clock.monotonic()):
-            chore.do_portion(using, now, moment)
+        while self.wanted_at <= (moment := self._clock.monotonic()):
+            chore = self._next()
+            if self.rescue.look_at <= chore.due_at:
+                self.rescue.look(using)
+            else:
+                chore.do_portion(using, now, moment)
             if not self._is_early(began):
                 break
 
     def _promote(self, using: str, now: datetime, began: float) -> int | None:
-        """Returns how many the last batch was. None: the database refuses it for now."""
+        """A portion. Returns how many that were. None: the database refuses it for now."""
         if began < self._promote_again_at:
             return None
-        most = queue.MOST_PROMOTED
         try:
-            while (promoted := queue.promote(using, now, most, self._turns)) >= most and self._is_early(began):
-                pass
+            promoted = queue.promote(using, now, queue.MOST_PROMOTED, self._turns)
         except Exception as error:
             if not queue.is_refusal(error, using):
                 raise

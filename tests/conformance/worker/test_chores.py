@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 
 from schedules.testing import ManualClock
 from tests.clocks import PassingClock
 from tests.conformance.worker.process.workers import Crew, heard
-from tests.conformance.worker.queue.jobs import ALIAS, in_history
+from tests.conformance.worker.queue.jobs import ALIAS, claimed_by_the_dead, in_history, new
 from tests.schedules.recurrence.moments import at
 from worker import chores as worker_chores
-from worker import erasure, signals
+from worker import erasure, queue, signals
+from worker import rescue as rescues
 from worker.chores import LATEST_BEGIN, Chores
 from worker.clock import database_now
-from worker.models import FinishedJob
+from worker.models import FinishedJob, Job, JobState
 from worker.process.deputy import ACT_EVERY, Deputy
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -169,3 +171,35 @@ def test_a_deputy_does_as_much_in_a_turn_as_a_leader() -> None:
         clock.advance(ACT_EVERY)
 
     assert turns > 6
+
+
+@pytest.mark.parametrize("kind", ["promotes", "keeps"])
+def test_a_turn_with_everything_to_do_is_as_short_as_any_and_all_gets_done(
+    kind: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement that changes much takes most of the time after which no portion is begun; others take none."""
+    for place, most in ((queue, "MOST_PROMOTED"), (rescues, "MOST_JOBS"), (erasure, "PORTION")):
+        monkeypatch.setattr(place, most, 5)
+    several = 20
+    queue.enqueue_many([new(n) for n in range(several)], ALIAS)
+    claimed_by_the_dead()
+    for id in range(-several, 0):
+        in_history(id)
+    FinishedJob.objects.update(finished_at=NOW - timedelta(days=400))
+    if kind == "promotes":
+        queue.enqueue_many([new(n, state=JobState.SCHEDULED, run_at=NOW) for n in range(several)], ALIAS)
+    its, turns = Chores(clock), 0
+
+    def take_time(execute: Callable[..., Any], sql: str, *others: Any) -> Any:
+        if sql.startswith(("UPDATE", "DELETE", "WITH due")):
+            clock.advance(0.8 * LATEST_BEGIN)
+        return execute(sql, *others)
+
+    with connection.execute_wrapper(take_time):
+        while Job.objects.exclude(state=JobState.READY).exists() or FinishedJob.objects.exists():
+            began = clock.monotonic()
+            its.do(ALIAS, NOW) if kind == "promotes" else its.keep(ALIAS, NOW)
+            assert clock.monotonic() - began < 2 * LATEST_BEGIN
+            turns += 1
+
+    assert turns <= 4 * several / 5
