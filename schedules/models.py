@@ -6,7 +6,6 @@ calls `save()` on them.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from hashlib import sha256
@@ -21,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from schedules.planning.columns import Columns
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap
+from worker.arguments import decode
 from worker.indexes import GivenIndex, SteadyIndex
 from worker.instants import FIRST, LAST, InstantField, LenientManager, LenientQuerySet
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
@@ -336,13 +336,12 @@ class Schedule(Columns, Owned, models.Model):
 
     @property
     def args(self) -> list[Any]:
-        args: list[Any] = json.loads(self.arguments)[0]
-        return args
+        """As they were given. Raises InvalidArguments for what cannot be read."""
+        return decode(self.arguments)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        kwargs: dict[str, Any] = json.loads(self.arguments)[1]
-        return kwargs
+        return decode(self.arguments)[1]
 
 
 # What `Schedule.status` and `is_ahead` say, asked of SQL

@@ -6,13 +6,13 @@ them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from worker.arguments import decode
 from worker.indexes import GivenIndex, StateIndex
 from worker.instants import InstantField, LenientManager, rows_of
 from worker.outcomes import ErrorLine, read_error
@@ -94,13 +94,12 @@ class JobRecord(models.Model):
 
     @property
     def args(self) -> list[Any]:
-        args: list[Any] = json.loads(self.arguments)[0]
-        return args
+        """As they were given. Raises InvalidArguments for what cannot be read."""
+        return decode(self.arguments)[0]
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        kwargs: dict[str, Any] = json.loads(self.arguments)[1]
-        return kwargs
+        return decode(self.arguments)[1]
 
     @property
     def error_list(self) -> list[ErrorLine]:

@@ -24,7 +24,7 @@ from schedules.models import Schedule, Source, identity_of
 from schedules.spec import FROM_TASK, OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
-from worker.arguments import InvalidArguments, decode
+from worker.arguments import InvalidArguments, from_json, stored_json
 from worker.clock import database_now
 from worker.messages.expected import LATEST
 from worker.options import options
@@ -184,7 +184,7 @@ class ScheduleForm(ScheduleModelForm):
     def _check(self, given: dict[str, Any]) -> None:
         try:
             self.spec = self._spec(given)
-        except InvalidSchedule as invalid:
+        except (InvalidSchedule, InvalidArguments) as invalid:
             fault = invalid.__cause__ or invalid
             self.add_error(field_of(fault, given), sentence(fault))
 
@@ -197,13 +197,14 @@ class ScheduleForm(ScheduleModelForm):
             self.add_error("if_past", _("It is past. Choose whether it runs at once or is recorded as missed."))
 
     def _spec(self, given: dict[str, Any]) -> Spec:
+        args, kwargs = from_json(given["args"], given["kwargs"])
         return spec_of(
             tasks.get(given["task"]),
             where=given["name"],
             name=given["name"],
             source=Source.ADMIN,
-            args=given["args"],
-            kwargs=given["kwargs"],
+            args=args,
+            kwargs=kwargs,
             options={name: given[name] for name in COLUMNS if given[name] not in ("", None)}
             | {"exclude": given["exclude"].split(), "first_run": self._first_run(given)},
         )
@@ -248,7 +249,7 @@ class PauseForm(forms.Form):
 def _arguments_of(row: Schedule) -> tuple[list[Any], dict[str, Any]]:
     """None, where somebody else has written what cannot be read: whoever edits it gives new ones."""
     try:
-        return decode(row.arguments)
+        return stored_json(row.arguments)
     except InvalidArguments:
         return [], {}
 

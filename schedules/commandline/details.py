@@ -13,7 +13,7 @@ from schedules.commandline.terminal import bold, clean
 from schedules.overview.values import HistoryLine, NextRun, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
-from worker.arguments import InvalidArguments, decode
+from worker.arguments import InvalidArguments, stored_json
 
 HISTORY = (Column("SCHEDULED FOR"), Column("RESULT", least=8, turn=2), Column("JOB"), Column("WHY", least=20, turn=1))
 
@@ -65,7 +65,7 @@ def _facts(schedule: Upcoming, look: Look, now: datetime) -> Iterator[tuple[str,
 
 def _arguments(schedule: Upcoming) -> str:
     try:
-        return json.dumps(masking.arguments(schedule.task, *decode(schedule.arguments)), separators=(",", ":"))
+        return json.dumps(masking.arguments(schedule.task, *stored_json(schedule.arguments)), separators=(",", ":"))
     except InvalidArguments:
         return "that cannot be read"
 

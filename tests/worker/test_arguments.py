@@ -6,7 +6,6 @@ import json
 import string
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
-from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
 
@@ -131,15 +130,15 @@ def test_unequal_calls_give_unequal_texts(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "kwargs", "place"),
     [
-        ([1, {1, 2}], {}, "argument 2 is {1, 2}, which is not JSON."),
-        ([], {"price": Decimal("1.5")}, "argument \"price\" is Decimal('1.5') (Decimal), which is not JSON."),
+        ([1, {1, 2}], {}, "argument 2 is {1, 2} (set), which is not JSON."),
+        ([], {"price": 1.5j}, 'argument "price" is 1.5j (complex), which is not JSON.'),
         ([[0, [b"x"]]], {}, "argument 1[1][0] is b'x' (bytes), which is not JSON."),
         ([], {"a": {"b": [object]}}, "argument \"a\"['b'][0] is <class 'object'> (type), which is not JSON."),
         ([float("nan")], {}, "argument 1 is nan (float), which is not JSON."),
         ([{"x": float("-inf")}], {}, "argument 1['x'] is -inf (float), which is not JSON."),
         ([{1: "one"}], {}, "argument 1 is {1: 'one'} (dict), which is not JSON."),
         ([Shade.DARK], {}, "argument 1 is <Shade.DARK: 'dark'> (Shade), which is not JSON."),
-        ([SimpleLazyObject(lambda: "eu")], {}, "argument 1 is <SimpleLazyObject: 'eu'> (SimpleLazyObject), which"),
+        ([SimpleLazyObject(lambda: "eu")], {}, "argument 1 is <SimpleLazyObject: 'eu'> (str), which is not JSON."),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -149,8 +148,7 @@ def test_what_json_would_change_is_refused_with_its_place(args: list[Any], kwarg
 
     message = str(refused.value)
     assert place.split(" is ")[0] == message.split(" is ")[0]
-    assert "which is not JSON. Pass strings, numbers, booleans, None, lists and dictionaries" in message
-    assert "for a model, its primary key" in message
+    assert place in message
 
 
 # Values of other classes

@@ -10,14 +10,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from worker import masking
-from worker.arguments import InvalidArguments, decode
+from worker.arguments import InvalidArguments, stored_json
 from worker.messages.echo import printable
 
 
 def shown(task: str, arguments: str) -> SafeString:
     """The stored arguments of that task, without secrets."""
     try:
-        args, kwargs = masking.arguments(task, *decode(arguments))
+        args, kwargs = masking.arguments(task, *stored_json(arguments))
         text = pretty({"args": args, "kwargs": kwargs})
     except InvalidArguments:
         text = _("These are no arguments: not written by Carillon, or nested too deeply to be shown.")

@@ -31,6 +31,11 @@ from worker.outcomes import Failed, Retry
 from worker.values import NewJob
 
 UNDECLARED = ["os.system", "subprocess.call", "builtins.eval", "manage:flush", "tests.app.tasks.fail.now", ""]
+BAD_TAGS = [
+    '[[{"$date":"tomorrow"}],{}]',
+    '[[],{"trace":{"$os.system":"true"}}]',
+    '[[{"$datetime":"2026-07-02T03:00:00+02:00[../../etc/passwd]"}],{}]',
+]
 UNREADABLE = ["", "null", "7", '"ab"', "[1,2]", "[[]]", "[{},[]]", "[[],{},[]]", '{"a":1,"b":2}', "[" * 100_000]
 
 
@@ -64,7 +69,7 @@ def test_a_schedule_whose_task_no_code_declares_calls_nothing_and_is_shown(crew:
 def test_a_job_whose_arguments_cannot_be_read_fails_at_once_and_stops_nothing(crew: Crew) -> None:
     _due_schedule(task=leave_trace.task.name, arguments="[[],")
     tick(ALIAS, database_now(ALIAS), Chores())
-    for arguments in UNREADABLE:
+    for arguments in UNREADABLE + BAD_TAGS:
         _job(leave_trace.task.name, arguments)
     good = leave_trace("good")
 
@@ -73,7 +78,7 @@ def test_a_job_whose_arguments_cannot_be_read_fails_at_once_and_stops_nothing(cr
     assert [effect.key for effect in Effect.objects.all()] == ["good"]
     assert state_of(good.pk) == "succeeded"
     failed = FinishedJob.objects.filter(state="failed", attempts=1, reason__startswith="InvalidArguments: The stored")
-    assert failed.count() == len(UNREADABLE) + 1
+    assert failed.count() == len(UNREADABLE + BAD_TAGS) + 1
     assert not Job.objects.exists()
 
 

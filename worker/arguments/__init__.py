@@ -1,4 +1,4 @@
-"""The arguments of a job as one canonical JSON text: equal calls give equal texts. Refuses what JSON would change."""
+"""The arguments of a job as one canonical JSON text: equal calls give equal texts. Refuses what would be changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from worker.dialects.portions import portions
+from worker.arguments.remedies import refusal
+from worker.arguments.tags import KINDS, SIGN, InvalidTag, is_tag, kept, plain_of, tag_of, untagged
 from worker.messages.echo import echo, one_line, quoted
 from worker.messages.expected import must_be
 
@@ -23,13 +24,15 @@ Path = tuple[str | int, ...]
 
 
 class InvalidArguments(TypeError):
-    """An argument is not JSON: it could not be stored, or would come back as something else."""
+    """An argument could not be stored, or would come back as something else."""
 
     __module__ = "worker.api"
 
 
 def encode(args: Sequence[Any], kwargs: Mapping[str, Any], where: str = "") -> str:
-    """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list. It is one line, of ASCII.
+    """`f(*args, **kwargs)` → `[[…],{…}]`, keys sorted. A tuple is stored as a list, a date as `{"$date": "…"}`.
+
+    It is one line, of ASCII.
 
     Raises InvalidArguments naming the argument and what it holds, after `where` if it is given.
     """
@@ -41,7 +44,8 @@ def encode_each(calls: Sequence[Call]) -> list[str]:
 
     To call the encoder costs more than what it does for one: it gets hundreds at once, with marks between them.
     """
-    return [text for some in portions(calls, _AT_ONCE) for text in _encoded_with_marks(some).split(_MARK)]
+    some_at_once = (calls[start : start + _AT_ONCE] for start in range(0, len(calls), _AT_ONCE))
+    return [text for some in some_at_once for text in _encoded_with_marks(some).split(_MARK)]
 
 
 def _encoded_with_marks(calls: Sequence[Call]) -> str:
@@ -50,19 +54,45 @@ def _encoded_with_marks(calls: Sequence[Call]) -> str:
 
 
 def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
-    """Raises InvalidArguments for what `encode` could not have written: somebody else did."""
+    """The arguments of a stored call, as they were given.
+
+    Raises InvalidArguments for what `encode` could not have written: somebody else did.
+    """
+    args, kwargs = stored_json(text)
+    if _TAG_WITHIN not in text:
+        return args, kwargs
+    try:
+        return from_json(args, kwargs)
+    except InvalidArguments as fault:
+        raise _unreadable(fault) from None
+
+
+def stored_json(text: str) -> tuple[list[Any], dict[str, Any]]:
+    """The same in the values that JSON has: with tags, for whoever shows them or has them edited."""
     try:
         (args, kwargs), end = _DECODER.raw_decode(text)
     except (ValueError, TypeError, RecursionError) as fault:
-        raise InvalidArguments(f"The stored arguments cannot be read: {one_line(str(fault))}.") from None
+        raise _unreadable(f"{one_line(str(fault))}.") from None
     if end == len(text) and type(args) is list and type(kwargs) is dict:
         return args, kwargs
     raise InvalidArguments("The stored arguments are not a list and an object, in a list of two, and nothing else.")
 
 
+def _unreadable(why: object) -> InvalidArguments:
+    return InvalidArguments(f"The stored arguments cannot be read: {why}")
+
+
+def from_json(args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The call that `as_json` gave in these values. Raises InvalidArguments for a tag that was not written here."""
+    return (
+        [_from_json(position, value) for position, value in enumerate(args, start=1)],
+        {name: _from_json(name, value) for name, value in kwargs.items()},
+    )
+
+
 def told_values(text: str) -> list[str]:
     """Some values of a stored call, as they are written in the text of any equal call."""
-    args, kwargs = decode(text)
+    args, kwargs = stored_json(text)
     values = (_ENCODER.encode(value) for value in (*args, *kwargs.values()))
     return [value for value in values if len(value) <= LONGEST_VALUE_TOLD][:MOST_VALUES_TOLD]
 
@@ -70,6 +100,7 @@ def told_values(text: str) -> list[str]:
 def as_json(args: Sequence[Any], kwargs: Mapping[str, Any], where: str = "") -> Call:
     """The call in the values that JSON has: a text, number, list or dictionary of another class by its plain value.
 
+    What JSON has not goes by a tag, if there is one for it.
     Raises InvalidArguments for what JSON could not hold, or would change; its message begins with `where`, if given.
     """
     if _is_plain_call(args, kwargs):
@@ -110,7 +141,12 @@ def _is_plain(value: Any, levels: int) -> bool:
     if kind is float:
         return isfinite(value)
     if kind is dict:
-        return levels > 0 and _are_names(value) and _are_plain(value.values(), levels - 1)
+        return (
+            levels > 0
+            and _are_names(value)
+            and (len(value) != 1 or not is_tag(value))
+            and _are_plain(value.values(), levels - 1)
+        )
     return kind in _LISTS and levels > 0 and _are_plain(value, levels - 1)
 
 
@@ -144,26 +180,28 @@ def _plain(path: Path, value: Any) -> Any:
         raise InvalidArguments(
             f"{_place(path[:1])} is nested too deeply, or contains itself; at most {MOST_LEVELS} levels are allowed."
         )
-    if kind is dict:
-        plain = _with_plain_names(plain)
-    if plain is None or (kind is float and not isfinite(plain)):
-        raise InvalidArguments(f"{_place(path)} is {_told(value)}, which is {_REMEDY[_is_lazy(value)]}")
-    if not _are_equal(plain, value):
+    named = _with_plain_names(plain) if kind is dict else plain
+    if named is None or (kind is float and not isfinite(plain)):
+        raise InvalidArguments(f"{_place(path)} is {refusal(value, _name(path))}")
+    if not _are_equal(named, value):
         raise InvalidArguments(
-            f"{_place(path)} is {_told(value)}, which does not equal {echo(plain)}, as which it would be stored. "
-            "Pass what it is to be when it comes back."
+            f"{_place(path)} is {echo(value)} ({one_line(type(value).__name__)}), which does not equal {echo(plain)}, "
+            "as which it would be stored. Pass what it is to be when it comes back."
         )
+    if kind in KINDS:
+        return tag_of(plain)
     if kind is dict:
-        return {name: _plain((*path, name), each) for name, each in plain.items()}
+        held = {name: _plain((*path, name), each) for name, each in named.items()}
+        return kept(held) if is_tag(held) else held
     return [_plain((*path, index), each) for index, each in enumerate(plain)] if kind in _LISTS else plain
 
 
 def _plain_of(value: Any) -> Any:
-    """What it holds as a text, number, list or dictionary, whatever its class makes of it. None: it is none of them."""
-    for kind, plain_of in _PLAIN.items():
+    """What it holds as a value of JSON or one that has a tag, whatever its class makes of it. None: it is neither."""
+    for kind, held in _PLAIN.items():
         if issubclass(type(value), kind):
-            return plain_of(value)
-    return None
+            return held(value)
+    return plain_of(value)
 
 
 def _with_plain_names(given: Any) -> dict[str, Any] | None:
@@ -182,13 +220,18 @@ def _are_equal(plain: object, value: object) -> bool:
         return False
 
 
-def _is_lazy(value: object) -> bool:
-    """A translation that Django makes when it is shown. It goes by its name, since this module knows no Django."""
-    return any((kind.__module__, kind.__name__) == _PROMISE for kind in type(value).__mro__)
+def _from_json(name: str | int, value: Any) -> Any:
+    try:
+        return untagged(value)
+    except InvalidTag as fault:
+        raise InvalidArguments(f"{_place((name,))}: {fault}.") from None
+    except RecursionError:
+        raise InvalidArguments(f"{_place((name,))} is nested too deeply.") from None
 
 
-def _told(value: object) -> str:
-    return f"{echo(value)} ({one_line(type(value).__name__)})"
+def _name(path: Path) -> str:
+    """Of an argument itself; what stands within one has none."""
+    return path[0] if len(path) == 1 and isinstance(path[0], str) else ""
 
 
 def _place(path: Path) -> str:
@@ -203,6 +246,8 @@ _DECODER = json.JSONDecoder()
 _MARK = ',["",Infinity],'
 """No call contains it: infinity is refused as a value, and within a text a quote does not follow a bracket."""
 _AT_ONCE = 500
+_TAG_WITHIN = f'{{"{SIGN}'
+"""So begins each tag, and within a text no quote follows a bracket."""
 _LISTS = frozenset({list, tuple})
 _CONTAINERS = frozenset({list, tuple, dict})
 _SCALARS = frozenset({str, bool, type(None)})
@@ -217,9 +262,3 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
     dict: lambda value: dict(dict.items(value)),
 }
 """By the kind itself: a class of somebody else's may answer otherwise."""
-_PROMISE = ("django.utils.functional", "Promise")
-_REMEDY = {
-    False: "not JSON. Pass strings, numbers, booleans, None, lists and dictionaries with string keys; "
-    "for a model, its primary key.",
-    True: "a text that is made when it is shown: call str() first.",
-}
