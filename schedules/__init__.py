@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schedules.recurrence import DAILY, EVERY_2_WEEKS, EVERY_4_WEEKS, HOURLY, MINUTELY, NEVER, WEEKLY
+
+def _require_our_worker() -> None:
+    """A file or folder of a project comes first on Python's path. It is not imported, since it may do anything."""
+    found = find_spec("worker")
+    file = Path(found.origin if found and found.origin else "").resolve()
+    if file.name.endswith(".py") and file.parent != Path(__file__).resolve().parent.with_name("worker"):
+        raise ImportError(
+            f'{file.parent if file.name == "__init__.py" else file} stands in the way of the app "worker", in which '
+            '"schedules" keeps its jobs: give it another name.'
+        )
+
+
+_require_our_worker()
+
+from schedules.recurrence import (  # noqa: E402  it rests on our worker
+    DAILY,
+    EVERY_2_WEEKS,
+    EVERY_4_WEEKS,
+    HOURLY,
+    MINUTELY,
+    NEVER,
+    WEEKLY,
+)
 
 if TYPE_CHECKING:
     from schedules.declarations.background import background
