@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     *("worker", "schedules", "shop.apps.ShopConfig"),
 ]
 SECRET_KEY, USE_TZ = "only for this test", True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ALL = {{}}
 {LIBRARY}
 ALL |= SCHEDULES
