@@ -220,7 +220,7 @@ class Schedule(Columns, Owned, models.Model):
         max_length=40,
         default="",
         blank=True,
-        help_text=_('Seconds, or a period such as "1 month".'),
+        help_text=_('Seconds, or text such as "5 minutes" or "1 month".'),
     )
     run_at = InstantField(_("run once at"), null=True, blank=True)
     anchor = InstantField(_("first run"), null=True, blank=True, help_text=_("From here a repeat counts."))

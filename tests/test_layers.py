@@ -99,7 +99,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.messages           echo errors expected nearest
+  worker.messages           echo elsewhere errors expected nearest
   worker.process            crew departure init reloading supervisor worker
   worker.running            atomic_run execution pool
   worker.sessions           connection file

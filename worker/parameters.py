@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import BoundArguments, Parameter, signature
 from typing import Any
 
 from worker.arguments import InvalidArguments, decode, encode
+from worker.messages.elsewhere import ours_for
+from worker.messages.nearest import did_you_mean
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -15,11 +17,13 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 class Parameters:
     """Of one function, as it takes a call: a decorator may take arguments of its own, or give some to what it wraps.
 
-    `where` opens the message of what does not fit. Raises TypeError or ValueError where nobody knows them.
+    `where` opens the message of what does not fit; `options` are what a call may say beside them, of which that message
+    may remind. Raises TypeError or ValueError where nobody knows them.
     """
 
-    def __init__(self, function: Callable[..., Any], where: str) -> None:
+    def __init__(self, function: Callable[..., Any], where: str, options: Collection[str] = ()) -> None:
         self._where = where
+        self._options = options
         self._signature = signature(function, follow_wrapped=False)
         self.names = tuple(dict.fromkeys((*self._signature.parameters, *signature(function).parameters)))
         """With those of the function that it wraps."""
@@ -31,7 +35,8 @@ class Parameters:
             try:
                 self._signature.bind(*args, **kwargs)
             except TypeError as unfit:
-                raise TypeError(f"{self._where}: {unfit}.") from None
+                hints = [self._option_for(name) for name in kwargs if name not in self.names]
+                raise TypeError(" ".join(filter(None, [f"{self._where}: {unfit}.", *hints]))) from None
 
     def meaning(self, arguments: str) -> str:
         """Stored arguments in the one spelling of all equal calls: by position, without what would be there anyway.
@@ -46,6 +51,9 @@ class Parameters:
         for name in _needless(bound):
             del bound.arguments[name]
         return encode(bound.args, bound.kwargs)
+
+    def _option_for(self, name: str) -> str:
+        return ours_for(name, self._options) or did_you_mean(name, self._options) if self._options else ""
 
 
 def _needless(bound: BoundArguments) -> list[str]:

@@ -221,7 +221,7 @@ def declare_task(function: Callable[P, R], name: str | None, options: Mapping[st
 
 def _parameters_of(task: Task) -> Parameters:
     try:
-        return Parameters(task.function, f"{task.name}(…)")
+        return Parameters(task.function, f"{task.name}(…)", CALL_OPTIONS)
     except (TypeError, ValueError) as unknown:
         raise InvalidTask(
             f"{echo(task.function)} cannot be a task: nobody knows which arguments it takes."

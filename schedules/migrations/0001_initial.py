@@ -128,7 +128,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text='Seconds, or a period such as "1 month".',
+                        help_text='Seconds, or text such as "5 minutes" or "1 month".',
                         max_length=40,
                         verbose_name="repeat",
                     ),

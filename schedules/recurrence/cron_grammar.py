@@ -33,8 +33,13 @@ ALIASES = {
     "@hourly": "0 * * * *",
 }
 
-MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+WEEKDAY_NAMES = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+SHORT_NAME = 3
+"""Letters of a name that will do. All of them will do, too."""
 
 PRINTABLE = re.compile(r"[\t -~]*")
 SPAN = re.compile(r"(?P<low>\*|\w+)(-(?P<high>\w+))?(/(?P<step>\d+))?")
@@ -42,7 +47,7 @@ DRAW = re.compile(r"h(\((?P<low>\d+)-(?P<high>\d+)\))?(/(?P<step>\d+))?")
 FROM_THE_END = re.compile(r"l-\d+")
 RANDOM = re.compile(r"r(\(.*)?(/.*)?")
 NTH_WEEKDAY = re.compile(r"(?P<weekday>\w+)#(?P<nth>\w+)")
-LAST_WEEKDAY = re.compile(r"(?P<before>\d|[a-z]{3})l|l(?P<after>\d|[a-z]{3})")
+LAST_WEEKDAY = re.compile(r"(?P<before>\d|[a-z]{3,9})l|l(?P<after>\d|[a-z]{3,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,24 @@ class Field:
         return 7 if self is WEEKDAY else self.high
 
     @property
+    def bounds(self) -> str:
+        """What may be written, as a message tells it."""
+        numbers = f"{self.low}-{self.highest}"
+        return f"{numbers} or {self._short(0)}-{self._short(-1)}" if self.names else numbers
+
+    @property
     def size(self) -> int:
         return self.high - self.low + 1
+
+    def named(self, word: str) -> int | None:
+        """The value that goes by this name, or by its first letters."""
+        for value, name in enumerate(self.names, start=self.low):
+            if word in (name, name[:SHORT_NAME]):
+                return value
+        return None
+
+    def _short(self, index: int) -> str:
+        return self.names[index][:SHORT_NAME]
 
 
 MINUTE = Field("minute", 0, 59, 0)
@@ -113,8 +134,9 @@ class Written:
 
     def error(self, problem: str, instead: str = "") -> InvalidRecurrence:
         """`instead`: a sentence with what would do."""
-        bounds = f"{self.field.low}-{self.field.highest}, field {self.number}"
-        sentence = f"{self.field.name} {problem} in {shown(self.expression)} ({bounds})."
+        sentence = (
+            f"{self.field.name} {problem} in {shown(self.expression)} ({self.field.bounds}, field {self.number})."
+        )
         return InvalidRecurrence(f"{sentence} {instead}".rstrip())
 
 
@@ -257,8 +279,8 @@ def _drawn(field: Field, low: int, high: int, name: str) -> int:
 
 def _number(written: Written, word: str) -> int:
     field = written.field
-    if word in field.names:
-        return field.low + field.names.index(word)
+    if (named := field.named(word)) is not None:
+        return named
     if not word.isdigit():
         raise _not_understood(written, word)
     number = int(word)

@@ -31,10 +31,21 @@ EVERY_4_WEEKS = 4 * WEEKLY
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Unit = Literal["day", "month", "year"]
-MOST = {"second": 3_200_000_000, "day": 36_600, "week": 5_200, "month": 1_200, "year": 100}
+MOST_SECONDS = 3_200_000_000
+MOST = {
+    "second": MOST_SECONDS,
+    "minute": MOST_SECONDS // MINUTELY,
+    "hour": MOST_SECONDS // HOURLY,
+    "day": 36_600,
+    "week": 5_200,
+    "month": 1_200,
+    "year": 100,
+}
 """The longest distance in each unit: a hundred years, with some room."""
-REPEAT = re.compile(r"(?P<amount>\d{1,12})(?:[ \t]+(?P<unit>day|week|month|year)s?)?", re.ASCII | re.IGNORECASE)
-EXPECTED = 'expected seconds, a timedelta of whole seconds, or text like "3600", "3 days", "2 weeks" or "1 month"'
+REPEAT = re.compile(rf"(?P<amount>\d{{1,12}})(?:[ \t]+(?P<unit>{'|'.join(MOST)})s?)?", re.ASCII | re.IGNORECASE)
+UNITS = "seconds, minutes, hours, days, weeks, months or years"
+EXPECTED = f'expected seconds, a timedelta of whole seconds, or text like "5 minutes" or "1 month", in {UNITS}'
+SECONDS = {"second": 1, "minute": MINUTELY, "hour": HOURLY}
 DAYS_OF_A_WEEK = 7
 
 
@@ -186,7 +197,7 @@ class CalendarEvery:
 def parse_repeat(value: int | timedelta | str) -> str:
     """The one text for an interval: seconds as in "3600", or calendar units as in "1 month"; "" for never.
 
-    A week is seven days, so it is written as these.
+    Minutes and hours are so many seconds, and a week is seven days, so they are written as these.
     """
     if not isinstance(value, str):
         seconds = _whole_seconds(value)
@@ -207,13 +218,13 @@ def _read(repeat: str) -> tuple[int, Unit | None]:
     match = REPEAT.fullmatch(repeat.strip())
     if match is None:
         raise InvalidRecurrence(f"{shown(repeat)} is not an interval: {EXPECTED}.")
-    amount, given = int(match["amount"]), (match["unit"] or "").lower()
+    amount, given = int(match["amount"]), (match["unit"] or "second").lower()
+    if given in SECONDS:
+        return _checked(amount, given) * SECONDS[given], None
     if given == "week":
         return _checked(amount, given) * DAYS_OF_A_WEEK, "day"
-    for unit in get_args(Unit):
-        if given == unit:
-            return _checked(amount, unit), unit
-    return _checked(amount, "second"), None
+    unit = next(each for each in get_args(Unit) if each == given)
+    return _checked(amount, unit), unit
 
 
 def _whole_seconds(value: object) -> int:
@@ -228,7 +239,9 @@ def _checked(amount: object, unit: str) -> int:
     if not is_whole(amount):
         raise InvalidRecurrence(f"{shown(amount)} is not a number of {unit}s.")
     if not 1 <= amount <= MOST[unit]:
-        raise InvalidRecurrence(f"{_told(amount)} {unit}s is not an interval: expected 1-{MOST[unit]} {unit}s.")
+        raise InvalidRecurrence(
+            f"{_told(amount)} {unit}s is not an interval: expected 1-{MOST[unit]} {unit}s. Intervals are in {UNITS}."
+        )
     return amount
 
 

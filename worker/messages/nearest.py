@@ -6,7 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 
 from worker.messages.echo import quoted
+from worker.messages.elsewhere import ours_for
 
+NEAR = 0.7
+"""How much of two names has to be the same. "retry" and "creator" are less alike."""
 LONGEST = 255
 """A longer text is near to no name, and would take long to compare."""
 
@@ -17,8 +20,12 @@ def nearest(name: object, known: Iterable[str], *, caseless: bool = False) -> st
         return None
     as_compared = str.lower if caseless else str
     compared = {as_compared(each): each for each in known}
-    near = get_close_matches(as_compared(name), compared, n=1)
+    near = get_close_matches(as_compared(name), compared, n=1, cutoff=NEAR) or _begun_by(as_compared(name), compared)
     return compared[near[0]] if near else None
+
+
+def _begun_by(name: str, known: Iterable[str]) -> list[str]:
+    return [each for each in known if name and each.startswith(name)][:1]
 
 
 def did_you_mean(
@@ -32,7 +39,7 @@ def did_you_mean(
 def is_no_option(what: str, name: object, known: Collection[str]) -> str:
     """The sentence for a name that is not among the known ones. `what` shows it, and where it was given."""
     every = f"Known: {', '.join(known)}."
-    return f"{what} is not an option. {did_you_mean(name, known, otherwise=every)}"
+    return f"{what} is not an option. {ours_for(name, known) or did_you_mean(name, known, otherwise=every)}"
 
 
 def unknown_options(given: Iterable[object], known: Collection[str], where: str) -> Iterator[str]:
