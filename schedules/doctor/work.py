@@ -124,7 +124,7 @@ def _unserved(case: Case) -> Iterator[tuple[str, str, datetime]]:
 
     What is due already is told as a problem.
     """
-    served = served_queues(case.using, case.now)
+    served = served_queues(living_workers(case.using, case.now))
     if served is None:
         return
     jobs = Job.objects.using(case.using).filter(state=JobState.SCHEDULED, run_at__gt=case.now)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.db.models import Q
+
 from schedules.models import Schedule
 from schedules.occurrences.due_schedules import UNREADABLE, Readable
 from schedules.planning import Run, next_run
@@ -19,6 +21,8 @@ from worker.values import NewJob, Unfinished
 
 LEFT_BEHIND = "left behind:"
 """How the names of lanes begin in which jobs wait of a task or a queue that their schedule has no more."""
+JOBS_LEFT_BEHIND = Q(lane__startswith=LEFT_BEHIND) & Q(lane__range=(f"{LEFT_BEHIND}0", f"{LEFT_BEHIND}{'9' * 20}"))
+"""Twice the same: PostgreSQL walks its index for the first, MySQL and SQLite theirs for the second."""
 
 
 def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:

@@ -18,11 +18,12 @@ from schedules.declarations.sync import declared
 from schedules.leader.alive import is_alive, newest_term
 from schedules.models import Leadership, Owned, Schedule, ScheduleQuerySet
 from schedules.overview.selection import EVERYTHING, Selection
+from schedules.overview.serving import living_workers
 from schedules.overview.values import Lead
 from schedules.spec import Spec
 from worker import tasks
 from worker.dialects.portions import portions
-from worker.models import Job
+from worker.models import Job, WorkerProcess
 from worker.options import options
 from worker.tasks import Task
 
@@ -112,6 +113,11 @@ class Scope:
     def failures_since(self) -> datetime:
         """What has failed for good before this is told no more."""
         return self.now - options().FAILURES_WITHIN
+
+    @cached_property
+    def workers(self) -> list[WorkerProcess]:
+        """Those that live."""
+        return living_workers(self.using, self.now)
 
     @cached_property
     def last_term(self) -> Leadership | None:

@@ -1,7 +1,8 @@
-"""Which queues somebody drains."""
+"""Which workers live, and which queues they drain."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from worker import roster
@@ -9,13 +10,13 @@ from worker.models import WorkerProcess
 from worker.options import options
 
 
-def served_queues(using: str, now: datetime) -> set[str] | None:
-    """The queues that a living worker drains; None: one of them drains all."""
-    workers = living_workers(using, now)
+def living_workers(using: str, now: datetime) -> list[WorkerProcess]:
+    """By their names."""
+    return list(roster.seem_alive(using, now, options().RESCUE_AFTER).order_by("name"))
+
+
+def served_queues(workers: Collection[WorkerProcess]) -> set[str] | None:
+    """The queues that one of these drains; None: one of them drains all."""
     if any(not worker.queue_names for worker in workers):
         return None
     return {queue for worker in workers for queue in worker.queue_names}
-
-
-def living_workers(using: str, now: datetime) -> list[WorkerProcess]:
-    return list(roster.seem_alive(using, now, options().RESCUE_AFTER))

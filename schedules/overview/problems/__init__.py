@@ -1,8 +1,8 @@
-"""What needs somebody's attention: for each kind of problem a question of its own, asked of the tables.
+"""What needs somebody's attention, asked of the tables.
 
-Each kind is one function in `KINDS`, with a stable code and a sentence for each problem that it yields. It asks by an
-index, so that it costs what is wrong, and not how many schedules there are. What is wrong with a declaration or a
-setting is the business of `checks`. It only reads.
+Each question is one function in `KINDS`; each problem has a stable code and a sentence. It asks by an index, so that it
+costs what is wrong, and not how many schedules there are. What is wrong with a declaration or a setting is the business
+of `checks`. It only reads.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_declarations.not_synced,
     names_taken,
     seem_renamed,
-    of_schedules.broken,
+    of_schedules.undecided,
     of_schedules.unknown_tasks,
-    of_schedules.ahead,
-    of_schedules.late,
     of_schedules.failing,
     of_jobs.overdue,
     of_jobs.unknown_tasks,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db.models import Count, Max, Min, QuerySet
 from django.utils.translation import ngettext
 
-from schedules.occurrences.jobs import LEFT_BEHIND
+from schedules.occurrences.jobs import JOBS_LEFT_BEHIND
 from schedules.overview.scope import Scope
 from schedules.overview.serving import served_queues
 from schedules.overview.values import LATE, Problem
@@ -21,7 +21,7 @@ def overdue(scope: Scope) -> Iterator[Problem]:
     """Jobs whose time has come and that nobody starts: their queue has no worker, or is behind."""
     due = _jobs(scope).filter(state__in=(JobState.READY, JobState.SCHEDULED), run_at__lte=scope.now)
     counted = list(due.values_list("queue").annotate(Count("pk"), Min("run_at")).order_by("queue"))
-    served = served_queues(scope.using, scope.now) if counted else None
+    served = served_queues(scope.workers) if counted else None
     for queue, count, oldest in counted:
         waited = scope.now - oldest
         words = {"queue": queue, "count": count, "seconds": waited.total_seconds()}
@@ -44,7 +44,7 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
 
 def left_behind(scope: Scope) -> Iterator[Problem]:
     """Jobs that nobody has started, of a task or a queue that their schedule has no more."""
-    jobs = _jobs(scope).filter(lane__startswith=LEFT_BEHIND).order_by("schedule_id", "task", "queue")
+    jobs = _jobs(scope).filter(JOBS_LEFT_BEHIND).order_by("schedule_id", "task", "queue")
     counted = list(jobs.values_list("schedule_id", "task", "queue").annotate(Count("pk")))
     names = dict(scope.rows.filter(pk__in={key for key, *_ in counted}).values_list("pk", "name"))
     for key, task, queue, count in counted:

@@ -20,10 +20,26 @@ MOST_KEYS = 500
 """In one statement."""
 
 
-def broken(scope: Scope) -> Iterator[Problem]:
-    for name, why in scope.rows.marked_broken().values_list("name", "broken"):
-        message = _('"%(name)s" is broken: %(why)s') % {"name": name, "why": masking.text(why)}
-        yield Problem("broken", message, name)
+def undecided(scope: Scope) -> Iterator[Problem]:
+    """Those that no tick decides on, asked in one statement: each part finds its few by an index of its own.
+
+    Of cursors none is in the future where all is well, but for those of schedules that are to begin later. A tick keeps
+    that index for a hundredth of its time.
+    """
+    late = scope.rows.planned().filter(next_run_at__lt=scope.now - LATE)
+    parts = [rows.values_list("name", "broken", "next_run_at") for rows in (late, scope.rows.ahead(scope.now))]
+    broken = scope.rows.marked_broken().values_list("name", "broken", "next_run_at")
+    for name, why, due_at in broken.union(*parts, all=True):
+        since = (scope.now - (due_at or FIRST)).total_seconds()
+        words = {"name": name, "why": masking.text(why), "seconds": since}
+        if why:
+            yield Problem("broken", _('"%(name)s" is broken: %(why)s') % words, name)
+        elif since > 0:
+            message = _('"%(name)s" is late by %(seconds)d s: it is due, and no leader has decided on it.')
+            yield Problem("late", message % words, name)
+        else:
+            message = _('"%(name)s" stands still since the clock was set back; repair it in schedules.api.')
+            yield Problem("ahead", message % words, name)
 
 
 def unknown_tasks(scope: Scope) -> Iterator[Problem]:
@@ -34,26 +50,6 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
     for name, task in scope.rows.in_force().filter(task__in=unknown).values_list("name", "task"):
         message = _('"%(name)s" names the task %(task)s, which this process does not know.')
         yield Problem("unknown-task", message % {"name": name, "task": task}, name)
-
-
-def ahead(scope: Scope) -> Iterator[Problem]:
-    """The clock was set back, and the schedule would stand still until it has caught up.
-
-    By the index on the cursors, of which none is in the future where all is well, but for those of schedules that are
-    to begin later. A tick keeps that index for a hundredth of its time.
-    """
-    for name in scope.rows.ahead(scope.now).values_list("name", flat=True):
-        message = _('"%(name)s" stands still since the clock was set back; repair it in schedules.api.')
-        yield Problem("ahead", message % {"name": name}, name)
-
-
-def late(scope: Scope) -> Iterator[Problem]:
-    overdue = scope.rows.planned().filter(next_run_at__lt=scope.now - LATE)
-    for name, due_at in overdue.values_list("name", "next_run_at"):
-        message = _('"%(name)s" is late by %(seconds)d s: it is due, and no leader has decided on it.')
-        yield Problem(
-            "late", message % {"name": name, "seconds": (scope.now - (due_at or FIRST)).total_seconds()}, name
-        )
 
 
 def failing(scope: Scope) -> Iterator[Problem]:

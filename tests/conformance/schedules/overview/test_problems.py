@@ -14,7 +14,7 @@ from schedules import changes
 from schedules.models import Leadership, Schedule
 from schedules.overview import Selection, health, overview
 from schedules.overview.kinds import kinds_of, values_of
-from schedules.overview.problems import of_schedules
+from schedules.overview.problems import of_jobs, of_schedules
 from schedules.overview.scope import Scope
 from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
 from tests.conformance.worker.dialects.test_plans import NOW, crowd, strays
@@ -25,10 +25,10 @@ from worker.models import FinishedJob
 health_of = import_module("schedules.overview.health")
 
 ASKED: dict[str, tuple[str, Callable[[str], object]]] = {
-    "broken": (".*next_run_at_.*", lambda using: list(of_schedules.broken(Scope(using, NOW)))),
-    "ahead": ("schedules_settled_until", lambda using: list(of_schedules.ahead(Scope(using, NOW)))),
-    "late": (".*next_run_at_.*", lambda using: list(of_schedules.late(Scope(using, NOW)))),
+    "undecided": (".*next_run_at_.*", lambda using: list(of_schedules.undecided(Scope(using, NOW)))),
+    "ahead": ("schedules_settled_until", lambda using: list(of_schedules.undecided(Scope(using, NOW)))),
     "failing": ("worker_finished_failed", lambda using: list(of_schedules.failing(Scope(using, NOW)))),
+    "left behind": ("worker_job_lane", lambda using: list(of_jobs.left_behind(Scope(using, NOW)))),
     "tasks": ("schedules_kinds", lambda using: list(values_of(Schedule.objects.using(using), "task"))),
     "editions": (
         "schedules_kinds",
