@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -61,19 +61,32 @@ class Handle:
         """What it says now, as a short text that is another one once somebody has edited it. A run leaves it alone."""
         return changes.revision_of(self.row)
 
-    def pause(self, reason: str, until: datetime | None = None, *, by: str = "") -> None:
+    @overload
+    def pause(
+        self, reason: str, until: datetime | None = None, *, by: str = "", dry_run: Literal[False] = False
+    ) -> None: ...
+    @overload
+    def pause(self, reason: str, until: datetime | None = None, *, by: str = "", dry_run: Literal[True]) -> Preview: ...
+    def pause(
+        self, reason: str, until: datetime | None = None, *, by: str = "", dry_run: bool = False
+    ) -> Preview | None:
         """Hold what is to come, and what waits behind a run, until it is resumed or until that aware instant.
 
         What is ready or running goes on, and what failed is tried again; who wants none of that cancels these jobs.
+        `dry_run`, of this verb and the others: change nothing, and say what it would do.
         """
         if until is not None and not is_instant(until):
             raise InvalidSchedule(must_be(f"{self.name}: until", until, AN_INSTANT))
         why, who = self._text("reason", reason), self._text("by", by)
-        changes.pause(*self._at_once(), reason=why, by=who, until=until)
+        return self._edit(dry_run, changes.pause, reason=why, by=who, until=until)
 
-    def resume(self, *, catch_up: bool = False) -> None:
+    @overload
+    def resume(self, *, catch_up: bool = False, dry_run: Literal[False] = False) -> None: ...
+    @overload
+    def resume(self, *, catch_up: bool = False, dry_run: Literal[True]) -> Preview: ...
+    def resume(self, *, catch_up: bool = False, dry_run: bool = False) -> Preview | None:
         """End the pause. What came due meanwhile is recorded as paused; with `catch_up` the policy decides."""
-        changes.resume(*self._at_once(), catch_up=catch_up)
+        return self._edit(dry_run, changes.resume, catch_up=catch_up)
 
     def run_now(self, *, by: str = "") -> Job:
         """Enqueue a job at once. The next run stays where it is."""
@@ -96,25 +109,52 @@ class Handle:
         """
         return changes.backfill(*self._at_once(), start, end, overlap=overlap, force=force, dry_run=dry_run)
 
-    def repair(self) -> None:
+    @overload
+    def repair(self, *, dry_run: Literal[False] = False) -> None: ...
+    @overload
+    def repair(self, *, dry_run: Literal[True]) -> Preview: ...
+    def repair(self, *, dry_run: bool = False) -> Preview | None:
         """Count again from now: after the database's clock was set back, or when a broken schedule has been mended.
 
         What that one did not run will not run, and is in the ledger as broken.
 
         Raises InvalidSchedule if the schedule is changed at this moment: then look at it again.
         """
-        changes.repair(*self._at_once())
+        return self._edit(dry_run, changes.repair)
 
-    def give_back(self) -> None:
+    @overload
+    def detach(self, *, dry_run: Literal[False] = False) -> None: ...
+    @overload
+    def detach(self, *, dry_run: Literal[True]) -> Preview: ...
+    def detach(self, *, dry_run: bool = False) -> Preview | None:
+        """Make what code or settings declare an operator's own: what they say is ignored from then on.
+
+        Raises InvalidSchedule where they do not declare it.
+        """
+        return self._edit(dry_run, changes.detach)
+
+    @overload
+    def give_back(self, *, dry_run: Literal[False] = False) -> None: ...
+    @overload
+    def give_back(self, *, dry_run: Literal[True]) -> Preview: ...
+    def give_back(self, *, dry_run: bool = False) -> Preview | None:
         """Let code or settings have it again, which declare a schedule of that name: from now on it follows them.
 
         Raises InvalidSchedule where nothing declares it, or where it is theirs already.
         """
-        give_back(*self._at_once())
+        return self._edit(dry_run, give_back)
 
     def delete(self) -> None:
         """Remove it with its ledger; jobs that nobody has started are cancelled."""
         changes.delete(self.row, project_options().DATABASE)
+
+    def _edit(self, dry_run: bool, verb: Callable[..., object], **given: Any) -> Preview | None:
+        row, alias, now = self._at_once()
+        edit = partial(verb, row, alias, now, **given)
+        if dry_run:
+            return preview(row.identity, edit, alias, now)
+        edit()
+        return None
 
     def _at_once(self) -> tuple[Schedule, str, datetime]:
         """What a verb is given: the schedule as it stands, its database, and what time it is there."""
@@ -185,10 +225,6 @@ def schedule(
     alias = project_options().DATABASE
     with Explained(where, alias, _IN_ASYNC_CODE):
         known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
-        if known is not None and known.is_declared and known.retired_at is None:
-            raise InvalidSchedule(
-                f"{where}: a schedule of that name is declared in {known.declared_in}. Choose another."
-            )
         now = database_now(alias)
         edit = partial(changes.bring_in_line, spec, alias, now, revision=revision)
         if dry_run:

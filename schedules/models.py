@@ -7,6 +7,7 @@ calls `save()` on them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Self
@@ -40,6 +41,7 @@ class Source(models.TextChoices):
 
 
 DECLARED = (Source.CODE, Source.SETTINGS)
+_MAKERS: Mapping[str, str] = {Source.API: "the API", Source.ADMIN: "an operator", Source.CALL: "a call"}
 
 
 class Status(models.TextChoices):
@@ -179,6 +181,15 @@ class Owned:
     def is_detached(self: Any) -> bool:
         """To an operator, who took it from the code on purpose."""
         return self.source == Source.ADMIN and bool(self.declared_in)
+
+    @property
+    def owned(self: Any) -> str:
+        """By whom, as in "a schedule of that name was made by a call"."""
+        if self.is_declared:
+            return f"is declared in {self.declared_in}"
+        if self.is_detached:
+            return f"was detached from {self.declared_in} by an operator"
+        return f"was made by {_MAKERS.get(self.source, self.source)}"
 
 
 class Schedule(Columns, Owned, models.Model):
@@ -404,6 +415,11 @@ class Occurrence(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule_id} {self.scheduled_for.isoformat()} {self.outcome}"
+
+    @property
+    def latest(self) -> datetime:
+        """The last instant that it stands for."""
+        return self.scheduled_until or self.scheduled_for
 
 
 class Leadership(models.Model):

@@ -68,6 +68,7 @@ DOCUMENTED = """
     BaseModelAdmin.has_change_permission BaseModelAdmin.has_delete_permission BaseModelAdmin.has_view_permission
     BaseModelAdmin.lookup_allowed BaseModelAdmin.ordering BaseModelAdmin.show_full_result_count
     BaseModelAdmin.sortable_by ModelAdmin.actions ModelAdmin.change_form_template ModelAdmin.change_list_template
+    ModelAdmin.add_view
     ModelAdmin.change_view ModelAdmin.changelist_view ModelAdmin.delete_model ModelAdmin.delete_queryset
     ModelAdmin.get_actions ModelAdmin.get_changelist ModelAdmin.get_deleted_objects ModelAdmin.get_form
     ModelAdmin.get_list_filter ModelAdmin.get_search_results ModelAdmin.get_urls ModelAdmin.list_display

@@ -178,8 +178,9 @@ class ScheduleForm(ScheduleModelForm):
             self.add_error(
                 "name", _("Put a blank before the bracket. Names such as task(…) are for schedules that calls make.")
             )
-        elif self._is_taken(name):
-            self.add_error("name", _("There is a schedule of this name already."))
+        elif owner := self._owner_of(name):
+            said = _("A schedule of this name %(owned)s. Choose another name, or go on with that one.")
+            self.add_error("name", said % {"owned": owner.owned})
 
     def _check(self, given: dict[str, Any]) -> None:
         try:
@@ -212,9 +213,9 @@ class ScheduleForm(ScheduleModelForm):
     def _tasks(self) -> list[tuple[str, str]]:
         return [("", "---------"), *sorted((task.name, task.name) for task in tasks.registered())]
 
-    def _is_taken(self, name: str) -> bool:
-        """The name of one that is retired may be used again."""
-        return Schedule.objects.using(options().DATABASE).filter(identity=identity_of(name), retired_at=None).exists()
+    def _owner_of(self, name: str) -> Schedule | None:
+        """The schedule that has this name. That of one that is retired may be used again."""
+        return Schedule.objects.using(options().DATABASE).filter(identity=identity_of(name), retired_at=None).first()
 
 
 class PauseForm(forms.Form):

@@ -6,7 +6,7 @@ entered goes the way of every declaration, through `spec_of` and `schedules.chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from schedules.declarations.sync import declared
 from schedules.models import Occurrence, Schedule
 from schedules.overview import of_rows
 from schedules.overview.past_runs import with_newest
+from schedules.spec import InvalidSchedule
 from worker.admin import arguments
 from worker.admin.filters import QueueInUse, TaskInUse
 from worker.admin.tables import read_at
@@ -101,10 +102,17 @@ class ScheduleAdmin(ScheduleVerbs):
         else:
             obj.pk = changes.bring_in_line(form.spec, alias, now).pk
 
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._unless_forestalled(super().add_view, request, *args, **kwargs)
+
     def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return self._unless_forestalled(super().change_view, request, *args, **kwargs)
+
+    def _unless_forestalled(self, view: Callable[..., Any], request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Somebody else may come between the form's own look and the lock."""
         try:
-            return super().change_view(request, *args, **kwargs)
-        except changes.RevisionConflict as fault:  # between the form's own look and the lock
+            return view(request, *args, **kwargs)
+        except InvalidSchedule as fault:
             self.message_user(request, str(fault), messages.ERROR)
             return HttpResponseRedirect(request.path)
 

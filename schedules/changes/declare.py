@@ -16,7 +16,7 @@ from schedules.changes.pauses import let_due_run
 from schedules.changes.revisions import require_revision
 from schedules.changes.row import locked, plan_next, put, tell
 from schedules.changes.wishes import Wish, begin, first_row, follow, wish_of
-from schedules.models import DECLARED, Schedule
+from schedules.models import DECLARED, Schedule, Source
 from schedules.spec import FROM_TASK, InvalidSchedule, Spec
 from worker.calls import mean_the_same
 
@@ -41,7 +41,8 @@ def bring_in_line(
         with locked(Schedule.objects.using(using).only("pk").get(identity=spec.identity).pk, using) as row:
             is_new = row.revision == 1
             require_revision(row, revision)
-            _require_owner(row, spec)
+            if not is_new:
+                _require_owner(row, spec)
             if row.retired_at is not None and spec.source not in DECLARED:
                 put(row, using, runs=0)  # it is another schedule, which uses the name again
             (begin if is_new else follow)(row, wish_of(spec), using, now)
@@ -51,10 +52,14 @@ def bring_in_line(
 
 
 def _require_owner(row: Schedule, spec: Spec) -> None:
-    """A name changes hands between the code and others only where it is retired, or where somebody gives it back."""
-    if row.retired_at is None and row.is_declared != (spec.source in DECLARED):
-        place = f"is declared in {row.declared_in}" if row.is_declared else f"belongs to others ({row.source})"
-        raise InvalidSchedule(f"{row.name}: a schedule of that name {place}. Give one of them another name.")
+    """A name has one owner, and changes hands only where it is retired, or where somebody gives it back.
+
+    An operator edits what there is by `edit`, so a second one who makes a schedule of that name is refused, too.
+    """
+    is_its_own = row.is_declared if spec.source in DECLARED else row.source == spec.source != Source.ADMIN
+    if not is_its_own and row.retired_at is None:
+        remedy = "Give one of them another name" if row.is_declared else "Give yours another name, or delete that one"
+        raise InvalidSchedule(f"{row.name}: a schedule of that name {row.owned}. {remedy}.")
 
 
 def edit(

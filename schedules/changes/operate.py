@@ -31,8 +31,13 @@ def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> i
 
 
 def detach(schedule: Schedule, using: str, now: datetime) -> None:
-    """Make a declared schedule the operator's own: sync leaves it alone from now on."""
+    """Make a declared schedule the operator's own: sync leaves it alone from now on.
+
+    Raises InvalidSchedule where no code has it.
+    """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
+        if not row.is_declared:
+            raise InvalidSchedule(f"{row.name}: it {row.owned}, so there is no code to detach it from.")
         if row.retired_at is not None:
             explain_past(row, using, now, whys(row))
         put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)

@@ -27,7 +27,6 @@ from worker.instants import LAST
 
 GRACE = timedelta(minutes=10)
 BATCH = 500
-MAKERS: Mapping[str, str] = {Source.API: "the API", Source.ADMIN: "an operator", Source.CALL: "a call"}
 
 
 class Declarations(NamedTuple):
@@ -132,10 +131,7 @@ def _ignored(wanted: Declarations, others: Sequence[Schedule]) -> Iterator[tuple
     if wanted.nothing_read:
         yield "SCHEDULES", wanted.nothing_read
     for row in others:
-        yield (
-            row.name,
-            f"a schedule of that name, which runs {row.task}, was made by {MAKERS.get(row.source, row.source)}",
-        )
+        yield row.name, f"a schedule of that name, which runs {row.task}, {row.owned}"
 
 
 def _unread(using: str, wanted: Declarations) -> Iterator[Schedule]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from django.db import DataError, IntegrityError, connections, transaction
@@ -93,7 +94,8 @@ def mark_broken(using: str, now: datetime, schedule: Readable, error: Exception,
         authority.prove()
         marked = unchanged.update(revision=F("revision") + 1, **columns)
     if marked:
-        signals.schedule_broken.send_robust(None, name=schedule.name, reason=reason)
+        tell = partial(signals.schedule_broken.send_robust, None, name=schedule.name, reason=reason)
+        transaction.on_commit(tell, using=using)
     return marked
 
 

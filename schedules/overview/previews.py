@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, Max
 
 from schedules.models import Occurrence, Schedule
 from schedules.overview.upcoming import upcoming
@@ -19,15 +19,17 @@ RUNS = 10
 
 
 def preview(identity: str, edit: Callable[[], object], using: str, now: datetime) -> Preview:
-    """Of an edit of the schedule that has, or would have, this identity."""
+    """Of an edit of the schedule that has, or would have, this identity. Raises what the edit raises."""
     rows = Schedule.objects.using(using).filter(identity=identity)
+    lines = Occurrence.objects.using(using)
     with transaction.atomic(using=using):
+        rows.update(revision=F("revision"))  # what is read from now on nobody else changes; SQLite wants a write first
         before = _runs(rows.first(), now)
-        known = set(_lines(rows.first(), using).values_list("pk", flat=True))
+        newest = lines.aggregate(key=Max("pk"))["key"] or 0
         edit()
         row = rows.first()
         after = _runs(row, now)
-        new = [line for line in _lines(row, using).order_by("scheduled_for") if line.pk not in known]
+        new = list(lines.filter(schedule=row, pk__gt=newest).order_by("scheduled_for")) if row is not None else []
         transaction.set_rollback(True, using=using)
     enqueued = [line.scheduled_for for line in new if line.job_id is not None]
     return Preview(
@@ -42,11 +44,5 @@ def _runs(row: Schedule | None, now: datetime) -> list[datetime]:
     return [] if row is None else [run.at for run in upcoming(row, None, now, RUNS).next_runs]
 
 
-def _lines(row: Schedule | None, using: str) -> QuerySet[Occurrence]:
-    return Occurrence.objects.using(using).filter(schedule=None if row is None else row.pk)
-
-
 def _explanation(line: Occurrence) -> Explanation:
-    return Explanation(
-        line.scheduled_for, line.scheduled_until or line.scheduled_for, line.count, line.outcome, line.reason
-    )
+    return Explanation(line.scheduled_for, line.latest, line.count, line.outcome, line.reason)

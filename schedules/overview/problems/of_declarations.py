@@ -8,18 +8,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from schedules.declarations.configured import in_settings
-from schedules.models import Source
 from schedules.overview.scope import Scope
 from schedules.overview.values import Problem
 
-MADE = {
-    Source.API.value: _("by the API"),
-    Source.ADMIN.value: _("in the admin"),
-    Source.CALL.value: _("by a call"),
-}
 _TAKEN = _(
-    'The declaration of "%(name)s" in %(place)s is ignored: a schedule of that name, which runs %(task)s, was made '
-    "%(made)s. Give one of them another name, or give the schedule back to the code."
+    'The declaration of "%(name)s" in %(place)s is ignored: a schedule of that name, which runs %(task)s, %(owned)s. '
+    "Give one of them another name, or give the schedule back to the code."
 )
 
 _RENAMED = _(
@@ -38,12 +32,7 @@ def names_taken(scope: Scope) -> Iterator[Problem]:
         if owner is None or owner.is_declared or owner.is_detached:
             continue
         if scope.selection.concerns(spec):
-            words = {
-                "name": spec.name,
-                "place": spec.declared_in,
-                "made": MADE.get(owner.source, owner.source),
-                "task": owner.task,
-            }
+            words = {"name": spec.name, "place": spec.declared_in, "owned": owner.owned, "task": owner.task}
             yield Problem("name-taken", _TAKEN % words, spec.name)
 
 

@@ -119,6 +119,7 @@ class ClockMachine(Story):
         self.nobody_leads_for_hours(hours)
         if way == "detach":
             changes.detach(row, ALIAS, self.clock.now())
+            Schedule.objects.filter(pk=row.pk).update(source=Source.API)  # as whose it goes on in this story
             schedule.explain_past(self.clock.now())
             schedule.retired_at = None
         else:

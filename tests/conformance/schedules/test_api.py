@@ -178,7 +178,7 @@ def test_a_schedule_is_repaired() -> None:
 def test_a_name_that_code_declares_is_taken() -> None:
     declared("nightly", source=Source.SETTINGS, declared_in='settings.SCHEDULES["nightly"]', repeat=60)
 
-    with pytest.raises(InvalidSchedule, match=r'is declared in settings\.SCHEDULES\["nightly"\]\. Choose another\.'):
+    with pytest.raises(InvalidSchedule, match=r'is declared in settings\.SCHEDULES\["nightly"\]\. Give one of them'):
         api.schedule("report", name="nightly", repeat=60)
 
 

@@ -416,9 +416,14 @@ CHANGES: dict[str, Callable[[Schedule], object]] = {
     "run now": lambda seen: changes.run_now(seen, ALIAS, NOW),
     "backfill": lambda seen: changes.backfill(seen, ALIAS, NOW, at("10:00"), at("10:00:30")),
     "new zone data": lambda seen: changes.replan(seen, ALIAS, NOW),
-    "detach": lambda seen: changes.detach(seen, ALIAS, NOW),
+    "detach": lambda seen: _detach(seen),
     "resume": lambda seen: changes.resume(seen, ALIAS, NOW),
 }
+
+
+def _detach(seen: Schedule) -> None:
+    Schedule.objects.filter(pk=seen.pk).update(source=Source.SETTINGS)
+    changes.detach(seen, ALIAS, NOW)
 
 
 def _settings_declare(seen: Schedule, **given: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -9,10 +10,12 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import override_settings
+from django.test import Client, override_settings
 
-from schedules import api, changes, signals
+from schedules import api, background, changes, signals
+from schedules.admin.forms import ScheduleForm
 from schedules.api import InvalidSchedule
 from schedules.checks import check_rows
 from schedules.declarations import ownership
@@ -24,6 +27,10 @@ from worker.models import Job
 DECLARED = {"nightly": {"task": "manage:check", "cron": "0 3 * * *"}}
 PLACE = 'settings.SCHEDULES["nightly"]'
 OTHERS = (Source.API, Source.ADMIN, Source.CALL)
+
+
+@background
+def poll() -> None: ...
 
 
 @pytest.fixture
@@ -105,10 +112,80 @@ def test_a_name_that_somebody_took_at_this_moment_is_not_taken_from_them(clock: 
     before = list(Schedule.objects.order_by("pk").values())
 
     for name, other in (("theirs", Source.SETTINGS), ("the code's", source)):
-        with pytest.raises(InvalidSchedule, match="Give one of them another name"):
+        with pytest.raises(InvalidSchedule, match=r"of that name (was made by|is declared in) .*another name"):
             changes.bring_in_line(spec(name, source=other, cron="0 5 * * *"), ALIAS, clock.now())
 
     assert list(Schedule.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.parametrize("second", OTHERS)
+@pytest.mark.parametrize("first", OTHERS)
+def test_an_api_a_form_and_a_call_take_no_name_from_each_other(
+    clock: VirtualClock, first: Source, second: Source
+) -> None:
+    clock.declared("nightly", source=first, cron="0 4 * * *")
+    before = Schedule.objects.values().get()
+    edit = spec("nightly", source=second, cron="0 5 * * *")
+
+    if first == second != Source.ADMIN:
+        assert changes.bring_in_line(edit, ALIAS, clock.now()).cron == "0 5 * * *"
+        return
+    maker = {"api": "the API", "admin": "an operator", "call": "a call"}[first]
+    refused = f"nightly: a schedule of that name was made by {maker}. Give yours another name, or delete that one."
+    with pytest.raises(InvalidSchedule, match=re.escape(refused)):
+        changes.bring_in_line(edit, ALIAS, clock.now())
+    assert Schedule.objects.values().get() == before
+
+
+def test_a_call_and_the_api_say_whose_the_name_is(clock: VirtualClock) -> None:
+    name = f"{poll.task.name}#eu"
+    clock.declared(name, source=Source.ADMIN, cron="0 4 * * *")
+    before = Schedule.objects.values().get()
+
+    with pytest.raises(InvalidSchedule, match="that name was made by an operator"):
+        poll.using(key="eu", repeat=60).enqueue()
+    for dry_run in (False, True):
+        with pytest.raises(InvalidSchedule, match="that name was made by an operator"):
+            api.schedule("report", name=name, repeat=60, dry_run=dry_run)
+
+    assert Schedule.objects.values().get() == before
+
+
+def test_what_an_operator_has_detached_is_no_longer_the_apis_either(
+    clock: VirtualClock, settings_declare: None
+) -> None:
+    changes.detach(synced(clock), ALIAS, clock.now())
+
+    with pytest.raises(InvalidSchedule, match=r"was detached from settings.* by an operator"):
+        api.schedule("report", name="nightly", cron="0 5 * * *")
+
+
+@pytest.mark.parametrize("source", [Source.SETTINGS, *OTHERS])
+def test_a_form_says_whose_the_name_is(clock: VirtualClock, source: Source) -> None:
+    clock.declared("nightly", source=source, cron="0 4 * * *", declared_in=PLACE if source == "settings" else "")
+    form = ScheduleForm({"name": "nightly", "task": "report", "cron": "0 5 * * *"})
+
+    (said,) = form.errors["name"]
+
+    owned = {"settings": f"is declared in {PLACE}", "admin": "was made by an operator", "call": "was made by a call"}
+    assert str(said).startswith(f"A schedule of this name {owned.get(source, 'was made by the API')}. Choose another")
+
+
+def test_a_name_that_is_taken_while_a_form_is_saved_is_said_on_its_page(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.declared("nightly", cron="0 4 * * *")
+    monkeypatch.setattr(ScheduleForm, "_owner_of", lambda form, name: None)
+    client = Client()
+    client.force_login(User.objects.create_superuser("olga"))
+    sent = dict.fromkeys(("args", "kwargs", "repeat"), "") | {"name": "nightly", "task": "report"}
+    given = {"cron": "0 5 * * *", "catch_up": "latest", "overlap": "skip", "dst_gap": "run", "dst_overlap": "first"}
+    numbers = {"max_catch_up": "100", "late_after": "60", "jitter": "0", "max_attempts": "1"}
+
+    answer = client.post("/admin/schedules/schedule/add/", {**sent, **given, **numbers}, follow=True)
+
+    assert "a schedule of that name was made by the API" in answer.content.decode()
+    assert row().cron == "0 4 * * *"
 
 
 def test_a_detached_schedule_is_an_info_and_no_problem(
