@@ -114,7 +114,7 @@ def _replace(
     gone, rests = [], []
     for line in lines:
         first = bisect_left(instants, line.scheduled_for)
-        taken = instants[first : bisect_right(instants, line.scheduled_until or line.scheduled_for, lo=first)]
+        taken = instants[first : bisect_right(instants, line.latest, lo=first)]
         if taken:
             gone.append(line.pk)
             rests += [ledger.not_run(row.pk, rest, term=line.term, now=now) for rest in _rest(row, line, taken)]
@@ -125,7 +125,7 @@ def _replace(
 def _rest(row: Schedule, line: Occurrence, taken: Sequence[datetime]) -> list[NotRun]:
     """What is left of a range when instants are taken out of it. They are neighbours, so that is a head and a tail."""
     head = (line.scheduled_for - TICK, taken[0] - TICK)
-    tail = (taken[-1], line.scheduled_until or line.scheduled_for)
+    tail = (taken[-1], line.latest)
     rest = []
     for start, end in (head, tail):
         first, last, count = _outline(row, start, end)

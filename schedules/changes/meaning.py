@@ -5,7 +5,7 @@ What is spelled otherwise and means the same changes nothing of when a schedule 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 
 from schedules.models import Schedule
@@ -29,18 +29,20 @@ def limits_of(row: Schedule) -> Hashable:
     return tuple(getattr(row, name) for name in LIMITS)
 
 
-def anchor_of(row: Schedule, wished: Schedule, start: datetime | None, now: datetime) -> datetime | None:
+def anchor_of(
+    row: Schedule, wished: Schedule, start: datetime | None, now: datetime, has_begun: Callable[[], bool]
+) -> datetime | None:
     """From where the repeat that is wished counts, where `row` says something already.
 
     From the start that it names; else from where it did, as long as its distance is the same, for all that anybody
-    can read; else from now.
+    can read; else from now. `has_begun`: whether an instant since the anchor of the row was decided on.
     """
     if not wished.repeat:
         return row.anchor if row.cron and wished.cron else None
     if start is not None:
         return start
     try:
-        return _kept_anchor(row, wished) or now
+        return _kept_anchor(row, wished) or _anchor_anew(row, wished, now, has_begun)
     except UNREADABLE:
         return row.anchor or now
 
@@ -57,3 +59,15 @@ def _kept_anchor(row: Schedule, wished: Schedule) -> datetime | None:
     if not isinstance(will, CalendarEvery):
         return row.anchor
     return instant_of(local(row.anchor, row.timezone).replace(tzinfo=None), wished.timezone)
+
+
+def _anchor_anew(row: Schedule, wished: Schedule, now: datetime, has_begun: Callable[[], bool]) -> datetime:
+    """Now; or the run that is planned already, where that is the first of its distance, and sooner.
+
+    Two releases that wish for two distances in turn would else put it off for ever.
+    """
+    if not row.repeat or has_begun():
+        return now
+    planned = row.recurrence.after(max(now, row.settled_until))
+    anew = recurrence_of(repeat=wished.repeat, anchor=now, timezone=wished.timezone).after(now)
+    return planned if planned is not None and anew is not None and planned < anew else now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from schedules.models import Schedule
+from schedules.occurrences.jobs import leave_behind
 from worker import tasks
 from worker.tasks import Task
 
@@ -27,3 +28,6 @@ def _follow(name: str, task: Task, using: str) -> None:
         own = [pk for pk, named in differ.values_list("pk", "task") if named == name]
         if own:
             rows.filter(pk__in=own).update(**{option: value})
+        if option == "queue":
+            for row in rows.filter(pk__in=own):
+                leave_behind(row, using)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from schedules import signals
 from schedules.changes.meaning import anchor_of, instants_of, limits_of
@@ -20,6 +21,7 @@ from schedules.changes.pauses import end_pause, hold_back, let_due_run
 from schedules.changes.row import explain_past, plan_next, put, whys
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
+from schedules.occurrences.jobs import leave_behind
 from schedules.planning.due import Ledgered, NotRun
 from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
@@ -70,7 +72,8 @@ def begin(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
 def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
     """Bring a row in line with a wish."""
     let_due_run(row, using, now)
-    returns, wished = row.retired_at is not None, _as_wished(row, wish, now)
+    ran_as = row.task, row.queue
+    returns, wished = row.retired_at is not None, _as_wished(row, wish, using, now)
     fires_elsewhere = instants_of(row) != instants_of(wished)
     if returns or fires_elsewhere or row.broken or limits_of(row) != limits_of(wished):
         _turn(row, wished, wish, using, now)
@@ -81,14 +84,16 @@ def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
         _settle_past_one_off(row, wish, using, now)
     if wish.enabled is not None and (returns or wish.enabled != row.enabled):
         _follow_enabled(row, wish.enabled, using, now)
+    if (row.task, row.queue) != ran_as:
+        leave_behind(row, using)
     plan_next(row, using, now)
 
 
-def _as_wished(row: Schedule, wish: Wish, now: datetime) -> Schedule:
+def _as_wished(row: Schedule, wish: Wish, using: str, now: datetime) -> Schedule:
     wished = copy(row)
     for name, value in wish.columns.items():
         setattr(wished, name, value)
-    wished.anchor = anchor_of(row, wished, wish.start, now)
+    wished.anchor = anchor_of(row, wished, wish.start, now, partial(_has_begun, row, using))
     return wished
 
 
@@ -123,9 +128,17 @@ def _tell_if_over(row: Schedule, using: str, now: datetime) -> None:
 
 
 def _is_explained(row: Schedule, instant: datetime, using: str) -> bool:
-    lines = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL, scheduled_for__lte=instant)
-    last = lines.order_by("-scheduled_for").first()
-    return last is not None and instant <= (last.scheduled_until or last.scheduled_for)
+    last = _lines(row, using).filter(scheduled_for__lte=instant).first()
+    return last is not None and instant <= last.latest
+
+
+def _has_begun(row: Schedule, using: str) -> bool:
+    last = _lines(row, using).first()
+    return last is not None and row.anchor is not None and row.anchor <= last.latest
+
+
+def _lines(row: Schedule, using: str) -> QuerySet[Occurrence]:
+    return Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.NOMINAL).order_by("-scheduled_for")
 
 
 def _follow_enabled(row: Schedule, enabled: bool, using: str, now: datetime) -> None:

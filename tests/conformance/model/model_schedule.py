@@ -229,15 +229,21 @@ class ModelSchedule:
         """Nothing before now runs any more, but a one-off. As long as the instants are the same, they stay."""
         returns = self.retired_at is not None
         is_another = columns.meaning != self.columns.meaning or (start is not None and start != self.anchor)
+        anchor = (self._anchor_anew(columns, now) if is_another else self.anchor) if start is None else start
         if returns or is_another or self.broken or columns.limits != self.columns.limits:
             self.explain_past(now)
-        if is_another:
-            self.anchor = now if start is None else start
-        self.columns, self.broken, self.retired_at = columns, False, None
+        self.columns, self.anchor, self.broken, self.retired_at = columns, anchor, False, None
         if returns or is_another:
             self._let_late_one_off_run(now, spans)
         if enabled is not None and (returns or enabled != self.enabled):
             self._follow_enabled(enabled, now)
+
+    def _anchor_anew(self, columns: Columns, now: datetime) -> datetime:
+        """An interval counts from now, but puts off no first run of another."""
+        if not self.columns.repeat or not columns.repeat or any(at >= self.anchor for at in self.ledger):
+            return now
+        planned = self.following(max(now, self.cursor))
+        return planned if planned and planned < now + timedelta(seconds=columns.repeat) else now
 
     def explain_past(self, now: datetime) -> None:
         """Whatever kept it from running: its limits, that it was retired or broken, or a pause."""
@@ -313,8 +319,8 @@ class ModelSchedule:
 
     def _all(self, start: datetime, end: datetime) -> list[datetime]:
         """A repeat counts from its anchor, which is not one of its instants unless the ledger says so."""
-        has_anchor = bool(self.columns.repeat) and start < self.anchor <= end and self.anchor in self.ledger
-        return [*([self.anchor] if has_anchor else []), *self.columns.fires(start, end, self.anchor)]
+        no_instant = {self.anchor} - self.ledger.keys() if self.columns.repeat else set[datetime]()
+        return [at for at in self.columns.fires(start, end, self.anchor) if at not in no_instant]
 
 
 def _is_within(at: datetime, spans: Collection[Span]) -> bool:
@@ -322,7 +328,7 @@ def _is_within(at: datetime, spans: Collection[Span]) -> bool:
 
 
 def _steps(anchor: datetime, step: timedelta, start: datetime, end: datetime) -> Iterator[datetime]:
-    at = anchor + step * (max(0, (start - anchor) // step) + 1)
+    at = anchor + step * max(0, (start - anchor) // step + 1)
     while at <= end:
         yield at
         at += step

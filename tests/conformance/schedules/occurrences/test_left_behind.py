@@ -10,7 +10,18 @@ from schedules import changes
 from schedules.models import Schedule, Source
 from schedules.occurrences.jobs import lanes_of
 from schedules.overview import health
-from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock, again, finish, jobs_of, ledger_of, start_jobs
+from schedules.planning.policies import Overlap
+from tests.conformance.model.virtual import (
+    ALIAS,
+    REPORT,
+    VirtualClock,
+    again,
+    finish,
+    jobs_of,
+    ledger_of,
+    start_jobs,
+    sync,
+)
 from tests.conformance.worker.queue.jobs import error
 from tests.schedules.recurrence.moments import at
 from worker import queue, tasks
@@ -105,10 +116,11 @@ def test_a_job_of_its_own_counts_whether_or_not_a_worker_lives(clock: VirtualClo
     assert ledger_of(schedule) == ["11:00 enqueued", "12:00 skipped_overlap"]
 
 
+@pytest.mark.parametrize("overlap", Overlap)
 def test_a_job_that_is_left_behind_waits_is_told_and_goes_with_its_schedule(
-    clock: VirtualClock, moves: dict[str, str]
+    clock: VirtualClock, moves: dict[str, str], overlap: str
 ) -> None:
-    schedule = clock.declared(**HOURLY)
+    schedule = clock.declared(**HOURLY, overlap=overlap)
     clock.tick("11:00")
     moved(schedule, clock, **moves)
     clock.tick("12:00")
@@ -120,6 +132,20 @@ def test_a_job_that_is_left_behind_waits_is_told_and_goes_with_its_schedule(
 
     changes.delete(again(schedule), ALIAS)
     assert (Job.objects.count(), FinishedJob.objects.count()) == (0, 2)
+
+
+@pytest.mark.parametrize("overlap", Overlap)
+def test_a_job_of_a_queue_that_its_task_has_no_more_is_told(
+    clock: VirtualClock, own_declarations: None, overlap: str
+) -> None:
+    clock.declared(**HOURLY, overlap=overlap)
+    clock.tick("11:00")
+
+    tasks.register(Task(REPORT.function, REPORT.name, queue="mail"))
+    sync(ALIAS, clock, clock.now(), [])
+
+    (problem,) = [each for each in health(ALIAS, clock.now()).problems if each.code == "left-behind"]
+    assert 'goes on without 1 job of report on queue "default"' in problem.message
 
 
 def test_l20_a_run_by_hand_that_fails_does_not_keep_the_next_from_running(clock: VirtualClock) -> None:
