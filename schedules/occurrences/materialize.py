@@ -116,10 +116,15 @@ def why_broken(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:LONGEST_REASON]
 
 
+def standing_of(schedule: Readable, unfinished: Collection[Unfinished]) -> Standing:
+    """Where it stands, with these jobs in its lane."""
+    states = {job.state for job in unfinished if counts(schedule, job)}
+    return Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
+
+
 def _decide(schedule: Readable, busy: Mapping[str, Collection[Unfinished]], decisions: Decisions) -> Plan:
     require_instants(schedule, *COUNTED_BY)
-    states = {job.state for job in busy.get(lane_of(schedule.id), ()) if counts(schedule, job)}
-    standing = Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
+    standing = standing_of(schedule, busy.get(lane_of(schedule.id), ()))
     return decisions.on(
         schedule.recurrence, schedule.policies, standing, seed=schedule.drawn_from, timezone=schedule.timezone
     )

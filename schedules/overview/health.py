@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from schedules.overview import problems
+from schedules.overview.busy import unfinished_jobs
 from schedules.overview.listing import require_known
 from schedules.overview.scope import Scope
 from schedules.overview.selection import EVERYTHING, Selection
@@ -40,5 +41,7 @@ def _next_run(scope: Scope) -> tuple[str, datetime] | None:
     """The tables tell when a row is next decided on, the row whether it will run then."""
     planned = scope.rows.planned().order_by("next_run_at")[:FIRST]
     paused = scope.rows.paused().filter(paused_until__isnull=False).order_by("paused_until")[:FIRST]
-    first = by_urgency(upcoming(row, None, scope.now, 1) for row in (*planned, *paused))[:1]
+    rows = (*planned, *paused)
+    unfinished = unfinished_jobs(scope.using, rows, scope.now)
+    first = by_urgency(upcoming(row, None, scope.now, 1, unfinished.get(row.pk, ())) for row in rows)[:1]
     return next(((each.name, each.next_run_at) for each in first if each.next_run_at is not None), None)

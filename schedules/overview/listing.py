@@ -7,6 +7,7 @@ from datetime import datetime
 
 from schedules.models import Schedule, ScheduleQuerySet
 from schedules.overview import problems
+from schedules.overview.busy import unfinished_jobs
 from schedules.overview.past_runs import last_runs, with_newest
 from schedules.overview.scope import MOST_NAMES, Scope
 from schedules.overview.selection import EVERYTHING, Selection, UnknownName
@@ -39,8 +40,8 @@ def overview(using: str, now: datetime, runs: int, selection: Selection = EVERYT
 
 def of_rows(using: str, rows: Sequence[Schedule], now: datetime, runs: int) -> list[Upcoming]:
     """The same of rows that somebody has read by `with_newest`, in their order."""
-    last = last_runs(using, rows, now)
-    return [upcoming(row, last.get(row.pk), now, runs) for row in rows]
+    last, unfinished = last_runs(using, rows, now), unfinished_jobs(using, rows, now)
+    return [upcoming(row, last.get(row.pk), now, runs, unfinished.get(row.pk, ())) for row in rows]
 
 
 def require_known(scope: Scope) -> None:

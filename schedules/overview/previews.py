@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Max
 
 from schedules.models import Occurrence, Schedule
+from schedules.overview.busy import unfinished_jobs
 from schedules.overview.upcoming import upcoming
 from schedules.overview.values import Explanation, Preview
 
@@ -24,11 +25,11 @@ def preview(identity: str, edit: Callable[[], object], using: str, now: datetime
     lines = Occurrence.objects.using(using)
     with transaction.atomic(using=using):
         rows.update(revision=F("revision"))  # what is read from now on nobody else changes; SQLite wants a write first
-        before = _runs(rows.first(), now)
+        before = _runs(rows.first(), using, now)
         newest = lines.aggregate(key=Max("pk"))["key"] or 0
         edit()
         row = rows.first()
-        after = _runs(row, now)
+        after = _runs(row, using, now)
         new = list(lines.filter(schedule=row, pk__gt=newest).order_by("scheduled_for")) if row is not None else []
         transaction.set_rollback(True, using=using)
     enqueued = [line.scheduled_for for line in new if line.job_id is not None]
@@ -40,8 +41,11 @@ def preview(identity: str, edit: Callable[[], object], using: str, now: datetime
     )
 
 
-def _runs(row: Schedule | None, now: datetime) -> list[datetime]:
-    return [] if row is None else [run.at for run in upcoming(row, None, now, RUNS).next_runs]
+def _runs(row: Schedule | None, using: str, now: datetime) -> list[datetime]:
+    if row is None:
+        return []
+    unfinished = unfinished_jobs(using, [row], now).get(row.pk, ())
+    return [run.at for run in upcoming(row, None, now, RUNS, unfinished).next_runs]
 
 
 def _explanation(line: Occurrence) -> Explanation:

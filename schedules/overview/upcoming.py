@@ -6,7 +6,8 @@ callers decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 
@@ -14,26 +15,32 @@ from schedules.changes import first_row
 from schedules.describe import describe
 from schedules.models import Schedule, Status
 from schedules.occurrences.due_schedules import COUNTED_BY, UNREADABLE, require_instants
-from schedules.occurrences.materialize import why_broken
+from schedules.occurrences.materialize import standing_of, why_broken
 from schedules.overview.values import NextRun, PastRun, Pause, Upcoming
-from schedules.planning import Run, Standing, decide, next_run, runs_after
+from schedules.planning import Run, decide, next_run, runs_after
 from schedules.planning.due import day_span
 from schedules.recurrence import Recurrence, note
 from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
 from worker import masking
 from worker.options import options
+from worker.values import Unfinished
 
 
-def upcoming(row: Schedule, last_run: PastRun | None, now: datetime, runs: int) -> Upcoming:
-    """The schedule with so many of its next `runs`. One that cannot be read is shown as broken."""
+def upcoming(
+    row: Schedule, last_run: PastRun | None, now: datetime, runs: int, unfinished: Collection[Unfinished] = ()
+) -> Upcoming:
+    """The schedule with so many of its next `runs`. One that cannot be read is shown as broken.
+
+    unfinished: its jobs, as `unfinished_jobs` finds them for what is overdue.
+    """
     broken = row.broken
     description, next_runs, left_out = expression_of(row), tuple[NextRun, ...](), tuple[datetime, ...]()
     try:
         require_instants(row, *COUNTED_BY, "next_run_at", "paused_until")
         recurrence = row.recurrence
         description = describe(recurrence, options().time_zone)
-        instants = islice(_next_runs(row, recurrence, now), runs)
+        instants = islice(_next_runs(row, recurrence, now, unfinished), runs)
         next_runs = tuple(NextRun(at, note(recurrence, at)) for at in instants)
         left_out = tuple(_left_out(row, recurrence, now, next_runs))
     except UNREADABLE as error:
@@ -77,14 +84,16 @@ def expression_of(schedule: Schedule) -> str:
     return schedule.cron or schedule.repeat or (schedule.run_at.isoformat() if schedule.run_at else "")
 
 
-def _next_runs(row: Schedule, recurrence: Recurrence, now: datetime) -> Iterator[datetime]:
+def _next_runs(
+    row: Schedule, recurrence: Recurrence, now: datetime, unfinished: Collection[Unfinished]
+) -> Iterator[datetime]:
     """First what is overdue, as the next tick will decide on it; then what the recurrence says."""
     cursor = _counted_from(row)
     if cursor is None:
         return iter(())
     overdue = tuple[Run, ...]()
     if cursor < now and (row.next_run_at is None or row.next_run_at <= now):
-        standing = Standing(cursor, row.runs)
+        standing = replace(standing_of(row, unfinished), cursor=cursor)
         plan = decide(recurrence, row.policies, standing, now, seed=row.drawn_from, timezone=row.timezone)
         overdue, cursor = plan.runs, max(plan.cursor, now)
     later = runs_after(recurrence, row.policies, row.timezone, cursor, row.runs + len(overdue))

@@ -128,6 +128,40 @@ def test_what_is_overdue_and_will_run_comes_first_as_the_next_tick_will_decide(
     assert sorted(enqueued) == [run for run in expected if run <= "13:30" and "-" not in run]
 
 
+@pytest.mark.parametrize("catch_up", ["latest", "all"])
+@pytest.mark.parametrize("overlap", ["skip", "queue_one", "queue_all", "allow"])
+def test_of_what_is_overdue_behind_a_run_that_goes_on_what_is_shown_is_what_the_next_tick_enqueues(
+    clock: VirtualClock, overlap: str, catch_up: str
+) -> None:
+    clock.declared(cron="0 * * * *", overlap=overlap, catch_up=catch_up)
+    clock.tick("11:00")
+    start_jobs()
+    clock.to("14:30")
+
+    shown = [run.at for run in only(clock, 10).next_runs if run.at <= clock.now()]
+    clock.tick()
+
+    enqueued = sorted(job.scheduled_for for job in Job.objects.all() if job.scheduled_for)
+    assert shown == enqueued[1:]
+    assert bool(shown) == (overlap != "skip")
+
+
+@pytest.mark.parametrize("catch_up", ["latest", "earliest", "all", "none"])
+@pytest.mark.parametrize("limits", [{}, {"max_runs": 2}, {"repeat_until": at("13:00")}, {"starts_at": at("12:30")}])
+def test_after_a_pause_that_is_over_what_is_shown_is_what_the_next_ticks_run(
+    clock: VirtualClock, catch_up: str, limits: dict[str, Any]
+) -> None:
+    schedule = clock.declared(cron="0 * * * *", overlap="allow", catch_up=catch_up, **limits)
+    changes.pause(schedule, ALIAS, clock.now(), reason="vendor outage", until=at("11:30"))
+    clock.to("14:30")  # and no leader lived meanwhile
+
+    shown = [run.at for run in only(clock, 10).next_runs if run.at <= at("16:30")]
+    for moment_of_tick in ("14:30", "15:00", "16:00"):
+        clock.tick(moment_of_tick)
+
+    assert shown == sorted(job.scheduled_for for job in Job.objects.all() if job.scheduled_for)
+
+
 def test_a_paused_schedule_has_no_next_run_and_one_paused_until_runs_after_that(clock: VirtualClock) -> None:
     schedule = clock.declared(cron="0 * * * *")
 
