@@ -215,7 +215,13 @@ class Schedule(Columns, Owned, models.Model):
     priority = models.SmallIntegerField(_("priority"), default=0, help_text=_("-100 to 100; larger runs first."))
     max_attempts = models.PositiveIntegerField(_("max attempts"))
     own_options = models.CharField(
-        max_length=20, default="", editable=False, help_text=_("Which of queue and priority are not its task's.")
+        max_length=40,
+        default="",
+        editable=False,
+        help_text=_("Which of queue, priority and max_attempts are not its task's."),
+    )
+    task_options = models.TextField(  # noqa: DJ001  NULL: nearly all have none
+        _("options of its own"), null=True, editable=False, help_text=_("JSON: what else it says of its task.")
     )
 
     # The recurrence: one of cron, repeat and run_at

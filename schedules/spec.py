@@ -34,12 +34,14 @@ from worker.messages.echo import echo
 from worker.messages.expected import A_FLAG, AN_INSTANT, is_instant, must_be
 from worker.messages.nearest import unknown_options
 from worker.options import options as project_options
-from worker.tasks import InvalidTask, Task
+from worker.own_options import run_options
+from worker.tasks import RUN_OPTIONS, InvalidTask, Task
 
-FROM_TASK = {"queue", "priority"}
-"""What a run asks its task for, unless its schedule says it itself."""
+FROM_TASK = {"queue", "priority", "max_attempts"}
+"""What a run asks its task for, unless its schedule says it itself: columns that have a value in any case."""
 MOST_DATES_TOLD = 5
-OPTIONS = (*RECURRENCE, "first_run", *POLICIES, *JOB)
+OPTIONS = (*RECURRENCE, "first_run", *POLICIES, *JOB, *RUN_OPTIONS)
+"""What may be said of a schedule, whoever makes it: code, settings, the API or an operator."""
 
 
 class InvalidSchedule(ValueError):
@@ -59,7 +61,9 @@ class Spec:
     priority: int
     max_attempts: int
     own_options: str
-    """Which of queue and priority it says itself; a run asks its task for the others."""
+    """Which of `FROM_TASK` it says itself; a run asks its task for the others."""
+    task_options: str | None
+    """What else it says of its task, as it is stored."""
     verbose_name: str
     creator: str
     source: Source
@@ -125,8 +129,8 @@ def spec_of(
             name=name,
             task=task.name,
             arguments=encode(args, {} if kwargs is None else kwargs),
-            max_attempts=task.attempts_allowed,
             own_options=" ".join(sorted(option for option in FROM_TASK if options.get(option) is not None)),
+            **run_options(task, options),
             source=source,
             declared_in=declared_in[:255],
             policies=policies,
@@ -286,7 +290,7 @@ def _date(value: object) -> date:
 
 
 _COLUMNS = (
-    *("name", "task", "arguments", "max_attempts", "own_options", "source", "declared_in"),
+    *("name", "task", "arguments", "max_attempts", "own_options", "task_options", "source", "declared_in"),
     *JOB,
     *RECURRENCE,
 )

@@ -17,6 +17,7 @@ from worker.clock import Clock, ServerClock, database_now
 from worker.messages.echo import quoted
 from worker.models import FinishedJob
 from worker.options import options
+from worker.own_options import task_of
 from worker.running import execution
 from worker.values import ClaimedJob, Ended
 
@@ -115,7 +116,7 @@ class _Runs:
         started_at = self.now()
         signals.tell_started(job, started_at)
         with _apart(self.alias):
-            outcome = execution.run(job, self.now, call=self._atomically if tasks.get(job.task).atomic else _plainly)
+            outcome = execution.run(job, self.now, call=self._atomically if task_of(job).atomic else _plainly)
         self._record(Ended(job, outcome, started_at, self.now()))
 
     def _record(self, ended: Ended) -> None:

@@ -36,6 +36,7 @@ from tests.documents import CHECK_ID, DOCS, ROOT, Page, Table, code_in, literal,
 from worker import outcomes
 from worker.models import FinishedState, JobState
 from worker.options import Options
+from worker.tasks import RUN_OPTIONS
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 FILE = re.compile(r"(?:schedules|worker|tests|docs|manage_example)/[\w./-]*")
@@ -123,7 +124,7 @@ def test_every_key_of_schedules_is_documented_with_its_default() -> None:
     documented = page("reference/settings.md").table("Key")
     assert documented.keys() == set(KEYS)
     defaults = _column_defaults() | _parameter_defaults(scheduled) | _defaults(Policies)
-    defaults |= {"queue": "default", "kwargs": {}, "first_run": None}
+    defaults |= {"queue": "default", "kwargs": {}, "first_run": None, **dict.fromkeys(RUN_OPTIONS)}
     for name, (default, *_) in documented.items():
         if name not in ("task", "timezone"):
             assert literal(default) == defaults[name], name

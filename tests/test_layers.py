@@ -49,6 +49,7 @@ The queue: it does the work, and knows nothing of schedules
 + worker.values
 + worker.options            backoff
   worker.tasks              backoff registry
+  worker.own_options        tasks
   worker.masking            arguments tasks
   worker.events             masking repeats
   worker.signals            events masking
@@ -62,7 +63,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.calls              arguments dialects parameters queue tasks
   worker.rescue             clock queue roster signals
   worker.chores             clock queue rescue signals
-  worker.running            arguments clock queue sessions signals tasks
+  worker.running            arguments clock own_options queue sessions signals tasks
   worker.process            chores clock dialects dialects.portions events queue roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
@@ -70,14 +71,14 @@ The clock: it decides what is due
 + schedules.models          | arguments indexes instants
   schedules.migrations      | indexes
   schedules.describe
-  schedules.spec            | arguments calls tasks
+  schedules.spec            | arguments calls own_options tasks
   schedules.signals         | events masking
   schedules.occurrences     signals | dialects erasure queue tasks
   schedules.changes         occurrences signals spec | calls erasure queue tasks wakeup
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
-  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking queue roster tasks
+  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue roster tasks
   schedules.api             changes declarations overview spec | calls clock tasks
   schedules                 declarations
 
@@ -89,10 +90,10 @@ Leaves: they put the house together, and no other room imports them
   worker.admin              arguments clock masking queue signs
   schedules.checks          declarations leader overview spec | clock sessions wakeup
   schedules.apps            checks declarations occurrences | queue
-  schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking tasks
+  schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking own_options tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
-  schedules.testing         changes occurrences | clock queue registry roster running signals tasks
+  schedules.testing         changes occurrences | clock own_options queue registry roster running signals tasks
   schedules.management      commandline describe doctor leader overview | clock masking process signals tasks wakeup
 """  # noqa: E501  a room a line
 

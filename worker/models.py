@@ -75,6 +75,10 @@ class JobRecord(models.Model):
         _("retry of"), null=True, blank=True, help_text=_("The finished job that it repeats.")
     )
 
+    task_options = models.TextField(  # noqa: DJ001  NULL: nearly all have none
+        _("options of its own"), null=True, blank=True, help_text=_("JSON: what its schedule says of its task.")
+    )
+
     class Meta:
         abstract = True
 

@@ -24,6 +24,8 @@ DEFAULT_QUEUE = "default"
 MOST_LAYERS = 100
 """Of decorators around a function. One that wraps itself has no end of them."""
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail")
+"""How the jobs of a task are run. A schedule may say it for its own."""
 
 
 class InvalidTask(ValueError):
@@ -152,6 +154,17 @@ def priority_problem(priority: object) -> str | None:
     return f"{echo(priority)} is no priority: give {a_whole_number(LOWEST_PRIORITY, HIGHEST_PRIORITY)}."
 
 
+def run_option_problem(name: str, value: object) -> str | None:
+    """What is wrong with a value given for one of `RUN_OPTIONS`, or None."""
+    match name:
+        case "max_attempts":
+            return None if is_whole(value, 1, MOST) else must_be(name, value, a_whole_number(1, MOST))
+        case "backoff":
+            return backoff.problem(value)
+        case _:
+            return None if isinstance(value, bool) else must_be(name, value, A_FLAG)
+
+
 def _taken_names(task: Task) -> Iterator[str]:
     """A former name means one task, and no other has it."""
     if (owner := _FORMER_NAMES.get(task.name)) is not None:
@@ -176,15 +189,13 @@ def _faults(task: Task) -> Iterable[str]:
     for fault in (queue_problem(task.queue), priority_problem(task.priority)):
         if fault:
             yield fault
-    if task.max_attempts is not None and not is_whole(task.max_attempts, 1, MOST):
-        yield must_be("max_attempts", task.max_attempts, a_whole_number(1, MOST))
-    if task.backoff is not None and (fault := backoff.problem(task.backoff)):
-        yield fault
+    for option in RUN_OPTIONS:
+        value, is_the_projects = getattr(task, option), option in ("max_attempts", "backoff")
+        if not (value is None and is_the_projects) and (fault := run_option_problem(option, value)):
+            yield fault
     names = task.formerly if isinstance(task.formerly, (list, tuple)) else [None]
     if not all(isinstance(name, str) and name and name != task.name for name in names):
         yield must_be("formerly", task.formerly, "a list of names that the task had before")
-    flags = {name: getattr(task, name) for name in ("atomic", "fresh_connection", "may_fail")}
-    yield from (must_be(name, given, A_FLAG) for name, given in flags.items() if not isinstance(given, bool))
 
 
 def _deferred(function: Callable[..., Any]) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ class NewJob(NamedTuple):
     start_by: datetime | None = None
     retry_before: datetime | None = None
     retry_of: int | None = None
+    task_options: str | None = None
     run_at: datetime | None = None
     delay: float = 0.0
 
@@ -82,6 +83,7 @@ class ClaimedJob(NamedTuple):
     interruptions: int
     priority: int
     lane: str | None = None
+    task_options: str | None = None
 
     @property
     def hold(self) -> tuple[int, int]:

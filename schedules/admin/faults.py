@@ -26,6 +26,8 @@ def field_of(fault: BaseException, given: dict[str, Any]) -> str | None:
         return "queue"
     if " is no priority: " in text:
         return "priority"
+    if " is no backoff: " in text:
+        return "backoff"
     first = text.partition(" ")[0]
     return first if first in OPTIONS else None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from worker.tasks import RUN_OPTIONS
+
 _LIMITS = (
     _("Limits"),
     {"fields": ["starts_at", "repeat_until", "max_runs", "exclude"], "classes": ["collapse"]},
@@ -18,6 +20,7 @@ _LATE_AND_OVERLAPPING = (
         "classes": ["collapse"],
     },
 )
+_ORIGIN = ("creator", "declared_in")
 TO_EDIT = [
     (None, {"fields": ["opened", "name", "verbose_name", "task", "args", "kwargs"]}),
     (
@@ -29,10 +32,17 @@ TO_EDIT = [
     ),
     _LIMITS,
     _LATE_AND_OVERLAPPING,
-    (_("Jobs"), {"fields": ["queue", "priority", "creator"], "classes": ["collapse"]}),
+    (
+        _("Jobs"),
+        {
+            "fields": ["queue", "priority", *RUN_OPTIONS, "creator"],
+            "description": _("What is left empty is as the task says when a job runs."),
+            "classes": ["collapse"],
+        },
+    ),
 ]
 TO_READ = [
-    (None, {"fields": ["task", "given", ("queue", "priority", "max_attempts"), ("creator", "declared_in")]}),
+    (None, {"fields": ["task", "given", ("queue", "priority", "max_attempts"), "task_options", _ORIGIN]}),
     _LIMITS,
     _LATE_AND_OVERLAPPING,
     (_("Where it stands"), {"fields": ["settled_until", "runs", "created_at", "changed_at"], "classes": ["collapse"]}),

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from schedules.admin.faults import field_of, sentence
+from schedules.admin.own_options import BackoffField, FlagField, shown_in
 from schedules.admin.readings import ReadingField, ReadingWidget, use_zones
 from schedules.admin.stale import changed_since, opened_with
 from schedules.changes import revision_of
@@ -28,6 +29,7 @@ from worker.arguments import InvalidArguments, from_json, stored_json
 from worker.clock import database_now
 from worker.messages.expected import LATEST
 from worker.options import options
+from worker.own_options import IN_TEXT
 
 if TYPE_CHECKING:
     ScheduleModelForm = forms.ModelForm[Schedule]
@@ -35,7 +37,8 @@ else:
     ScheduleModelForm = forms.ModelForm
 
 ARGUMENTS = ("args", "kwargs")
-COLUMNS = tuple(option for option in OPTIONS if option != "first_run")  # the column of that is the anchor
+COLUMNS = tuple(option for option in OPTIONS if option not in ("first_run", *IN_TEXT))
+"""Options with a column of their own. That of `first_run` is the anchor."""
 INSTANTS = ("run_at", "anchor", "starts_at", "repeat_until")
 LONGEST_ARGUMENTS = 100_000
 LONGEST_EXCLUDE = 10_000
@@ -82,6 +85,19 @@ class ScheduleForm(ScheduleModelForm):
         label=gettext_lazy("Keyword arguments"),
         help_text=gettext_lazy('A JSON object, such as {"deep": true}.'),
     )
+    backoff = BackoffField(
+        label=gettext_lazy("Backoff"),
+        help_text=gettext_lazy("Seconds before the second attempt, doubling; or several, separated by blanks."),
+    )
+    atomic = FlagField(
+        label=gettext_lazy("Atomic"), help_text=gettext_lazy("Whether it and its success are one transaction.")
+    )
+    fresh_connection = FlagField(
+        label=gettext_lazy("Fresh connection"), help_text=gettext_lazy("Whether each run has its own.")
+    )
+    may_fail = FlagField(
+        label=gettext_lazy("May fail"), help_text=gettext_lazy("Whether its failures are no problem to tell.")
+    )
     if_past = forms.ChoiceField(
         label=gettext_lazy("If that one instant is past"),
         required=False,
@@ -102,10 +118,10 @@ class ScheduleForm(ScheduleModelForm):
         for field in self.fields.values():
             field.error_messages["invalid_choice"] = _("Choose one of these.")  # Django's would repeat what was sent
         self.fields["exclude"].max_length = LONGEST_EXCLUDE  # type: ignore[attr-defined]
-        for name in ("queue", "priority", "timezone"):
+        for name in (*FROM_TASK, "timezone"):
             self.fields[name].required = False
         if self.instance.pk is None:
-            self.initial.update(priority=None, timezone=options().time_zone)
+            self.initial.update(priority=None, max_attempts=None, timezone=options().time_zone)
         else:
             self.initial["opened"] = opened_with(self.instance)
             self.revision = revision_of(self.instance)
@@ -114,6 +130,7 @@ class ScheduleForm(ScheduleModelForm):
             self.shown = masking.arguments(self.instance.task, *self.stored)
             self.initial.update(zip(ARGUMENTS, map(_pretty, self.shown), strict=True))
             self.initial.update({name: None for name in FROM_TASK if name not in self.instance.own_options})
+            self.initial.update(shown_in(self.instance.task_options))
         use_zones(self, self.initial["timezone"], self.data.get("timezone"))
 
     def clean(self) -> dict[str, Any]:
@@ -206,7 +223,7 @@ class ScheduleForm(ScheduleModelForm):
             source=Source.ADMIN,
             args=args,
             kwargs=kwargs,
-            options={name: given[name] for name in COLUMNS if given[name] not in ("", None)}
+            options={name: given[name] for name in (*COLUMNS, *IN_TEXT) if given[name] not in ("", None)}
             | {"exclude": given["exclude"].split(), "first_run": self._first_run(given)},
         )
 

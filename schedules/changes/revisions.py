@@ -16,7 +16,18 @@ from schedules.planning.columns import POLICIES, TIMING
 from schedules.spec import FROM_TASK, InvalidSchedule
 
 LENGTH = 16
-SAID = (*TIMING, *POLICIES, "task", "arguments", "verbose_name", "creator", *sorted(FROM_TASK), "source", "retired_at")
+SAID = (
+    *TIMING,
+    *POLICIES,
+    "task",
+    "arguments",
+    "verbose_name",
+    "creator",
+    *sorted(FROM_TASK),
+    "task_options",
+    "source",
+    "retired_at",
+)
 
 
 class RevisionConflict(InvalidSchedule):

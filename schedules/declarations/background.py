@@ -29,14 +29,18 @@ from worker.models import Job
 from worker.options import options as project_options
 from worker.parameters import Parameters
 from worker.registry import Registry
-from worker.tasks import InvalidTask, Task
+from worker.tasks import RUN_OPTIONS, InvalidTask, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CALL_OPTIONS = ("schedule", *(name for name in OPTIONS if name != "run_at"), "key", "remove_existing_tasks")
+CALL_OPTIONS = (
+    "schedule",
+    *(name for name in OPTIONS if name not in ("run_at", *RUN_OPTIONS)),
+    *("key", "remove_existing_tasks"),
+)
 """What a call may say besides the task's own arguments."""
-ONLY_OF_TASK = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "formerly")
+ONLY_OF_TASK = (*RUN_OPTIONS, "formerly")
 OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
 """What a decorator may say of the task itself."""
 

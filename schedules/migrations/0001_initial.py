@@ -109,8 +109,17 @@ class Migration(migrations.Migration):
                     models.CharField(
                         default="",
                         editable=False,
-                        help_text="Which of queue and priority are not its task's.",
-                        max_length=20,
+                        help_text="Which of queue, priority and max_attempts are not its task's.",
+                        max_length=40,
+                    ),
+                ),
+                (
+                    "task_options",
+                    models.TextField(
+                        editable=False,
+                        help_text="JSON: what else it says of its task.",
+                        null=True,
+                        verbose_name="options of its own",
                     ),
                 ),
                 (

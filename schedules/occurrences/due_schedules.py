@@ -26,6 +26,7 @@ class _Read(NamedTuple):
     priority: int
     max_attempts: int
     own_options: str
+    task_options: str | None
     verbose_name: str
     creator: str
     cron: str

@@ -42,6 +42,7 @@ def job_of(schedule: Readable, run: Run, now: datetime) -> NewJob:
         scheduled_for=run.scheduled_for,
         start_by=run.start_by,
         retry_before=run.retry_before,
+        task_options=schedule.task_options,
     )
 
 
@@ -103,7 +104,8 @@ def _as_its_task_says(schedule: Readable) -> tuple[str, int, int]:
         return task.queue, task.priority, task.attempts_allowed
     queue_name = schedule.queue if "queue" in own else task.queue
     priority = schedule.priority if "priority" in own else task.priority
-    return queue_name, priority, task.attempts_allowed
+    max_attempts = schedule.max_attempts if "max_attempts" in own else task.attempts_allowed
+    return queue_name, priority, max_attempts
 
 
 def _state(run: Run, now: datetime) -> JobState:

@@ -38,7 +38,7 @@ from worker.calls import InvalidCall
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import Job
-from worker.tasks import InvalidTask
+from worker.tasks import RUN_OPTIONS, InvalidTask
 
 ALIAS = "default"
 pytestmark = pytest.mark.usefixtures("nothing_declared")
@@ -199,12 +199,12 @@ def configured(given: Any) -> object:
     return read.specs.pop() if read.specs else None
 
 
-OF_TASK = ("max_attempts", "backoff")
+OF_TASK = RUN_OPTIONS
 ENTRIES = [
     Entry("@background", ("name", *OF_TASK, *CALL_OPTIONS), by_background, ""),
     Entry("a call", CALL_OPTIONS, by_call, "report"),
     Entry("using", CALL_OPTIONS, by_using, "report"),
-    Entry("@scheduled", ("name", "args", "kwargs", "enabled", *OF_TASK, *OPTIONS), by_scheduled, ""),
+    Entry("@scheduled", ("name", "args", "kwargs", "enabled", *OPTIONS), by_scheduled, ""),
     Entry("settings", ("task", "args", "kwargs", "enabled", *OPTIONS), by_settings, 'SCHEDULES["nightly"]'),
     Entry("the API", ("task", "name", "args", "kwargs", "enabled", *OPTIONS), by_api, "schedule(name="),
 ]

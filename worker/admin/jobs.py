@@ -31,7 +31,10 @@ class JobAdmin(JobRecordAdmin):
     fieldsets: ClassVar[Any] = [
         (None, {"fields": ["task", "status", ("queue", "priority", "tried"), ("nominal", "worker")]}),
         (gettext_lazy("Arguments"), {"fields": ["given"]}),
-        (gettext_lazy("Origin"), {"fields": [("schedule_id", "creator"), ("retried", "interruptions")]}),
+        (
+            gettext_lazy("Origin"),
+            {"fields": [("schedule_id", "creator"), ("retried", "interruptions"), "task_options"]},
+        ),
     ]
     actions = ("cancel",)
 
@@ -99,7 +102,10 @@ class FinishedJobAdmin(JobRecordAdmin):
     fieldsets: ClassVar[Any] = [
         (None, {"fields": ["task", "status", "why", ("queue", "priority", "tried"), ("nominal", "worker")]}),
         (gettext_lazy("Arguments"), {"fields": ["given"]}),
-        (gettext_lazy("Origin"), {"fields": [("schedule_id", "creator"), ("retried", "interruptions")]}),
+        (
+            gettext_lazy("Origin"),
+            {"fields": [("schedule_id", "creator"), ("retried", "interruptions"), "task_options"]},
+        ),
     ]
     actions = ("retry",)
 

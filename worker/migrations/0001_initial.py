@@ -145,6 +145,15 @@ class Migration(migrations.Migration):
                         verbose_name="retry of",
                     ),
                 ),
+                (
+                    "task_options",
+                    models.TextField(
+                        blank=True,
+                        help_text="JSON: what its schedule says of its task.",
+                        null=True,
+                        verbose_name="options of its own",
+                    ),
+                ),
                 ("id", models.BigIntegerField(primary_key=True, serialize=False)),
                 (
                     "state",
@@ -247,6 +256,15 @@ class Migration(migrations.Migration):
                         help_text="The finished job that it repeats.",
                         null=True,
                         verbose_name="retry of",
+                    ),
+                ),
+                (
+                    "task_options",
+                    models.TextField(
+                        blank=True,
+                        help_text="JSON: what its schedule says of its task.",
+                        null=True,
+                        verbose_name="options of its own",
                     ),
                 ),
                 (

@@ -97,6 +97,7 @@ def _as_new(job: FinishedJob) -> NewJob:
         verbose_name=job.verbose_name,
         creator=job.creator,
         retry_of=job.pk,
+        task_options=job.task_options,
     )
 
 

@@ -16,9 +16,10 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
-from worker import queue, signals, tasks
+from worker import queue, signals
 from worker.clock import answers
 from worker.outcomes import Error, Failed, Snoozed, Succeeded
+from worker.own_options import task_of
 from worker.running import execution
 from worker.running.open_transaction import TransactionLeftOpen, is_outdated
 from worker.running.slot_connections import NoSession, SlotConnections
@@ -66,7 +67,7 @@ class AtomicRuns:
 
     def _put_off(self, ended: Ended, error: DatabaseError) -> Ended:
         """What it did is undone, so it runs again. That is no attempt."""
-        delay = max(SHORTEST_DELAY, tasks.get(ended.job.task).retry_delay(ended.job.attempts + 1, ended.job.id))
+        delay = max(SHORTEST_DELAY, task_of(ended.job).retry_delay(ended.job.attempts + 1, ended.job.id))
         signals.success_refused.send_robust(None, job=ended.job, error=error, retry_in=delay)
         return ended._replace(outcome=Snoozed(delay), undone_since=str(error))
 

@@ -26,6 +26,7 @@ from worker.outcomes import (
     Snoozed,
     Succeeded,
 )
+from worker.own_options import task_of
 from worker.values import ClaimedJob
 
 
@@ -42,7 +43,7 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
 
     `call(function, *args)` may do something around the call of the function, which raises if the task did not succeed.
     """
-    task = tasks.get(job.task)
+    task = task_of(job)
     if job.start_by is not None and now() > job.start_by:
         return Missed(f"Not started by {job.start_by.isoformat()}.")
     try:
@@ -101,7 +102,7 @@ def after_error(job: ClaimedJob, task: tasks.Task, error: BaseException, now: da
 def after_fault(job: ClaimedJob, error: BaseException, now: datetime) -> Outcome:
     """The same where the run itself broke down, by a fault of ours."""
     try:
-        return after_error(job, tasks.get(job.task), error, now)
+        return after_error(job, task_of(job), error, now)
     except BaseException:  # noqa: BLE001  an outcome, whatever happens
         return Failed(_told(job, error, now))
 

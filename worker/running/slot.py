@@ -12,8 +12,9 @@ from typing import Any
 from django.core.cache import caches
 from django.utils.functional import SimpleLazyObject
 
-from worker import signals, tasks
+from worker import signals
 from worker.clock import Clock
+from worker.own_options import task_of
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
 from worker.running.slot_connections import NoSession, SlotConnections
@@ -46,7 +47,7 @@ class Slot:
     def _run(self, job: ClaimedJob) -> Ended:
         started_at = self._now()
         try:
-            task = tasks.get(job.task)
+            task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
             signals.tell_started(job, started_at)

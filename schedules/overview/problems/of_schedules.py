@@ -14,6 +14,7 @@ from worker import masking
 from worker.dialects.portions import portions
 from worker.instants import FIRST, LAST
 from worker.models import FinishedJob, FinishedState
+from worker.own_options import said_in
 from worker.queue import unretried
 
 MOST_KEYS = 500
@@ -58,9 +59,11 @@ def failing(scope: Scope) -> Iterator[Problem]:
         finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk"), finished_at__lt=LAST)
         newest = finished.order_by("-finished_at")
         reasons, ends = Subquery(newest.values("reason")[:1]), Subquery(newest.values("finished_at")[:1])
-        rows = (scope.rows.planned() | scope.rows.ended()).filter(pk__in=some).exclude(task__in=scope.may_fail)
+        rows = (scope.rows.planned() | scope.rows.ended()).filter(pk__in=some)
         told = rows.annotate(why=reasons, failed_at=ends).exclude(next_run_at=None, failed_at__lt=scope.failures_since)
-        for name, why in told.values_list("name", "why"):
+        for name, task, own, why in told.values_list("name", "task", "task_options", "why"):
+            if said_in(own).get("may_fail", task in scope.may_fail):
+                continue
             message = _('"%(name)s" failed in its last run: %(why)s') % {"name": name, "why": masking.text(why)}
             yield Problem("failing", message, name)
 

@@ -241,6 +241,40 @@ def test_an_edit_keeps_the_secrets_that_it_does_not_show(operator: Client) -> No
     assert _again(row).args == ["eu", "hunter3"]
 
 
+def test_an_edit_keeps_what_the_schedule_says_of_its_task_until_it_is_emptied(operator: Client) -> None:
+    row = admin_rows.schedule("nightly", repeat=60, backoff=[5, 0.5], atomic=True, may_fail=False, max_attempts=3)
+    names = ("backoff", "atomic", "fresh_connection", "may_fail", "max_attempts")
+    form = operator.get(f"{PAGE}{row.pk}/change/").context["adminform"].form
+    as_shown = {name: "" if form[name].value() is None else str(form[name].value()) for name in names}
+    assert as_shown == dict(zip(names, ("5 0.5", "True", "", "False", "3"), strict=True))
+
+    operator.post(f"{PAGE}{row.pk}/change/", _entered(row, **as_shown, cron="", repeat="60", priority="7"))
+    assert (_again(row).priority, _again(row).task_options) == (7, row.task_options)
+
+    operator.post(f"{PAGE}{row.pk}/change/", _entered(row, cron="", repeat="60"))
+    assert (_again(row).task_options, _again(row).own_options) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("entered", "error"),
+    [
+        ({"backoff": "soon"}, "Give seconds, such as 15; or several, such as 5 60 600."),
+        ({"backoff": "-1"}, "is no backoff"),
+        ({"backoff": "nan"}, "is no backoff"),
+        ({"max_attempts": "0"}, "max_attempts is 0, but must be a whole number"),
+        ({"atomic": "perhaps"}, "Choose one of these."),
+    ],
+)
+def test_what_cannot_be_said_of_a_task_is_refused_at_its_field(
+    operator: Client, entered: dict[str, str], error: str
+) -> None:
+    answer = operator.post(f"{PAGE}add/", _entered(**entered))
+
+    (field,) = entered
+    (said,) = answer.context["adminform"].form.errors[field]
+    assert error in said
+
+
 def echo_all(x: str, y: str = "", **rest: str) -> None:
     """A task by whose parameters nothing is hidden."""
 

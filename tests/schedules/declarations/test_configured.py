@@ -12,7 +12,6 @@ from schedules import scheduled
 from schedules.declarations.configured import Configured, in_settings
 from schedules.declarations.sync import declared
 from schedules.models import Source
-from schedules.spec import OPTIONS
 from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.calls import Start
@@ -93,41 +92,6 @@ def test_each_recurrence(recurrence: dict[str, Any], kept: tuple[Any, ...]) -> N
     (spec,) = configured(s={"task": TASK, **recurrence}).specs
 
     assert (spec.cron, spec.repeat, spec.run_at) == kept
-
-
-_VALUES: dict[str, Any] = {
-    "timezone": "Europe/Paris",
-    "dst_gap": "skip",
-    "dst_overlap": "both",
-    "starts_at": at("09:00"),
-    "repeat_until": at("11:00"),
-    "max_runs": 3,
-    "exclude": ["2026-12-25"],
-    "catch_up": "none",
-    "catch_up_window": 60,
-    "max_catch_up": 5,
-    "late_after": 10,
-    "start_deadline": 30,
-    "overlap": "allow",
-    "jitter": 30,
-    "retry_past_next": True,
-    "queue": "night",
-    "priority": 9,
-    "verbose_name": "Report",
-    "creator": "shop.User:7",
-}
-
-
-def test_every_option_is_a_key() -> None:
-    assert set(_VALUES) | {"cron", "repeat", "run_at", "first_run"} == set(OPTIONS)
-
-
-@pytest.mark.parametrize("key", _VALUES)
-def test_each_key_is_heeded(key: str) -> None:
-    plain, given = (configured(s={"task": TASK, "cron": "0 8 * * *", **more}) for more in ({}, {key: _VALUES[key]}))
-
-    assert given.problems == []
-    assert given.specs[0].columns()[key] != plain.specs[0].columns()[key]
 
 
 def test_a_first_run_is_heeded() -> None:

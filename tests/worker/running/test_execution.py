@@ -224,6 +224,25 @@ def test_of_endless_messages_the_beginning_and_the_end_are_kept(run: Run) -> Non
     assert outcome.error.traceback.startswith("Traceback")
 
 
+def test_what_a_job_says_of_its_task_wins(run: Run) -> None:
+    own = job()._replace(task_options='{"backoff": [600.0], "unheard_of": 7}')
+
+    outcome = run(raising(ValueError()), own, backoff=[5])
+
+    assert isinstance(outcome, Retry)
+    assert 600 <= outcome.delay <= 660
+
+
+@pytest.mark.parametrize("text", ["", "7", "{", '{"atomic": "maybe"}'])
+def test_a_job_whose_own_options_cannot_be_read_fails_alone(run: Run, text: str) -> None:
+    own = job()._replace(task_options=text)
+
+    with pytest.raises((ValueError, TypeError)) as refused:
+        run(lambda: None, own)
+
+    assert isinstance(execution.after_fault(own, refused.value, NOW), Failed)
+
+
 def test_fail_ends_the_job_as_failed_with_its_traceback_though_attempts_are_left(run: Run) -> None:
     outcome = run(raising(Fail("no such customer")), job())
 

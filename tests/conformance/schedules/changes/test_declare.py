@@ -31,6 +31,7 @@ from worker.calls import InvalidCall, TablesMissing
 from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState
+from worker.options import Options
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -105,7 +106,7 @@ def test_a_bare_task_is_enqueued_by_calling_it() -> None:
         [7],
         {"deep": True},
     )
-    assert (job.queue, job.priority, job.max_attempts, job.state) == ("default", 0, 5, "ready")
+    assert (job.queue, job.priority, job.max_attempts, job.state) == ("default", 0, Options().MAX_ATTEMPTS, "ready")
 
 
 def test_an_empty_decorator_is_the_same_as_a_bare_one() -> None:

@@ -14,6 +14,7 @@ from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock, again, 
 from tests.schedules.recurrence.moments import at
 from worker import tasks
 from worker.models import Job
+from worker.options import Options
 from worker.tasks import Task
 
 
@@ -41,15 +42,16 @@ def test_a_run_has_the_queue_priority_and_attempts_that_its_task_has_then(clock:
     clock.to("10:03")
     changes.backfill(again(schedule), ALIAS, clock.now(), at("09:00"), at("10:00"))
 
-    assert made() == [("default", 0, 5), ("mail", 7, 2), ("mail", 7, 2)]
+    assert made() == [("default", 0, Options().MAX_ATTEMPTS), ("mail", 7, 2), ("mail", 7, 2)]
 
 
 def test_what_the_schedule_says_itself_stays(clock: VirtualClock) -> None:
-    clock.declared(repeat=60, overlap="allow", queue="default", priority=0)
+    clock.declared(repeat=60, overlap="allow", queue="default", priority=0, max_attempts=3)
     release(queue="mail", priority=7, max_attempts=2)
+    sync(ALIAS, clock, clock.now(), [])
     clock.tick("10:01")
 
-    assert made() == [("default", 0, 2)]
+    assert made() == [("default", 0, 3)]
 
 
 def test_where_the_task_is_unknown_a_run_has_what_the_row_had_from_it_last(clock: VirtualClock) -> None:

@@ -19,7 +19,7 @@ from schedules.overview.scope import Scope
 from schedules.overview.selection import EVERYTHING
 from schedules.overview.values import Problem
 from schedules.testing import isolated_registry
-from tests.conformance.model.virtual import ALIAS, VirtualClock
+from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock
 from tests.conformance.worker.dialects.test_plans import NOW, crowd, strays
 from tests.conformance.worker.queue.jobs import ack, another_session, claim, enqueue, error
 from tests.schedules.recurrence.moments import at
@@ -201,6 +201,17 @@ def test_a_schedule_of_a_task_that_may_fail_is_not_told(clock: VirtualClock) -> 
     with isolated_registry(empty=True):
         tasks.register(Task(print, row.task, may_fail=True))
         assert failing(clock) == []
+
+
+def test_a_schedule_may_fail_if_it_says_so_itself_and_may_not_if_it_says_that(clock: VirtualClock) -> None:
+    clock.declared("may", cron="0 * * * *", may_fail=True)
+    run(clock, "11:00")
+    assert failing(clock) == []
+
+    clock.declared("may", cron="0 * * * *", may_fail=False)
+    with isolated_registry(empty=True):
+        tasks.register(Task(print, REPORT.name, may_fail=True))
+        assert failing(clock) == ["may"]
 
 
 # At any number of finished jobs

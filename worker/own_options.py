@@ -1,0 +1,58 @@
+"""What is said of a task for one schedule alone, and so for its jobs: a text of JSON in their rows, `task_options`.
+
+None, as it mostly is: the task says all. `max_attempts` has a column of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from worker import tasks
+from worker.tasks import RUN_OPTIONS, InvalidTask, Task, run_option_problem
+from worker.values import ClaimedJob
+
+IN_TEXT = tuple(name for name in RUN_OPTIONS if name != "max_attempts")
+
+
+def run_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `RUN_OPTIONS` as they are stored: equal ones alike. Raises InvalidTask."""
+    own = {name: given[name] for name in RUN_OPTIONS if given.get(name) is not None}
+    for name, value in own.items():
+        if fault := run_option_problem(name, value):
+            raise InvalidTask(fault)
+    max_attempts = own.pop("max_attempts", task.attempts_allowed)
+    text = json.dumps({name: _plain(value) for name, value in own.items()}, sort_keys=True) if own else None
+    return {"max_attempts": max_attempts, "task_options": text}
+
+
+def said_in(text: str | None) -> dict[str, Any]:
+    """The options that a text says, without those that only a later release knows. Of what cannot be read, none."""
+    with suppress(ValueError, TypeError):
+        return {} if text is None else dict(_read(text))
+    return {}
+
+
+def task_of(job: ClaimedJob) -> Task:
+    """The task as the job has it. Raises UnknownTask; InvalidTask or TypeError where the row says what cannot be."""
+    task = tasks.get(job.task)
+    return task if job.task_options is None else replace(task, **_read(job.task_options))
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Mapping[str, Any]:
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise TypeError(f"task_options is {text[:100]}, but must be a JSON object.")
+    return {name: told[name] for name in IN_TEXT if name in told}
+
+
+def _plain(value: object) -> object:
+    """A flag, or seconds, or a list of them."""
+    if isinstance(value, (list, tuple)):
+        return [float(each) for each in value]
+    return value if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
