@@ -69,7 +69,7 @@ def check_pooler(
         return []
     return [
         Info(
-            f'A pooler stands before database "{alias}": the leader\'s lock is held for a {lock}, '
+            f'A pooler is in front of database "{alias}": the leader\'s lock is held for a {lock}, '
             f"and processes look for work at least every {longest_wait(alias):.1f} s.",
             hint="docs/how-to/poolers.md says what that means.",
             id="schedules.I002",

@@ -98,11 +98,11 @@ def _log_met(own: str, others: list[str], **_: Any) -> None:
 
 
 def _log_leapt(seconds: float, **_: Any) -> None:
-    leader_log.error("the database's clock leapt by %.0fs; ticks are held for a while", seconds)
+    leader_log.error("the database's clock jumped by %.0fs; the leader makes no ticks for a while", seconds)
 
 
 def _log_broken(name: str, reason: str, **_: Any) -> None:
-    schedule_log.error("%s is broken and runs no more until it is changed: %s", line(name), line(reason))
+    schedule_log.error("%s is broken and does not run until it is changed: %s", line(name), line(reason))
 
 
 def _log_run_at_past(name: str, run_at: datetime, **_: Any) -> None:

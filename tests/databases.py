@@ -37,7 +37,7 @@ def url_of_this_run() -> str:
 
 
 def is_pooled() -> bool:
-    """Whether a transaction pooler stands before the database of this run."""
+    """Whether a transaction pooler is in front of the database of this run."""
     return url_of_this_run().startswith(f"{POOLED}:")
 
 

@@ -196,7 +196,7 @@ def _log_lost(job: ClaimedJob, **_: Any) -> None:
 
 def _log_put_off(job: ClaimedJob, error: BaseException, retry_in: float, **_: Any) -> None:
     why = line(message_of(error).strip())
-    what = ("%s #%d waits, for want of a session (%s); again in %.1fs", job.task, job.id, why, retry_in)
+    what = ("%s #%d waits, since it gets no session (%s); again in %.1fs", job.task, job.id, why, retry_in)
     if retry_in >= LONG_PAUSE:
         say_seldom(job_log.warning, *what)
     else:
@@ -204,7 +204,7 @@ def _log_put_off(job: ClaimedJob, error: BaseException, retry_in: float, **_: An
 
 
 def _log_outcomes_refused(name: str, count: int, error: Exception, retry_in: float, **_: Any) -> None:
-    what = "%s keeps what came of %d jobs, which the database refuses to record (%s); again in %.1fs"
+    what = "%s keeps the outcomes of %d jobs, which the database refuses to record (%s); again in %.1fs"
     say_seldom(process_log.error, what, name, count, line(str(error).strip()), retry_in)
 
 
@@ -213,9 +213,7 @@ def _log_outcomes_left(name: str, noted: list[ClaimedJob], lost: list[ClaimedJob
     if noted:
         process_log.error(what, name, len(noted), _numbers(noted), "Whoever claims them next records it.")
     if lost:
-        process_log.error(
-            what, name, len(lost), _numbers(lost), "It does not take a note of it either: they run again."
-        )
+        process_log.error(what, name, len(lost), _numbers(lost), "It refuses a note of it too: they run again.")
 
 
 def _numbers(jobs: list[ClaimedJob]) -> str:
@@ -297,7 +295,7 @@ def _log_database_lost(name: str, error: Exception, retry_in: float, **_: Any) -
 
 def _log_news_unheard(database: str, asks_every: float, **_: Any) -> None:
     process_log.info(
-        'a pooler stands before database "%s" and delivers no notifications: asking for work every %.1fs',
+        'a pooler is in front of database "%s" and delivers no notifications: asking for work every %.1fs',
         *(database, asks_every),
     )
 

@@ -48,7 +48,7 @@ def _finding(case: Case, last: int, remedy: str) -> Finding:
     return Finding(
         "ids-behind-history",
         Severity.ERROR,
-        "New jobs get ids that stand in history already.",
+        "New jobs get ids that history has already.",
         facts,
         remedy.format(last=finished, next=finished + 1),
     )

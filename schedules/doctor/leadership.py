@@ -14,7 +14,7 @@ MOST_LOST = 5
 REMEDIES = {
     "two-projects": "Give each project a database or a schema of its own, or start --leader with one settings module.",
     "no-leader": "Keep two such processes running, under systemd or the like: docs/how-to/deploy.md has a unit.",
-    "leader-trouble": "Ticks go on by themselves 30 s after the leap. See to NTP on the database's host.",
+    "leader-trouble": "Ticks go on by themselves 30 s after the jump. Check NTP on the database's host.",
 }
 
 

@@ -93,7 +93,7 @@ def tables(case: Case) -> Iterator[Finding]:
         yield Finding(
             "no-transactions",
             Severity.ERROR,
-            f"{table} is kept by {engine}, which knows no transactions: no promise holds there.",
+            f"{table} is kept by {engine}, which has no transactions: no promise holds there.",
             {"table": table, "engine": engine},
             f"ALTER TABLE {table} ENGINE = InnoDB",
         )

@@ -21,8 +21,8 @@ def lock(case: Case) -> Iterator[Finding]:
         yield Finding(
             "lock-behind-pooler",
             Severity.ERROR,
-            "The leader's lock belongs to a session, and a pooler stands before the database: "
-            "in transaction mode a session is nobody's own, and two processes may lead.",
+            "The leader's lock belongs to a session, and a pooler is in front of the database: "
+            "in transaction mode nobody has a session of their own, so two processes may lead.",
             facts,
             'Set SCHEDULER["LOCK"] = "auto", or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
         )
@@ -45,7 +45,7 @@ def wakeup(case: Case) -> Iterator[Finding]:
         yield Finding(
             "wakeup-behind-pooler",
             Severity.WARNING,
-            "Processes listen for new work, and a pooler stands before the database: "
+            "Processes listen for new work, and a pooler is in front of the database: "
             "in transaction mode it drops notifications, so jobs wait for the next look.",
             facts,
             'Set SCHEDULER["WAKEUP"] = "auto", with which they look five times a second, '

@@ -55,7 +55,7 @@ def _weaknesses(case: Case, journal: str, synchronous: str, timeout: timedelta, 
         yield Finding(
             "no-write-ahead-log",
             Severity.WARNING,
-            "The file keeps no write-ahead log, so readers and workers keep each other waiting.",
+            "The file has no write-ahead log, so readers and workers wait for each other.",
             facts,
             f'Set {options}["init_command"] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL".',
         )

@@ -42,7 +42,7 @@ def _finding(table: str, column: str, keys: list[Any]) -> Finding:
     return Finding(
         "unreadable-values",
         Severity.ERROR,
-        f"{table}.{column} holds what is no instant or number.",
+        f"{table}.{column} has a value that is no instant or number.",
         {"table": table, "column": column, "rows": len(keys), "id": first},
         f"Put there what it should be: UPDATE {table} SET {column} = … WHERE id = {first};",  # noqa: S608  it is shown
     )

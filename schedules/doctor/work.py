@@ -62,7 +62,7 @@ TREATMENTS = {
     "unreadable": (Severity.ERROR, "Apply the migrations, and run it with the privileges that the processes have."),
     "unrecorded": (
         Severity.ERROR,
-        "Mend what the database says: give back privilege, table or room. What is kept is recorded then.",
+        "Give the database what it misses: privilege, table or room on the disk. Then the outcomes are recorded.",
     ),
     "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
 }
