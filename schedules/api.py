@@ -170,7 +170,7 @@ class Handle:
 
 @overload
 def schedule(
-    task: Background[Any, Any] | Task | str,
+    task: Background[Any, Any, Any] | Task | str,
     *,
     name: str,
     args: Sequence[Any] = (),
@@ -182,7 +182,7 @@ def schedule(
 ) -> Handle: ...
 @overload
 def schedule(
-    task: Background[Any, Any] | Task | str,
+    task: Background[Any, Any, Any] | Task | str,
     *,
     name: str,
     args: Sequence[Any] = (),
@@ -193,7 +193,7 @@ def schedule(
     **options: Any,
 ) -> Preview: ...
 def schedule(
-    task: Background[Any, Any] | Task | str,
+    task: Background[Any, Any, Any] | Task | str,
     *,
     name: str,
     args: Sequence[Any] = (),

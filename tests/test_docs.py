@@ -28,6 +28,7 @@ from schedules import api, background, recurrence, scheduled, testing
 from schedules.declarations import Background
 from schedules.declarations.background import CALL_OPTIONS
 from schedules.declarations.configured import KEYS
+from schedules.declarations.option_types import TaskOptions
 from schedules.models import Schedule
 from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap, Policies
@@ -140,7 +141,7 @@ def test_every_option_of_a_call_is_documented() -> None:
 def test_every_option_of_a_decorator_is_documented_with_its_default() -> None:
     decorators = page("reference/decorators.md")
     with_options = get_overloads(background)[1]
-    of_background = set(inspect.signature(with_options).parameters) - {"options"}
+    of_background = set(inspect.signature(with_options).parameters) - {"options"} | set(TaskOptions.__annotations__)
     assert _names(decorators.table("Option", "@background")) == of_background - set(CALL_OPTIONS)
     of_scheduled = {name: default for name, (default, *_) in decorators.table("Option", "@scheduled").items()}
     defaults = _parameter_defaults(scheduled)

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
+from django.db.models import Model
 
 from schedules import changes
 from schedules.declarations.call_names import call_name, shown_name
+from schedules.declarations.option_types import CallOptions, Days, Interval, Length, NoInterval, Start, TaskOptions
 from schedules.models import Schedule, Source
+from schedules.recurrence import GapRule, OverlapRule
 from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
-from worker.backoff import Backoff
 from worker.calls import CALL, Calls, Explained, InvalidCall, replaces, replacing
 from worker.clock import database_now
 from worker.messages.echo import echo
@@ -33,6 +35,8 @@ from worker.tasks import RUN_OPTIONS, InvalidTask, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Made = TypeVar("Made", bound=Job | Schedule, covariant=True)
+"""What a call makes."""
 
 CALL_OPTIONS = (
     "schedule",
@@ -45,7 +49,7 @@ OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
 """What a decorator may say of the task itself."""
 
 
-class Background(Generic[P, R]):
+class Background(Generic[P, R, Made]):
     """A task. Calling it puts a job, or a schedule when it repeats, into the database, in the caller's transaction.
 
     The call takes the task's own arguments and any of `CALL_OPTIONS`. Raises InvalidCall for an option that could not
@@ -61,6 +65,60 @@ class Background(Generic[P, R]):
         """Parameters of the function that bear the name of an option."""
         _look_like(self, task.function)
 
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, cron: str, **rest: Any) -> Schedule: ...
+    @overload
+    def __call__(self, *args: Any, repeat: NoInterval, **rest: Any) -> Job | Schedule: ...
+    @overload
+    def __call__(self, *args: Any, repeat: Interval, **rest: Any) -> Schedule: ...
+    @overload
+    def __call__(self, *args: Any, schedule: Start, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, queue: str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, priority: int | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, verbose_name: str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, creator: str | Model | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, key: str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, remove_existing_tasks: bool, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, first_run: datetime | str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, timezone: str | tzinfo | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, dst_gap: GapRule, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, dst_overlap: OverlapRule, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, starts_at: datetime | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, repeat_until: datetime | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, max_runs: int | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, exclude: Days, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, catch_up: str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, catch_up_window: Length, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, max_catch_up: int | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, late_after: Length, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, start_deadline: Length, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, overlap: str | None, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, jitter: Length, **rest: Any) -> Made: ...
+    @overload
+    def __call__(self, *args: Any, retry_past_next: bool | None, **rest: Any) -> Made: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Job | Schedule:
         options = {name: kwargs.pop(name) for name in CALL_OPTIONS if name in kwargs}
         for name in self.shadowed:
@@ -72,23 +130,38 @@ class Background(Generic[P, R]):
         bound = self.using(**options) if options else self
         return bound.enqueue(*args, **kwargs)
 
-    def using(self, **options: Any) -> Background[P, R]:
+    @overload
+    def using(
+        self, *, cron: str, repeat: NoInterval = None, schedule: Start = None, **options: Unpack[CallOptions]
+    ) -> Background[P, R, Schedule]: ...
+    @overload
+    def using(  # type: ignore[overload-overlap]  # 0 is no interval, and a whole number all the same
+        self, *, repeat: NoInterval, schedule: Start = None, **options: Unpack[CallOptions]
+    ) -> Background[P, R, Job | Schedule]: ...
+    @overload
+    def using(
+        self, *, repeat: Interval, schedule: Start = None, **options: Unpack[CallOptions]
+    ) -> Background[P, R, Schedule]: ...
+    @overload
+    def using(self, *, schedule: Start = None, **options: Unpack[CallOptions]) -> Background[P, R, Made]: ...
+    def using(self, **options: Any) -> Background[P, R, Any]:
         """The same task with other options, for the calls made through what this returns.
 
-        schedule: seconds from now, a timedelta, or an aware datetime. repeat: seconds, a timedelta, or a period such
-        as "1 month". first_run: where that counts from, an aware datetime or what the clock of its zone shows. cron,
+        schedule: seconds from now, a timedelta, or an aware datetime. repeat: seconds, a timedelta, or text such as
+        "5 minutes". first_run: where that counts from, an aware datetime or what the clock of its zone shows. cron,
         timezone: an expression and its IANA zone. repeat_until: an aware datetime. queue, priority, verbose_name,
         creator. key: what identifies the schedule instead of the arguments. remove_existing_tasks: cancel unstarted
         jobs of the same arguments first. And the policies.
         """
-        bound: Background[P, R] = Background(self.task, {**self.options, **options}, self.parameters)
+        bound: Background[P, R, Any] = Background(self.task, {**self.options, **options}, self.parameters)
         for fault in unknown_options(options, CALL_OPTIONS, self.task.name):
             raise InvalidSchedule(fault) if bound._repeats else InvalidCall(fault)
         return bound
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Made:
         """What calling does, for arguments that bear the names of options."""
-        return self._schedule(args, kwargs) if self._repeats else self._calls.enqueue(args, kwargs)
+        made: Any = self._schedule(args, kwargs) if self._repeats else self._calls.enqueue(args, kwargs)
+        return made  # type: ignore[no-any-return]  # which of both, the options say
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
         """Enqueue one job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
@@ -96,7 +169,7 @@ class Background(Generic[P, R]):
             raise InvalidSchedule(f"{self.task.name}: enqueue_many makes jobs, but this task repeats. Call it instead.")
         return self._calls.enqueue_many(calls)
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job | Schedule:
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Made:
         """The same as `enqueue`, in async code: in the thread and the transaction of Django's synchronous work."""
         return await sync_to_async(self.enqueue)(*args, **kwargs)
 
@@ -167,22 +240,19 @@ class Background(Generic[P, R]):
 
 
 @overload
-def background(function: Callable[P, R], /) -> Background[P, R]: ...
+def background(function: Callable[P, R], /) -> Background[P, R, Job]: ...
 @overload
 def background(
-    name: str | None = None,
-    schedule: Any = None,
-    *,
-    queue: str | None = None,
-    priority: int | None = None,
-    max_attempts: int | None = None,
-    backoff: Backoff | None = None,
-    atomic: bool = False,
-    fresh_connection: bool = False,
-    may_fail: bool = False,
-    formerly: Sequence[str] = (),
-    **options: Any,
-) -> Callable[[Callable[P, R]], Background[P, R]]: ...
+    name: str | None = None, schedule: Start = None, *, cron: str, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], Background[P, R, Schedule]]: ...
+@overload
+def background(  # type: ignore[overload-overlap]  # 0 is no interval, and a whole number all the same
+    name: str | None = None, schedule: Start = None, *, repeat: NoInterval = None, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], Background[P, R, Job]]: ...
+@overload
+def background(
+    name: str | None = None, schedule: Start = None, *, repeat: Interval, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], Background[P, R, Schedule]]: ...
 def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     """Make a function a task: calling it then runs it in the background.
 
@@ -202,18 +272,18 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     return lambda function: declare_task(function, name, options)
 
 
-def background_tasks() -> list[Background[Any, Any]]:
+def background_tasks() -> list[Background[Any, Any, Any]]:
     """The tasks that were declared with @background or @scheduled in this process."""
     return list(_REGISTRY.entries())
 
 
-def declare_task(function: Callable[P, R], name: str | None, options: Mapping[str, Any]) -> Background[P, R]:
+def declare_task(function: Callable[P, R], name: str | None, options: Mapping[str, Any]) -> Background[P, R, Any]:
     """The function as a task that is known in this process. What @background does; @scheduled begins with it."""
     path = tasks.path_of(function)
     for fault in unknown_options(options, (*OF_TASK, *CALL_OPTIONS), f"@background {path}"):
         raise InvalidTask(fault)
     of_task = {option: options[option] for option in OF_TASK if options.get(option) is not None}
-    task: Background[P, R] = Background(
+    task: Background[P, R, Any] = Background(
         Task(function, path if name is None else name, **of_task),
         {option: value for option, value in options.items() if option not in OF_TASK},
     )
@@ -232,7 +302,7 @@ def _parameters_of(task: Task) -> Parameters:
         ) from unknown
 
 
-def _look_like(task: Background[Any, Any], function: Callable[..., Any]) -> None:
+def _look_like(task: Background[Any, Any, Any], function: Callable[..., Any]) -> None:
     """Take over its name, its words and its attributes, but for those that would stand in place of the task's own."""
     for name, value in getattr(function, "__dict__", {}).items():
         if name not in vars(task) and not hasattr(Background, name):
@@ -242,4 +312,4 @@ def _look_like(task: Background[Any, Any], function: Callable[..., Any]) -> None
 
 _NEVER = (0, timedelta(0), "", "0")
 _NO_TRANSACTION: AbstractContextManager[None] = nullcontext()
-_REGISTRY: Registry[Background[Any, Any]] = Registry()
+_REGISTRY: Registry[Background[Any, Any, Any]] = Registry()

@@ -139,7 +139,7 @@ def _function(path: str) -> Task:
                 [task.name for task in tasks.registered()],
             )
         ) from error
-    found: Callable[..., Any] | Background[Any, Any] | None = getattr(module, name, None)
+    found: Callable[..., Any] | Background[Any, Any, Any] | None = getattr(module, name, None)
     if isinstance(found, Background):
         return found.task
     if found is None or not callable(found):

@@ -7,22 +7,26 @@ from inspect import unwrap
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from schedules.declarations.background import OF_TASK, ONLY_OF_TASK, Background, declare_task
-from schedules.models import Source
+from schedules.models import Schedule, Source
 from schedules.spec import InvalidSchedule, Spec, spec_of
+from worker.models import Job
 from worker.registry import Registry
 from worker.tasks import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Made = TypeVar("Made", bound=Job | Schedule)
 
 
 class Scheduling(Protocol):
     """The decorator that @scheduled(…) makes."""
 
+    @overload  # a task may be called as a function is
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Background[P, R, Made], /
+    ) -> Background[P, R, Made]: ...
     @overload
-    def __call__(self, function: Background[P, R], /) -> Background[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Background[P, R]: ...
+    def __call__(self, function: Callable[P, R], /) -> Background[P, R, Job]: ...
 
 
 def scheduled(
@@ -41,7 +45,7 @@ def scheduled(
     May stand above @background, and several times. Raises InvalidTask or InvalidSchedule, at import.
     """
 
-    def declare(function: Any) -> Background[Any, Any]:
+    def declare(function: Any) -> Background[Any, Any, Any]:
         given = dict(options)
         if isinstance(function, Background):
             task = function

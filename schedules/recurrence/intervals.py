@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from schedules.recurrence.calendar_slots import CalendarSlots, EveryDays, EveryMonths
 from schedules.recurrence.clock_changes import FIXED_TIME
@@ -21,7 +21,7 @@ from schedules.recurrence.timeline import Timeline
 from schedules.recurrence.zones import check_timezone, local, zone
 from worker.messages.expected import is_whole
 
-NEVER = 0
+NEVER: Final = 0
 MINUTELY = 60
 HOURLY = 60 * MINUTELY
 DAILY = 24 * HOURLY

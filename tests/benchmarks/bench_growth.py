@@ -58,7 +58,7 @@ def _claims(using: str, queues: Sequence[str], priority: int = 0) -> float:
     return 1e3 * median(_claim(using, some, queues) for _ in range(TIMES))
 
 
-def _claim(using: str, task: Background[..., None], queues: Sequence[str]) -> float:
+def _claim(using: str, task: Background[..., None, Job], queues: Sequence[str]) -> float:
     task.enqueue_many([((n,), {}) for n in range(BATCH)])
     worker = roster.sign_in(using, "benchmark", 1, [])
     begun = time.perf_counter()

@@ -161,12 +161,12 @@ def report(*args: Any, **kwargs: Any) -> None:
     """A task that takes anything."""
 
 
-def plain_task() -> Background[..., Any]:
+def plain_task() -> Background[..., Any, Any]:
     return Background(tasks.Task(report, "report"), {})
 
 
 def by_background(options: dict[str, Any]) -> object:
-    return background(**options)(report)(1)
+    return background(**options)(report)(1)  # type: ignore[no-untyped-call]
 
 
 def by_call(options: dict[str, Any]) -> object:
@@ -461,7 +461,7 @@ def test_arguments_that_could_not_be_stored_are_refused_as_such(database: None) 
     ids=["a call", "a call that repeats", "many calls"],
 )
 def test_a_refused_argument_names_the_task_that_was_called(
-    database: None, refuse: Callable[[Background[..., Any]], object]
+    database: None, refuse: Callable[[Background[..., Any, Any]], object]
 ) -> None:
     with pytest.raises(
         (InvalidArguments, InvalidSchedule), match=r"^report.*: argument 1 is <built-in function print>"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from schedules import api, background, changes, scheduled
+from schedules import api, changes, scheduled
 from schedules.admin.forms import ScheduleForm
 from schedules.declarations import Background
+from schedules.declarations.background import declare_task
 from schedules.declarations.configured import KEYS, in_settings
 from schedules.declarations.scheduled import in_code
 from schedules.models import Schedule
@@ -70,9 +71,9 @@ ENTERED |= {"timezone": "UTC", "max_catch_up": "100", "late_after": "60", "jitte
 def report() -> None: ...
 
 
-def released(**options: Any) -> Background[..., Any]:
+def released(**options: Any) -> Background[..., Any, Any]:
     """The task, as a release has it."""
-    return background(name="report", **options)(report)
+    return declare_task(report, "report", options)
 
 
 @pytest.fixture(autouse=True)

@@ -194,7 +194,7 @@ def test_one_function_cannot_declare_one_schedule_twice() -> None:
 )
 def test_options_that_could_not_work_are_refused_at_declaration(options: dict[str, Any], said: str) -> None:
     with pytest.raises((InvalidCall, InvalidSchedule, InvalidTask), match=said):
-        background(**options)(function)
+        background(**options)(function)  # type: ignore[no-untyped-call]
 
     assert list(tasks.registered()) == []
 

@@ -83,9 +83,7 @@ def test_an_entry_of_the_settings_is_answered_with_its_own_keys(name: str, ours:
 
 
 def test_what_belongs_elsewhere_is_said_to() -> None:
-    assert hint("retries", KEYS) == (
-        "It is max_attempts (how often it is tried, the first time included; of the task), which is given elsewhere."
-    )
+    assert hint("tz", OF_TASK) == "It is timezone (the name of an IANA zone), which is given elsewhere."
 
 
 def test_each_hint_names_an_option_that_there_is() -> None:
@@ -97,10 +95,10 @@ def test_a_call_and_a_declaration_with_an_option_of_others_say_what_to_write() -
     with pytest.raises(
         TypeError, match=r"unexpected keyword argument 'countdown'\. Here it is schedule \(seconds from"
     ):
-        notify(7, countdown=5)
+        notify(7, countdown=5)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'shedule'\. Did you mean \"schedule\"\?"):
-        notify(7, shedule=5)
+        notify(7, shedule=5)  # type: ignore[call-overload]
     with pytest.raises(InvalidCall, match=r'"eta" is not an option\. Here it is schedule'):
-        notify.using(eta=5)
+        notify.using(eta=5)  # type: ignore[call-overload]
     with pytest.raises(InvalidTask, match=r'"max_retries" is not an option\. Here it is max_attempts'):
-        background(max_retries=5)(test_each_hint_names_an_option_that_there_is)
+        background(max_retries=5)(test_each_hint_names_an_option_that_there_is)  # type: ignore[call-overload]

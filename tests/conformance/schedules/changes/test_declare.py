@@ -521,18 +521,19 @@ def test_an_interval_that_a_call_changes_counts_from_then_and_only_the_first_cal
     tick_at_next_run(schedule)
     ran = outcomes(schedule)
 
-    two_wishes: tuple[dict[str, int], ...] = ({"repeat": 7200}, {"repeat": 3600, "schedule": 60})
-    for options in two_wishes:
+    two_wishes = ((7200, None), (3600, 60))
+    for repeat, first in two_wishes:
         before = database_now(ALIAS)
-        changed = schedule_from(hourly.using(**options).enqueue("us"))
+        changed = schedule_from(hourly.using(repeat=repeat, schedule=first).enqueue("us"))
         tick(ALIAS, before + timedelta(minutes=2), Chores())
         assert changed.next_run_at is not None
-        first_run = changed.next_run_at - timedelta(seconds=options["repeat"])
+        first_run = changed.next_run_at - timedelta(seconds=repeat)
         assert before <= first_run <= database_now(ALIAS)
 
     planned = again(schedule).next_run_at
-    for options in two_wishes * 2:
-        assert schedule_from(hourly.using(**options).enqueue("us")).next_run_at == planned, "it is put off no more"
+    for repeat, first in two_wishes * 2:
+        wished = hourly.using(repeat=repeat, schedule=first).enqueue("us")
+        assert schedule_from(wished).next_run_at == planned, "it is put off no more"
     assert outcomes(schedule) == ran
 
 

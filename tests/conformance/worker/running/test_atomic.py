@@ -12,8 +12,8 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from pytest_django import Settings
 
-from schedules import background
 from schedules.declarations import Background
+from schedules.declarations.background import declare_task
 from schedules.doctor import work
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace, return_unshowable, returned
@@ -52,8 +52,8 @@ runs: Counter[str] = Counter()
 """How often a task was called, whatever became of it."""
 
 
-def atomic(function: Callable[..., Any], **options: Any) -> Background[Any, Any]:
-    return background(atomic=True, backoff=[0], **options)(function)
+def atomic(function: Callable[..., Any], **options: Any) -> Background[Any, Any, Any]:
+    return declare_task(function, None, {"atomic": True, "backoff": [0], **options})
 
 
 def trace(key: str) -> None:

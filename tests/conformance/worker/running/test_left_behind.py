@@ -24,6 +24,7 @@ from pytest_django import Settings
 
 from schedules import background
 from schedules.declarations import Background
+from schedules.declarations.background import declare_task
 from tests.app.models import Effect
 from tests.conformance.worker.process.workers import Crew, heard
 from tests.conformance.worker.queue.jobs import ALIAS
@@ -52,11 +53,11 @@ seen: list[Any] = []
 """By jobs, one after the other."""
 
 
-def task(function: Callable[..., Any], **options: Any) -> Background[Any, Any]:
-    return background(**{"max_attempts": 2, "backoff": [0], **options})(function)
+def task(function: Callable[..., Any], **options: Any) -> Background[Any, Any, Any]:
+    return declare_task(function, None, {"max_attempts": 2, "backoff": [0], **options})
 
 
-def run(crew: Crew, *first: Background[Any, Any]) -> list[FinishedJob]:
+def run(crew: Crew, *first: Background[Any, Any, Any]) -> list[FinishedJob]:
     """These, one after the other in one slot, and one that writes. How they ended, in this order."""
     jobs = [each().pk for each in (*first, task(write))]
     crew.start(threads=1, until_idle=True).wait(within=30)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from schedules import background
 from schedules.declarations import Background
+from schedules.declarations.background import declare_task
 from tests.app.models import Effect
 from tests.app.tasks import gates, hold
 from tests.conformance.worker.process.workers import Crew
@@ -42,8 +42,8 @@ def _wrapper() -> Any:
     return connections[ALIAS]
 
 
-def task(function: Callable[..., Any], **options: Any) -> Background[Any, Any]:
-    return background(**{"max_attempts": 1, "backoff": [0], **options})(function)
+def task(function: Callable[..., Any], **options: Any) -> Background[Any, Any, Any]:
+    return declare_task(function, None, {"max_attempts": 1, "backoff": [0], **options})
 
 
 def available() -> int:

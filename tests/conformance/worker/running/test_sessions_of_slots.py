@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from schedules import background
 from schedules.declarations import Background
+from schedules.declarations.background import declare_task
 from tests.app.models import Effect
 from tests.conformance.worker.process.workers import Crew, Session, cut, heard
 from tests.conformance.worker.queue.jobs import ALIAS, another_session
@@ -33,8 +33,8 @@ def write(key: str) -> None:
     Effect.objects.create(key=key)
 
 
-def task(function: Callable[..., Any] = write, **options: Any) -> Background[Any, Any]:
-    return background(**{"max_attempts": 1, "backoff": [0], **options})(function)
+def task(function: Callable[..., Any] = write, **options: Any) -> Background[Any, Any, Any]:
+    return declare_task(function, None, {"max_attempts": 1, "backoff": [0], **options})
 
 
 plain_or_atomic = pytest.mark.parametrize("atomic", [False, True], ids=["plain", "atomic"])
