@@ -14,12 +14,13 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Info, Tags
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 
 from schedules.declarations import background_tasks, in_code
 from schedules.declarations.configured import in_settings
 from schedules.declarations.sync import declared
 from schedules.leader.lock import lock_on
+from schedules.models import Schedule
 from schedules.overview.problems import detached, names_taken, seem_renamed, two_projects
 from schedules.overview.scope import Scope
 from schedules.overview.upcoming import row_of
@@ -27,6 +28,8 @@ from schedules.recurrence import Cron, InvalidRecurrence
 from schedules.recurrence.zones import check_timezone, local
 from schedules.spec import Spec
 from worker.clock import database_now
+from worker.messages.pages import address
+from worker.models import Job
 from worker.options import options, problems
 from worker.sessions.connection import behind_pooler
 from worker.wakeup.asking import longest_wait
@@ -44,13 +47,19 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
         return []
     return [
         *_wrong_settings(),
+        *_unrouted(),
         *_unknown_time_zone(),
         *_shadowed_options(),
         *_declared_twice(),
         *_crowded_jitter(),
         *_over(datetime.now(UTC)),
-        *_clock_changes(datetime.now(UTC)),
     ]
+
+
+@checks.register("schedules", deploy=True)
+def check_clock_changes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What is well as it is, and good to know before a deploy: no other command shows it."""
+    return [] if any(problems()) else [*_clock_changes(datetime.now(UTC))]
 
 
 @checks.register(Tags.database)
@@ -71,7 +80,7 @@ def check_pooler(
         Info(
             f'A pooler is in front of database "{alias}": the leader\'s lock is held for a {lock}, '
             f"and processes look for work at least every {longest_wait(alias):.1f} s.",
-            hint="docs/how-to/poolers.md says what that means.",
+            hint=f"{address('how-to/poolers.md')} says what that means.",
             id="schedules.I002",
         )
     ]
@@ -112,6 +121,21 @@ def _owners(scope: Scope) -> Iterator[CheckMessage]:
 
 def _wrong_settings() -> Iterator[CheckMessage]:
     return (Error(problem, id="schedules.E001") for problem in in_settings().problems)
+
+
+def _unrouted() -> Iterator[CheckMessage]:
+    alias = options().DATABASE
+    if alias == "default":
+        return
+    models = (Job, Schedule)
+    routed = (router.db_for_write(each) == alias and router.allow_migrate_model(alias, each) for each in models)
+    if not all(routed):
+        yield checks.Warning(
+            f'SCHEDULER["DATABASE"] is "{alias}", but no router sends the models of schedules and worker there: '
+            "migrate makes their tables in every database, and queries of your own look into another.",
+            hint='Append "schedules.routers.SchedulerRouter" to DATABASE_ROUTERS.',
+            id="schedules.W008",
+        )
 
 
 def _unknown_time_zone() -> Iterator[CheckMessage]:
@@ -174,9 +198,9 @@ def _clock_changes(now: datetime) -> Iterator[CheckMessage]:
         if days:
             number = f"{len(days)} day{'' if len(days) == 1 else 's'}"
             yield Info(
-                f'"{spec.cron}" in {spec.timezone} falls in a clock change on {number} a year; '
-                "see docs/explanation/dst.md.",
-                hint=f'The schedule "{spec.name}", next on {min(days)}: {days[min(days)]}',
+                f'"{spec.cron}" in {spec.timezone} falls in a clock change on {number} a year.',
+                hint=f'The schedule "{spec.name}", next on {min(days)}: {days[min(days)]} '
+                f"To choose otherwise: {address('explanation/dst.md')}.",
                 id="schedules.I001",
             )
 

@@ -24,6 +24,7 @@ DOORS = (
     "schedules.apps",
     "schedules.models",
     "schedules.recurrence",
+    "schedules.routers",
     "schedules.signals",
     "schedules.testing",
     "worker",

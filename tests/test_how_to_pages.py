@@ -18,7 +18,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 TAKE_PAYMENT, TAKEN_ONCE = PYTHON.findall(page("how-to/tasks-that-run-twice.md").text)
 PACKAGE, READY, LIBRARY, WRAPPED, MOVED = PYTHON.findall(page("how-to/tasks-elsewhere.md").text)
 MAIL, REPORTED, SHIP, RECEIVER = PYTHON.findall(page("how-to/errors.md").text)
-_, ROUTER, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
+_, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
 CRONTAB, PROGRAM = PYTHON.findall(page("how-to/from-crontab.md").text)
 _, BEAT = PYTHON.findall(page("how-to/from-celery.md").text)
 (BOTH,) = PYTHON.findall(page("how-to/django-tasks.md").text)
@@ -53,12 +53,11 @@ if django.VERSION < (6, 0):
     ADMINS = [("Ops", address) for address in ADMINS]
 if os.environ.get("JOBS_IN"):
     SCHEDULER = {{"DATABASE": os.environ["JOBS_IN"]}}
-    DATABASE_ROUTERS = ["shop.routers.Jobs"]
+    DATABASE_ROUTERS = ["schedules.routers.SchedulerRouter"]
 """
 SHOP = {
     "__init__.py": "",
     "apps.py": READY,
-    "routers.py": ROUTER,
     "models.py": """
 from django.db import models
 

@@ -88,6 +88,7 @@ Leaves: they put the house together, and no other room imports them
   worker.checks             tasks
   worker.apps               checks
   worker.admin              arguments clock masking queue signs
+  schedules.routers
   schedules.checks          declarations leader overview spec | clock sessions wakeup
   schedules.apps            checks declarations occurrences | queue
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking own_options tasks
@@ -100,7 +101,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.messages           echo elsewhere errors expected nearest
+  worker.messages           echo elsewhere errors expected nearest pages
   worker.process            crew departure init reloading supervisor worker
   worker.running            atomic_run execution pool
   worker.sessions           connection file

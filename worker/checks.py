@@ -121,7 +121,7 @@ def _sqlite_faults(connection: Any) -> list[CheckMessage]:
         found.append(
             checks.Warning(
                 f'Database "{alias}" keeps no write-ahead log, so readers and workers keep each other waiting.',
-                hint=_option(alias, "init_command", "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"),
+                hint=_option(alias, "init_command", "PRAGMA journal_mode = WAL"),
                 id="worker.W002",
             )
         )

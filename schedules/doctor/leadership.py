@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from schedules.doctor.findings import Case, Facts, Finding, Severity
 from schedules.models import Leadership
+from worker.messages.pages import address
 
 LATELY = timedelta(minutes=10)
 MOST_LOST = 5
 """More terms than this, lost within `LATELY`, are too many."""
 REMEDIES = {
     "two-projects": "Give each project a database or a schema of its own, or start --leader with one settings module.",
-    "no-leader": "Keep two such processes running, under systemd or the like: docs/how-to/deploy.md has a unit.",
+    "no-leader": f"Keep two such processes running, as under systemd: {address('how-to/deploy.md')} has a unit.",
     "leader-trouble": "Ticks go on by themselves 30 s after the jump. Check NTP on the database's host.",
 }
 

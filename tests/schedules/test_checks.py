@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
+from django.db import connections
 from pytest_django import Settings
 
 from schedules import background, scheduled
+from schedules.models import Schedule
+from schedules.routers import SchedulerRouter
+from worker.models import Job
 
 pytestmark = pytest.mark.usefixtures("nothing_declared")
 
@@ -27,7 +33,7 @@ def sent(queue: str = "mail", **options: Any) -> None:
 
 
 def found(id: str) -> list[CheckMessage]:
-    return [message for message in run_checks() if message.id == id]
+    return [message for message in run_checks(include_deployment_checks=True) if message.id == id]
 
 
 def entry(**given: Any) -> dict[str, Any]:
@@ -153,9 +159,61 @@ def test_with_faulty_options_the_other_checks_wait(settings: Settings) -> None:
 def test_errors_fail_the_command_and_a_clock_change_does_not(settings: Settings) -> None:
     settings.SCHEDULES = entry(cron="30 3 * * *", timezone="Europe/Riga")
 
-    call_command("check", fail_level="WARNING")
+    call_command("check", "--tag", "schedules", "--deploy", fail_level="WARNING")
 
     assert found("schedules.I001")
+
+
+def test_a_clock_change_is_told_before_a_deploy_and_around_no_other_command(settings: Settings) -> None:
+    settings.SCHEDULES = entry(cron="30 3 * * *", timezone="Europe/Riga")
+
+    assert not [message for message in run_checks() if message.id == "schedules.I001"]
+
+
+@pytest.fixture
+def in_jobs(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Jobs and schedules are kept in another database, which nobody connects to."""
+    monkeypatch.setitem(connections.settings, "jobs", connections.settings["default"])
+    settings.SCHEDULER = {"DATABASE": "jobs"}
+    yield
+    connections["jobs"].close()
+    del connections["jobs"]
+
+
+class KeepsTablesOut:
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        return False if db == "jobs" else None
+
+
+@pytest.mark.parametrize(
+    ("routers", "told"),
+    [
+        ([], True),
+        (["schedules.routers.SchedulerRouter"], False),
+        ([KeepsTablesOut(), "schedules.routers.SchedulerRouter"], True),
+    ],
+    ids=["none", "ours", "another first"],
+)
+def test_tables_that_no_router_sends_to_their_database_are_told(
+    settings: Settings, in_jobs: None, routers: list[Any], told: bool
+) -> None:
+    settings.DATABASE_ROUTERS = routers
+
+    assert [bool(message.hint) for message in found("schedules.W008")] == [True] * told
+
+
+def test_our_router_leaves_all_as_it_is_where_there_is_one_database() -> None:
+    ours = SchedulerRouter()
+
+    assert (ours.allow_migrate("default", "auth"), ours.allow_migrate("default", "worker")) == (None, True)
+
+
+def test_our_router_keeps_other_tables_out_and_ours_out_of_other_databases(in_jobs: None) -> None:
+    ours = SchedulerRouter()
+
+    assert (ours.allow_migrate("default", "auth"), ours.allow_migrate("default", "worker")) == (None, False)
+    assert (ours.allow_migrate("jobs", "auth"), ours.allow_migrate("jobs", "schedules")) == (False, True)
+    assert (ours.db_for_read(Job), ours.db_for_write(Schedule), ours.db_for_read(User)) == ("jobs", "jobs", None)
 
 
 def test_without_the_app_worker_django_says_what_is_missing(tmp_path: Path) -> None:
