@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from argparse import SUPPRESS
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -68,6 +68,7 @@ class Command(BaseCommand):
         _require_sessions(project_options().DATABASE)
         _require_tables(project_options().DATABASE)
         _close_connections()
+        self._doubt_lists(options)
         if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
             sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
         # Log lines are no errors: not in red.
@@ -75,6 +76,13 @@ class Command(BaseCommand):
         show_log(self.stderr, options["verbosity"])
         if self._serve(**options).retired:
             sys.exit(CHANGED)
+
+    def _doubt_lists(self, options: Mapping[str, Any]) -> None:
+        """A queue may have a comma in its name, and hardly ever has one: then nothing would run, and nobody see why."""
+        for name in options["queue"]:
+            if "," in name and not options["supervised"]:
+                flags = " ".join(f"--queue {each.strip()}" for each in name.split(",") if each.strip())
+                self.stderr.write(f'--queue "{name}" is the name of one queue. For several, write {flags}.')
 
     def _serve(self, **options: Any) -> Crew:
         alias = project_options().DATABASE
