@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -19,6 +19,7 @@ from schedules.leader.alive import last_sign
 from schedules.leader.projects import own_project
 from schedules.models import Schedule
 from worker import wakeup
+from worker.messages.echo import quoted
 from worker.options import options as project_options
 from worker.process import init
 from worker.process.crew import Crew
@@ -63,6 +64,8 @@ class Command(BaseCommand):
             super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if isinstance(options["queue"], str):  # by call_command
+            options["queue"] = [options["queue"]]
         for fault in filter(None, map(queue_problem, options["queue"])):
             raise CommandError(f"--queue: {fault}")
         _require_sessions(project_options().DATABASE)
@@ -181,14 +184,13 @@ def _supervised() -> list[str]:
 
 
 def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) >= 1 and len(text) < 9):
+        raise ArgumentTypeError(f"{quoted(text)} is not a whole number from 1 on.")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError(text)
-    return number
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < float("inf"):
+            return number
+    raise ArgumentTypeError(f"{quoted(text)} is not a number of seconds above 0.")
