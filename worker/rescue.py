@@ -39,7 +39,7 @@ class Rescue:
         """Jobs that the database does not let it change, until they are all tried again."""
         self._patience = Patience(LONGEST_PAUSE, SHORTEST_PAUSE)
         self._try_all_at = math.inf
-        self._knows_at = self.look_at + options().RESCUE_AFTER + options().HEARTBEAT
+        self._knows_at = self._knows_after(self.look_at)
 
     def look(self, using: str) -> int:
         """Give to others what the dead held, if it is time to look. Returns how many jobs that were."""
@@ -65,6 +65,10 @@ class Rescue:
             return False
         return roster.seem_silent(using, database_now(using), self._vigil.patience).exists()
 
+    def _knows_after(self, began: float) -> float:
+        """When a watch that began then has seen who is dead, or never will: their rows are locked, or it is refused."""
+        return began + self._vigil.patience + options().HEARTBEAT
+
     def _rescue(self, using: str) -> int:
         if self._clock.monotonic() >= self._try_all_at:
             self._try_all_at = math.inf
@@ -81,7 +85,9 @@ class Rescue:
         doubted = self._vigil.silent(DOUBTED_AFTER * self._vigil.patience, at=began)
         hindered = doubted.keys() - roster.touch(using, doubted)
         signs = {id: sign for id, sign in roster.signs(using).items() if id not in hindered}
-        self._vigil.look(signs, began=began, ended=self._clock.monotonic())
+        ended = self._clock.monotonic()
+        if not self._vigil.look(signs, began=began, ended=ended):
+            self._knows_at = self._knows_after(ended)
 
     def _bury(self, using: str) -> None:
         if not (dead := self._vigil.silent()):

@@ -42,12 +42,18 @@ class Vigil(Generic[Key, Sign]):
         self._watched: dict[Key, _Watched[Sign]] = {}
         self._began = self._ended = -math.inf
 
-    def look(self, signs: Mapping[Key, Sign], *, began: float, ended: float) -> None:
-        """These were seen, at some time from `began` to `ended`. Who is not among them is not watched any more."""
-        if began - self._ended > LONGEST_PAUSE * self.patience or ended - began > LONGEST_LOOK * self.patience:
+    def look(self, signs: Mapping[Key, Sign], *, began: float, ended: float) -> bool:
+        """These were seen, at some time from `began` to `ended`. Who is not among them is not watched any more.
+
+        Returns whether it goes on with the look before. If not, it was held up, and begins anew with this one.
+        """
+        goes_on = began - self._ended <= LONGEST_PAUSE * self.patience
+        goes_on = goes_on and ended - began <= LONGEST_LOOK * self.patience
+        if not goes_on:
             self.begin_anew()
         self._watched = {key: self._as_before(key, sign) or _Watched(sign, ended) for key, sign in signs.items()}
         self._began, self._ended = began, ended
+        return goes_on
 
     def begin_anew(self) -> None:
         """Whatever was seen counts for nothing."""

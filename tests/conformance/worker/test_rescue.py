@@ -246,6 +246,19 @@ def test_who_will_not_stay_long_stays_until_it_knows_whether_who_seems_silent_is
     assert not rescue.is_undecided(ALIAS)
 
 
+def test_who_will_not_stay_long_and_was_held_up_stays_for_a_whole_watch_from_then_on(
+    rescue: Rescue, clock: ManualClock, worker: int
+) -> None:
+    set_heartbeat(worker, -60)
+    watch(rescue, clock, RESCUE_AFTER - 1)
+    clock.advance(RESCUE_AFTER)  # and nobody looked
+
+    assert watch(rescue, clock, RESCUE_AFTER - 1) == 0
+    assert rescue.is_undecided(ALIAS)
+    assert watch(rescue, clock, HEARTBEAT) == 1
+    assert not rescue.is_undecided(ALIAS)
+
+
 def test_a_worker_that_seemed_silent_and_lives_keeps_nobody_waiting(
     rescue: Rescue, clock: ManualClock, worker: int
 ) -> None:
