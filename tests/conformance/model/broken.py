@@ -1,10 +1,12 @@
 """The product, broken on purpose: its real functions, with a few words of their source left out or others in place.
 
-A fault that finds nothing to break fails, so none is tried on a function that is no longer what it was.
+A fault that finds nothing to break fails, so none is tried on a function that is no longer what it was. Each comes with
+what happens in stories that are to show it: what takes chance minutes in a wide field takes it seconds in a small one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from inspect import getsource
 from textwrap import dedent
@@ -12,9 +14,11 @@ from types import ModuleType
 
 import pytest
 
-from schedules import changes, planning, recurrence
+from schedules import changes, planning, recurrence, scheduler
 from schedules.changes import backfills, declare, pauses, row, wishes
 from schedules.occurrences import materialize
+from tests.conformance.model.clock_machine import ClockMachine
+from tests.conformance.model.queue_machine import QueueMachine
 from worker import queue, roster
 from worker.dialects.many import ManyRows
 from worker.dialects.portable import Dialect
@@ -43,86 +47,171 @@ class Fault:
         monkeypatch.setattr(self.place, self.function, broken[self.function])
 
 
+@dataclass(frozen=True)
+class Broken:
+    """The product with these faults, and the rules of a machine whose stories show them."""
+
+    faults: Collection[Fault]
+    rules: Collection[Callable[..., None]]
+
+
 REVISION = Fault(materialize, "_unchanged", " if revisions[id] == revision")
 UNIQUE_KEY = Fault(ManyRows, "add", "INSERT INTO", "INSERT OR IGNORE INTO")
 
-OF_THE_QUEUE: dict[str, tuple[Fault, ...]] = {
+OF_THE_QUEUE: dict[str, Broken] = {
     # Fences
-    "an ack names no fence": (Fault(Dialect, "finish", "end.job.hold in held", "end.job.id in dict(held)"),),
-    "a job that is put back names no fence": (Fault(queue, "_schedule_again", ", claim=job.job.claim"),),
-    "a release names no fence": (Fault(queue, "release", ", claim=token"),),
-    "a worker gives back what it holds": (Fault(queue, "release_unheld", ".exclude(claim__in=claims)"),),
-    "a rescued job keeps its fence": (Fault(inheritance, "_rescue", "**UNHELD", "worker_id=None"),),
-    # Who is alive
-    "who gives signs of life is buried": (
-        Fault(Vigil, "_as_before", " and before.sign == sign"),
-        Fault(roster, "_free", " if sign == signs[id]"),  # the last look, when it is struck off
+    "an ack names no fence": Broken(
+        [Fault(Dialect, "finish", "end.job.hold in held", "end.job.id in dict(held)")],
+        [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
     ),
-    "who is silent is never buried": (Fault(Vigil, "silent", ">= patience", "> 2 * self.patience"),),
+    "a job that is put back names no fence": Broken(
+        [Fault(queue, "_schedule_again", ", claim=job.job.claim")],
+        [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
+    ),
+    "a release names no fence": Broken(
+        [Fault(queue, "release", ", claim=token")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.crash_and_rescue, QueueMachine.release],
+    ),
+    "a worker gives back what it holds": Broken(
+        [Fault(queue, "release_unheld", ".exclude(claim__in=claims)")],
+        [QueueMachine.enqueue, QueueMachine.promote_all, QueueMachine.claim, QueueMachine.a_claim_is_not_answered],
+    ),
+    "a rescued job keeps its fence": Broken(
+        [Fault(inheritance, "_rescue", "**UNHELD", "worker_id=None")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.crash_and_rescue],
+    ),
+    # Who is alive: at the looks, and at the last one, when it is struck off
+    "who gives signs of life is buried": Broken(
+        [Fault(Vigil, "_as_before", " and before.sign == sign"), Fault(roster, "_free", " if sign == signs[id]")],
+        [QueueMachine.one_falls_silent_while_somebody_watches],
+    ),
+    "who is silent is never buried": Broken(
+        [Fault(Vigil, "silent", ">= patience", "> 2 * self.patience")],
+        [QueueMachine.one_falls_silent_while_somebody_watches],
+    ),
     # Refusals
-    "what the history does not take is forgotten": (Fault(Unrecorded, "_keep", "self.refused.append(ended)", "pass"),),
+    "what the history does not take is forgotten": Broken(
+        [Fault(Unrecorded, "_keep", "self.refused.append(ended)", "pass")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.the_history_is_away_for_a_while],
+    ),
     # Guards of states
-    "a promotion asks for no state": (Fault(Dialect, "promote", "state = 'scheduled' AND "),),
-    "what runs may be cancelled": (Fault(Dialect, "take", " AND state <> 'running'"),),
+    "a promotion asks for no state": Broken(
+        [Fault(Dialect, "promote", "state = 'scheduled' AND ")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.promote_all],
+    ),
+    "what runs may be cancelled": Broken(
+        [Fault(Dialect, "take", " AND state <> 'running'")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.cancel],
+    ),
 }
 
-OF_THE_CLOCK: dict[str, tuple[Fault, ...]] = {
+OF_THE_CLOCK: dict[str, Broken] = {
     # Once
-    "a revision is not compared": (REVISION,),
+    "a revision is not compared": Broken(
+        [REVISION],
+        [ClockMachine.a_leader_stands_still],
+    ),
     # Behind that wall the other is never reached.
-    "an occurrence may have two lines": (REVISION, UNIQUE_KEY),
-    "a tick moves the cursor back": (
-        Fault(
-            materialize,
-            "_move",
-            "plan.cursor,",
-            "plan.cursor - 60 * (plan.cursor - schedule.settled_until),",
-        ),
+    "an occurrence may have two lines": Broken(
+        [REVISION, UNIQUE_KEY],
+        [ClockMachine.a_leader_stands_still],
     ),
-    "an edit leaves the past to the catch-up": (
-        Fault(row, "stood_still", "due.explained(), max(now, standing.cursor)", "(), standing.cursor"),
+    "a tick moves the cursor back": Broken(
+        [
+            Fault(
+                materialize,
+                "_move",
+                "plan.cursor,",
+                "plan.cursor - 60 * (plan.cursor - schedule.settled_until),",
+            )
+        ],
+        [ClockMachine.tick],
     ),
-    "a limit that is lifted brings back the past": (
-        Fault(declare, "follow", " or limits_of(row) != limits_of(wished)"),
+    "an edit leaves the past to the catch-up": Broken(
+        [Fault(row, "stood_still", "due.explained(), max(now, standing.cursor)", "(), standing.cursor")],
+        [ClockMachine.tick, ClockMachine.pause, ClockMachine.change_recurrence],
     ),
-    "what comes back brings the past": (Fault(declare, "follow", "if returns or fires_elsewhere or", "if"),),
-    "another spelling is another recurrence": (
-        Fault(
-            wishes,
-            "instants_of",
-            "row.recurrence.meaning",
-            "(row.cron, row.repeat, row.run_at, row.timezone, row.dst_gap)",
-        ),
+    "a limit that is lifted brings back the past": Broken(
+        [Fault(declare, "follow", " or limits_of(row) != limits_of(wished)")],
+        [ClockMachine.tick, ClockMachine.change_policies],
     ),
-    "a pause lets in who waits": (Fault(pauses, "hold_back", "queue.hold_lane(lane, using)", "pass"),),
-    "a declaration ends the pause of an operator": (
-        Fault(wishes, "_follow_enabled", "row.paused_as_declared", "row.paused_at"),
+    "what comes back brings the past": Broken(
+        [Fault(declare, "follow", "if returns or fires_elsewhere or", "if")],
+        [ClockMachine.tick, ClockMachine.retire_and_return],
     ),
-    "a one-off in the past does not run": (
-        Fault(wishes, "_settle_past_one_off", "put(row, using, settled_until=at - TICK)", "pass"),
+    "another spelling is another recurrence": Broken(
+        [
+            Fault(
+                wishes,
+                "instants_of",
+                "row.recurrence.meaning",
+                "(row.cron, row.repeat, row.run_at, row.timezone, row.dst_gap)",
+            )
+        ],
+        [ClockMachine.tick, ClockMachine.pause, ClockMachine.spell_otherwise],
     ),
-    "a backfill runs what ran": (Fault(backfills, "_without_job", "at not in have and "), UNIQUE_KEY),
-    "a backfill is ahead of the tick": (Fault(changes, "backfill", "min(end, row.settled_until)", "end"),),
-    "a backfill leaves in the ledger what it runs": (
-        Fault(changes, "backfill", "_replace(row, lines, instants, using, now)", "pass"),
+    "a pause lets in who waits": Broken(
+        [Fault(pauses, "hold_back", "queue.hold_lane(lane, using)", "pass")],
+        [ClockMachine.tick, ClockMachine.pause, ClockMachine.resume],
+    ),
+    "a declaration ends the pause of an operator": Broken(
+        [Fault(wishes, "_follow_enabled", "row.paused_as_declared", "row.paused_at")],
+        [ClockMachine.pause, ClockMachine.declare_as_enabled_or_not],
+    ),
+    "a one-off in the past does not run": Broken(
+        [Fault(wishes, "_settle_past_one_off", "put(row, using, settled_until=at - TICK)", "pass")],
+        [ClockMachine.tick, ClockMachine.change_recurrence],
+    ),
+    "a backfill runs what ran": Broken(
+        [Fault(backfills, "_without_job", "at not in have and "), UNIQUE_KEY],
+        [ClockMachine.backfill],
+    ),
+    "a backfill is ahead of the tick": Broken(
+        [Fault(changes, "backfill", "min(end, row.settled_until)", "end")],
+        [ClockMachine.backfill],
+    ),
+    "a backfill leaves in the ledger what it runs": Broken(
+        [Fault(changes, "backfill", "_replace(row, lines, instants, using, now)", "pass")],
+        [ClockMachine.backfill, ClockMachine.pause_for_a_while],
     ),
     # Policies and clocks
-    "who waits does not wait its turn": (
-        Fault(Dialect, "_first_of", "WHERE lane", "WHERE state = 'waiting' AND lane"),
+    "who waits does not wait its turn": Broken(
+        [Fault(Dialect, "_first_of", "WHERE lane", "WHERE state = 'waiting' AND lane")],
+        [ClockMachine.tick, ClockMachine.work],
     ),
-    "who is let in may run already": (Fault(turns, "_let_in", ", state=JobState.WAITING)", ")"),),
-    "an unfinished run is overlooked": (Fault(materialize, "materialize", "each.overlap != ", "each.overlap == "),),
-    "what a pause held back is forgotten": (Fault(row, "_write", "in plan.not_run", "in ()"),),
-    "a pause that is over goes on": (
-        Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until"),
+    "who is let in may run already": Broken(
+        [Fault(turns, "_let_in", ", state=JobState.WAITING)", ")")],
+        [ClockMachine.tick, ClockMachine.one_who_promotes_stands_still],
     ),
-    "a schedule does not end": (Fault(planning, "_is_over", "runs >= policies.max_runs", "runs > policies.max_runs"),),
-    "an hour that comes twice is taken as it comes": (
-        Fault(recurrence.Cron, "_made_timeline", "LITERAL if fields.wildcard else chosen", "LITERAL"),
+    "an unfinished run is overlooked": Broken(
+        [Fault(scheduler, "materialize", "each.overlap != ", "each.overlap == ")],
+        [ClockMachine.tick],
+    ),
+    "what a pause held back is forgotten": Broken(
+        [Fault(row, "_write", "in plan.not_run", "in ()")],
+        [ClockMachine.pause_for_a_while],
+    ),
+    "a pause that is over goes on": Broken(
+        [Fault(pauses, "_end_pause_that_is_over", "row.paused_until > now", "row.paused_until")],
+        [ClockMachine.tick, ClockMachine.pause],
+    ),
+    "a schedule does not end": Broken(
+        [Fault(planning, "_is_over", "runs >= policies.max_runs", "runs > policies.max_runs")],
+        [ClockMachine.tick, ClockMachine.delete],
+    ),
+    "an hour that comes twice is taken as it comes": Broken(
+        [Fault(recurrence.Cron, "_made_timeline", "LITERAL if fields.wildcard else chosen", "LITERAL")],
+        [ClockMachine.tick],
     ),
 }
 
-OF_POSTGRESQL: dict[str, tuple[Fault, ...]] = {
-    "an ack names no fence": (Fault(PostgreSQL, "finish", " AND job.claim = given.claim"),),
-    "a promotion asks for no state": (Fault(PostgreSQL, "promote", "state = 'scheduled' AND "),),
+OF_POSTGRESQL: dict[str, Broken] = {
+    "an ack names no fence": Broken(
+        [Fault(PostgreSQL, "finish", " AND job.claim = given.claim")],
+        [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
+    ),
+    "a promotion asks for no state": Broken(
+        [Fault(PostgreSQL, "promote", "state = 'scheduled' AND ")],
+        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.promote_all],
+    ),
 }

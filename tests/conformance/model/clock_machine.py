@@ -16,7 +16,15 @@ from schedules import changes
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import materialize
 from schedules.occurrences.due_schedules import due_schedules
-from tests.conformance.model.drawn_columns import BEGINNINGS, CRONS, POLICIES, RECURRENCES, Beginning, Options
+from tests.conformance.model.drawn_columns import (
+    BEGINNINGS,
+    CRONS,
+    POLICIES,
+    RECURRENCES,
+    Beginning,
+    Options,
+    respelled,
+)
 from tests.conformance.model.model import ModelJob
 from tests.conformance.model.model_schedule import Columns, ModelRun, ModelSchedule, Span
 from tests.conformance.model.story import SECONDS, Story
@@ -93,6 +101,10 @@ class ClockMachine(Story):
     @rule(name=NAMES, recurrence=RECURRENCES, policies=POLICIES, change=WAYS)
     def change_recurrence(self, name: str, recurrence: Options, policies: Options, change: str) -> None:
         self._change(change, name, recurrence, policies)
+
+    @rule(name=NAMES, policies=POLICIES, change=WAYS)
+    def spell_otherwise(self, name: str, policies: Options, change: str) -> None:
+        self._change(change, name, respelled(self.recurrences[name]), policies)
 
     @rule(name=NAMES, policies=POLICIES)
     def delete(self, name: str, policies: Options) -> None:

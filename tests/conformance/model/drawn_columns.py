@@ -35,7 +35,7 @@ ONCE = st.fixed_dictionaries({"run_at": st.sampled_from([-30, 1, 10, 70])})
 _LIMITS: list[Options] = [
     {},
     {"catch_up_window": 150},
-    {"max_runs": 2},
+    {"max_runs": 1},
     {"starts_at": 4},
     {"repeat_until": 40},
     {"exclude": 0},
@@ -53,6 +53,16 @@ POLICIES = st.builds(
     st.sampled_from(["skip", "allow", "queue_one", "queue_all"]),
     st.sampled_from(_LIMITS),
 )
+
+
+def respelled(recurrence: Options) -> Options:
+    """Other words for the same instants, where there are any."""
+    match recurrence:
+        case {"cron": cron}:
+            return {**recurrence, "cron": cron.replace("@hourly", "0 * * * *")}
+        case {"repeat": _}:
+            return {**recurrence, "timezone": "UTC" if recurrence.get("timezone") == HERE else HERE}
+    return recurrence
 
 
 class Beginning(NamedTuple):
