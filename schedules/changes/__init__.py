@@ -12,7 +12,7 @@ from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.rename import rename
 from schedules.changes.repairs import repair, replan
 from schedules.changes.revisions import RevisionConflict, marks_of, revision_of
-from schedules.changes.row import one_by_one
+from schedules.changes.row import one_by_one, some_by_some
 from schedules.changes.tasks_followed import follow_tasks
 from schedules.changes.wishes import first_row
 
@@ -41,4 +41,5 @@ __all__ = [
     "retire",
     "revision_of",
     "run_now",
+    "some_by_some",
 ]

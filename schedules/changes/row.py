@@ -30,9 +30,17 @@ READ_AT_ONCE = 100
 
 def one_by_one(rows: QuerySet[Schedule]) -> Iterator[Schedule]:
     """Rows to change one after the other, by their keys, whatever that does to those which are still to come."""
+    for some in some_by_some(rows):
+        yield from some
+
+
+def some_by_some(rows: QuerySet[Schedule]) -> Iterator[list[Schedule]]:
+    """The same, as many at a time as are read at once."""
     last = 0
     while some := list(rows.filter(pk__gt=last).order_by("pk")[:READ_AT_ONCE]):
-        yield from some
+        yield some
+        if len(some) < READ_AT_ONCE:
+            return
         last = some[-1].pk
 
 

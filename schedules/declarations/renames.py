@@ -1,45 +1,69 @@
-"""Schedules that are declared under another name than before: those that say so, and those that only look like it."""
+"""Schedules that are declared under another name than before: those that say so, and those that only look like it.
+
+Each function does a portion with each step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
+from django.db.models import QuerySet
+
+from schedules import changes
 from schedules.models import Schedule, identity_of
 from schedules.spec import Spec
+from worker.dialects.portions import portions
+
+ASKED_AT_ONCE = 500
+
+Found = TypeVar("Found")
+Search: TypeAlias = Generator[None, None, Found]
 
 
-def renamed(using: str, missing: Sequence[Spec], declared: Collection[str]) -> Mapping[str, Schedule]:
-    """By the identity of a spec that has no row of its name: the row that is its own under another.
+def identities_among(rows: QuerySet[Schedule], identities: Sequence[str]) -> Search[set[str]]:
+    """Those of the identities that these rows have."""
+    found = set[str]()
+    for some in portions(identities, ASKED_AT_ONCE):
+        found.update(rows.filter(identity__in=some).values_list("identity", flat=True))
+        yield
+    return found
+
+
+def renamed(using: str, missing: Sequence[Spec], declared: Collection[str]) -> Search[Mapping[str, str]]:
+    """By the identity of a spec that has no row of its name: that under which a row of its own stands.
 
     Either the spec says that it was renamed from that one; or the row was renamed from it, by another release than the
     one that declares it so. `declared`: the identities of all that is declared, whose rows are not to be had.
     """
+    found: dict[str, str] = {}
     if not missing:
-        return {}
+        return found
     rows = Schedule.objects.using(using).declared()
-    former = [identity_of(name) for spec in missing for name in spec.renamed_from]
-    by_name = {row.identity: row for row in rows.filter(identity__in=former)}
-    once = {identity_of(name): row for row in rows.exclude(formerly="") for name in row.former_names}
-    found: dict[str, Schedule] = {}
+    by_name = yield from identities_among(rows, [identity_of(name) for spec in missing for name in spec.renamed_from])
+    once: dict[str, str] = {}
+    for some in changes.some_by_some(rows.exclude(formerly="").only("identity", "formerly")):
+        once |= {identity_of(name): row.identity for row in some for name in row.former_names}
+        yield
+    taken = set(declared)
     for spec in missing:
         for identity in (*map(identity_of, spec.renamed_from), spec.identity):
-            row = by_name.get(identity) or once.get(identity)
-            if row is not None and row.identity not in declared and row not in found.values():
-                found[spec.identity] = row
+            stands_as = identity if identity in by_name else once.get(identity)
+            if stands_as is not None and stands_as not in taken:
+                found[spec.identity] = stands_as
+                taken.add(stands_as)
                 break
     return found
 
 
-def lookalikes(using: str, missing: Sequence[Spec], declared: Collection[str]) -> Iterator[tuple[Spec, str]]:
+def lookalikes(using: str, missing: Sequence[Spec], declared: Collection[str]) -> Iterator[list[tuple[Spec, str]]]:
     """What is new, with the name of a schedule that is declared no more and did the same with the same arguments."""
-    if not missing:
-        return
-    rows = Schedule.objects.using(using).declared().filter(retired_at=None, task__in={spec.task for spec in missing})
-    gone = {
-        (task, arguments): name
-        for identity, task, arguments, name in rows.values_list("identity", "task", "arguments", "name")
-        if identity not in declared
-    }
-    for spec in missing:
-        if not spec.renamed_from and (spec.task, spec.arguments) in gone:
-            yield spec, gone[spec.task, spec.arguments]
+    rows = Schedule.objects.using(using).declared().filter(retired_at=None)
+    for some in portions([spec for spec in missing if not spec.renamed_from], ASKED_AT_ONCE):
+        alike = rows.filter(task__in={spec.task for spec in some}, arguments__in={spec.arguments for spec in some})
+        gone = {
+            (task, arguments): name
+            for identity, task, arguments, name in alike.values_list("identity", "task", "arguments", "name")
+            if identity not in declared
+        }
+        yield [(spec, gone[spec.task, spec.arguments]) for spec in some if (spec.task, spec.arguments) in gone]

@@ -3,7 +3,7 @@
 The protocol, which the code below can be reviewed against:
 
 1. A candidate opens a private session and asks for the advisory lock twice a second. Whoever gets it leads: that is
-   a term. It syncs the declarations and then ticks.
+   a term. It ticks, and between ticks it syncs the declarations, which it has read before it asked.
 2. Each transaction of a term first proves that the lock is this session's (`lock.Lock.prove`). Any error of the
    database, or a proof that fails, ends the term at once: the session is closed and nothing more is written in it.
 3. The leader speaks to the server at least once a second, also when nothing is due. The server ends a session that is
@@ -27,6 +27,7 @@ from datetime import datetime
 from django.db import DatabaseError, InterfaceError
 
 from schedules import signals
+from schedules.declarations.sync import Declarations, declarations
 from schedules.leader.alive import Rival
 from schedules.leader.lock import Lock, NotLeader, lock_on
 from schedules.leader.term import Term
@@ -89,8 +90,9 @@ class Leader:
         """Lead until nothing is due, as plain cron would want it. False: another process leads."""
         with private_connection(self.alias, "leader") as using, suppress(NotLeader):
             lock = lock_on(using)
+            declared = self._read(using)
             if self._may_lead_once_it_knows(using, lock):
-                with self._term(using, lock) as term:
+                with self._term(using, lock, declared) as term:
                     while not self.stopped.is_set() and term.turn() == 0:
                         pass
                 return True
@@ -98,16 +100,21 @@ class Leader:
 
     def _stand_by(self, using: str) -> None:
         lock = lock_on(using)
+        declared = self._read(using)
         lock.prepare()
-        self.started_at = self.started_at or database_now(using)
         while not self.stopped.is_set():
             if self._may_lead(using, lock):
                 self.stands_by = False
-                self._lead(using, lock)
+                self._lead(using, lock, declared)
             elif not self.stands_by:
                 self.stands_by = True
                 signals.leader_standby.send_robust(None, leader=self.name)
             self.stopped.wait(STANDBY)
+
+    def _read(self, using: str) -> Declarations:
+        """Thousands take seconds, and so may the modules of their tasks. No leader could be silent for so long."""
+        self.started_at = self.started_at or database_now(using)
+        return declarations()
 
     def _may_lead(self, using: str, lock: Lock) -> bool:
         if not lock.lasts and self.rival.leads(using, self.term):
@@ -120,8 +127,8 @@ class Leader:
                 return False
         return may_lead
 
-    def _lead(self, using: str, lock: Lock) -> None:
-        with self._term(using, lock) as term:
+    def _lead(self, using: str, lock: Lock, declared: Declarations) -> None:
+        with self._term(using, lock, declared) as term:
             while True:
                 self.news.clear()
                 if self.stopped.is_set():
@@ -129,9 +136,9 @@ class Leader:
                 self.news.wait(term.turn())
 
     @contextmanager
-    def _term(self, using: str, lock: Lock) -> Iterator[Term]:
-        self.started_at = self.started_at or database_now(using)
-        term = Term(using, lock, self.name, self.started_at, host=self.host, longest_sleep=self.longest_sleep)
+    def _term(self, using: str, lock: Lock, declared: Declarations) -> Iterator[Term]:
+        started_at = self.started_at or database_now(using)
+        term = Term(using, lock, self.name, started_at, declared, host=self.host, longest_sleep=self.longest_sleep)
         try:
             term.begin(after=self.rival.seen)
             self.term = term.id

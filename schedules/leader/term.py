@@ -1,4 +1,4 @@
-"""A term: one continuous hold of the leader's lock, from the sync of declarations to the last tick.
+"""A term: one continuous hold of the leader's lock, from the first tick and the sync of declarations to the last tick.
 
 It decides what a leader does in one turn and for how long it may sleep. Time is the database's (`Watch`), carried
 forward in between by the monotonic clock of this host, which also tells when the database's leaps.
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Exists
 
 from schedules import signals
-from schedules.declarations.sync import declarations, retire_undeclared, sync
+from schedules.declarations.sync import Declarations, retire_undeclared, sync
 from schedules.leader.alive import LastSign, last_sign
 from schedules.leader.glance import Watch
 from schedules.leader.lock import Lock, NotLeader
@@ -46,18 +46,25 @@ class Term:
         lock: Lock,
         leader: str,
         started_at: datetime,
+        declared: Declarations,
         *,
         watch: Watch | None = None,
         host: Monotonic = time,
         longest_sleep: float | None = None,
     ) -> None:
-        """`started_at`: when the leader's process started. `longest_sleep`: seconds, if not as the protocol has it."""
+        """`started_at`: when the leader's process started. `declared`: what was declared in it then.
+
+        `longest_sleep`: seconds, if not as the protocol has it.
+        """
         self.using = using
         self.watch = watch or Watch(using)
         self.host = host
         self.lock = lock
         self.leader = leader
         self.leader_started_at = started_at
+        self.declared = declared
+        self.is_synced = False
+        """Whether all rows have been brought in line with it in this term."""
         self.id = 0
         self.others: frozenset[str] = frozenset()
         """Other projects that declare schedules in these tables, as it seems. Meanwhile nothing is retired."""
@@ -90,9 +97,6 @@ class Term:
             (begun,) = Leadership.objects.using(self.using).bulk_create([row])
         self.id = begun.pk
         signals.leader_elected.send_robust(None, leader=self.leader, term=self.id, lock=self.lock.kind)
-        self._look_for_others(now)
-        self._sync()
-        self._tell_next_run(now)
 
     def prove(self) -> None:
         """Raises NotLeader unless this term may write now. Comes first in each transaction.
@@ -114,8 +118,9 @@ class Term:
             return self._sleep(LONGEST_SILENCE, until=self.chores.rescue.look_at)
         if due is not None and due <= now:
             due = tick(self.using, now, self.chores, self.authority)
-        else:
+        elif self.chores.wanted_at <= self.host.monotonic():
             self.chores.keep(self.using, now)
+            _, due = self.watch.glance()  # what was kept may have made something due
         until_due = self.longest_sleep if due is None else (due - self.clock.now()).total_seconds()
         return self._sleep(min(self.longest_sleep, until_due), until=self.chores.wanted_at)
 
@@ -142,8 +147,20 @@ class Term:
                 self.prove()
 
     def _look_after_declarations(self, using: str, now: datetime) -> Portions:
-        if self._look_for_others(now):
-            self._sync()
+        """What a term begins with. Nothing is retired before all that is declared has been compared."""
+        are_gone = self._look_for_others(now)
+        if are_gone or not self.is_synced:
+            yield from sync(
+                self.using,
+                self.clock,
+                self.leader_started_at,
+                self.declared,
+                self.authority,
+                spares_others=self._others_declare_too,
+            )
+        if not self.is_synced:
+            self.is_synced = True
+            self._tell_next_run(self.clock.now())
         if not self.others:
             yield from retire_undeclared(using, now, self.authority)
 
@@ -158,15 +175,9 @@ class Term:
     def _prune_terms(self, using: str, now: datetime) -> Portions:
         return prune(Leadership, "renewed_at", now - options().KEEP_LEDGER, using)
 
-    def _sync(self) -> None:
-        sync(
-            self.using,
-            self.clock,
-            self.leader_started_at,
-            declarations(),
-            self.authority,
-            spares_others=bool(self.others),
-        )
+    def _others_declare_too(self) -> bool:
+        self._look_for_others(self.clock.now())
+        return bool(self.others)
 
     def _look_for_others(self, now: datetime) -> bool:
         """Whether they are all gone that were there until now: then what they declared is declared no more."""

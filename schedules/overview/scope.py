@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from django.db import connections
@@ -91,7 +92,8 @@ class Scope:
         """What is new, with the name of what is declared no more and did the same: perhaps it was renamed."""
         if not self.has_tables:
             return []
-        return list(lookalikes(self.using, self.unsynced, {spec.identity for spec in self.specs}))
+        found = lookalikes(self.using, self.unsynced, {spec.identity for spec in self.specs})
+        return list(chain.from_iterable(found))
 
     @property
     def known_tasks(self) -> frozenset[str]:

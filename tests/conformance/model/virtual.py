@@ -100,7 +100,7 @@ def _in_line(spec: Spec, now: datetime) -> Schedule:
 
 def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], *rest: Any) -> None:
     """Bring the rows in line with these specs, all of which can be read."""
-    syncing.sync(using, clock, started_at, Declarations([*specs]), *rest)
+    list(syncing.sync(using, clock, started_at, Declarations([*specs]), *rest))
 
 
 def again(schedule: Schedule) -> Schedule:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schedules import changes
+from schedules.declarations.sync import declarations
 from schedules.leader.glance import Watch
 from schedules.leader.lock import lock_on
 from schedules.leader.term import HOLD_AFTER_LEAP, LONGEST_SILENCE, Term
@@ -315,7 +316,9 @@ class WatchThroughTime(Watch):
 @contextmanager
 def term_through_time(clock: VirtualClock) -> Iterator[Term]:
     """A term that has begun. Its database's clock and its host's go on together, until somebody sets the database's."""
-    term = Term(ALIAS, lock_on(ALIAS), "a leader", clock.now(), watch=WatchThroughTime(clock), host=clock)
+    term = Term(
+        ALIAS, lock_on(ALIAS), "a leader", clock.now(), declarations(), watch=WatchThroughTime(clock), host=clock
+    )
     assert term.lock.acquire()
     try:
         term.begin()

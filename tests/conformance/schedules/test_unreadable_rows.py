@@ -150,16 +150,16 @@ def test_pauses_end_beside_it() -> None:
 def test_declarations_are_synced_beside_it(clock: VirtualClock) -> None:
     started_at = clock.now()
     declared = [spec(f"s{n}", source=Source.CODE, repeat=60) for n in range(len(spoilt(Schedule)))]
-    sync(ALIAS, clock, started_at, Declarations(declared))
+    list(sync(ALIAS, clock, started_at, Declarations(declared)))
     rows = Schedule.objects.order_by("pk")
     made = dict(zip(rows.values_list("pk", flat=True), spoilt(Schedule), strict=True))
     for key, each in made.items():
         put(Schedule, key, each)
 
     changed = [spec(one.name, source=Source.CODE, repeat=3600, jitter=7) for one in declared]
-    sync(ALIAS, clock, started_at + MINUTE, Declarations([*changed, spec("new", source=Source.CODE, repeat=60)]))
+    list(sync(ALIAS, clock, started_at + MINUTE, Declarations([*changed, spec("new", source=Source.CODE, repeat=60)])))
 
-    sync(ALIAS, clock, started_at + MINUTE, Declarations(changed))
+    list(sync(ALIAS, clock, started_at + MINUTE, Declarations(changed)))
 
     assert Schedule.objects.named("new").exists()
     assert {str(made[row.pk]) for row in rows if row.pk in made and (row.repeat, row.jitter) != ("3600", 7)} == set()

@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, connections
 from pytest_django import Settings
 
+from schedules.declarations.sync import declarations
 from schedules.leader.lock import lock_on
 from schedules.leader.term import Term
 from schedules.testing import ManualClock
@@ -183,7 +184,7 @@ def test_a_term_goes_on_while_what_is_due_may_not_be_promoted(others: Role | Aut
         lock = lock_on(using)
         assert lock.acquire()
         try:
-            term = Term(using, lock, "by hand", database_now(using))
+            term = Term(using, lock, "by hand", database_now(using), declarations())
             term.begin()
             with others.without("UPDATE", "worker_job"):
                 pauses = [term.turn() for _ in range(20)]

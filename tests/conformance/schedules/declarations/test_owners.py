@@ -64,7 +64,7 @@ def row() -> Schedule:
 
 
 def synced(clock: VirtualClock) -> Schedule:
-    sync(ALIAS, clock, clock.now(), declarations())
+    list(sync(ALIAS, clock, clock.now(), declarations()))
     return row()
 
 

@@ -31,7 +31,7 @@ OLDER, YOUNGER, YOUNGEST = at("09:00"), at("09:30"), at("09:40")
 def release(clock: VirtualClock, started_at: Any, *names: str, **given: Any) -> None:
     """A leader that started then syncs what its release declares."""
     options = {"source": Source.SETTINGS, "cron": "H * * * *", **given}
-    sync(ALIAS, clock, started_at, Declarations([spec(name, **options) for name in names]))
+    list(sync(ALIAS, clock, started_at, Declarations([spec(name, **options) for name in names])))
 
 
 def old(clock: VirtualClock, started_at: Any = OLDER) -> None:
@@ -105,7 +105,7 @@ def test_a_name_that_is_still_declared_is_left_to_whoever_declares_it(clock: Vir
     given: dict[str, Any] = {"source": Source.SETTINGS, "cron": "0 * * * *"}
     specs = [spec("nightly-report", **given), spec("nightly_report", renamed_from="nightly-report", **given)]
 
-    sync(ALIAS, clock, YOUNGER, Declarations(specs))
+    list(sync(ALIAS, clock, YOUNGER, Declarations(specs)))
 
     assert sorted(Schedule.objects.values_list("name", flat=True)) == ["nightly-report", "nightly_report"]
 

@@ -312,7 +312,7 @@ def test_l16_a_declaration_that_cannot_be_read_leaves_its_row_as_it_is_and_is_to
     before = Schedule.objects.values().get()
 
     with override_settings(SCHEDULES=WRONG[given]):
-        syncing.sync(ALIAS, clock, YOUNGER, declarations())
+        list(syncing.sync(ALIAS, clock, YOUNGER, declarations()))
     list(retire_undeclared(ALIAS, clock.now() + timedelta(days=1)))
 
     assert Schedule.objects.values().get() == {**before, "synced_by": YOUNGER}
@@ -325,7 +325,7 @@ def test_a_declaration_that_cannot_be_read_keeps_its_row_from_being_retired(
     sync(ALIAS, clock, OLDER, [nightly()])
     sync(ALIAS, clock, OLDER, [])
 
-    syncing.sync(ALIAS, clock, YOUNGER, Declarations([], {"nightly": "wrong"}))
+    list(syncing.sync(ALIAS, clock, YOUNGER, Declarations([], {"nightly": "wrong"})))
     list(retire_undeclared(ALIAS, clock.now() + timedelta(days=1)))
 
     assert (row().status, row().undeclared_at) == ("active", None)

@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.models import QuerySet
 from pytest_django import Settings
 
+from schedules.declarations.sync import Declarations
 from schedules.leader.alive import last_sign
 from schedules.leader.glance import Watch
 from schedules.leader.lock import lock_on
@@ -143,7 +144,7 @@ def test_no_chore_holds_up_a_tick_or_a_sign_of_life(
     assert each_second.next_run_at is not None
     clock = ManualClock(each_second.next_run_at - timedelta(seconds=0.1))
 
-    with _a_term(clock) as term:
+    with a_term(clock) as term:
         term.begin(after=last_sign(term.using))
         while left.exists() or clock.monotonic() < 3:
             pause = term.turn()
@@ -157,7 +158,8 @@ def test_no_chore_holds_up_a_tick_or_a_sign_of_life(
 
 
 @contextmanager
-def _a_term(clock: ManualClock) -> Iterator[Term]:
+def a_term(clock: ManualClock, wanted: Declarations | None = None) -> Iterator[Term]:
+    """Of a process that declares this, or nothing. Each of its statements takes its time."""
     with private_connection(ALIAS, "leader") as using:
         lock = lock_on(using)
         assert lock.acquire()
@@ -168,7 +170,8 @@ def _a_term(clock: ManualClock) -> Iterator[Term]:
 
         try:
             with connections[using].execute_wrapper(take_time):
-                yield Term(using, lock, "by hand", clock.now(), watch=ByHand(using, clock), host=clock)
+                watch = ByHand(using, clock)
+                yield Term(using, lock, "by hand", clock.now(), wanted or Declarations([]), watch=watch, host=clock)
         finally:
             lock.abandon()
 

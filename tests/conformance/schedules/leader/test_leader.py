@@ -17,6 +17,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from schedules import changes, signals
+from schedules.declarations.sync import declarations
 from schedules.leader import Leader
 from schedules.leader.alive import is_alive, last_sign, newest_term
 from schedules.leader.glance import Watch, glance
@@ -301,7 +302,9 @@ def a_term(host: Monotonic = time, ahead: timedelta = timedelta(0)) -> Iterator[
         lock = lock_on(using)
         assert lock.acquire()
         try:
-            yield Term(using, lock, "by hand", database_now(using), watch=SetClock(using, ahead), host=host)
+            yield Term(
+                using, lock, "by hand", database_now(using), declarations(), watch=SetClock(using, ahead), host=host
+            )
         finally:
             lock.abandon()
 
@@ -520,7 +523,10 @@ def test_in_transaction_mode_a_leader_that_lives_is_not_replaced_whatever_the_da
     transaction_mode: None, away: float
 ) -> None:
     with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
-        term, clock = Term(one, lock_on(one), "a", database_now(ALIAS)), ManualClock(database_now(ALIAS))
+        term, clock = (
+            Term(one, lock_on(one), "a", database_now(ALIAS), declarations()),
+            ManualClock(database_now(ALIAS)),
+        )
         term.begin()
         candidate = Leader(ALIAS, host=clock)
         for second in range(30):
@@ -535,7 +541,7 @@ def test_in_transaction_mode_a_leader_that_lives_is_not_replaced_whatever_the_da
 @on_postgresql
 def test_in_transaction_mode_a_candidate_is_not_in_the_way_of_who_leads(transaction_mode: None) -> None:
     with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
-        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term = Term(one, lock_on(one), "a", database_now(ALIAS), declarations())
         term.begin()
 
         with transaction.atomic(using=other):
@@ -546,7 +552,7 @@ def test_in_transaction_mode_a_candidate_is_not_in_the_way_of_who_leads(transact
 @on_postgresql
 def test_in_transaction_mode_each_proof_is_a_sign_of_life(transaction_mode: None) -> None:
     with private_connection(ALIAS, "one") as one:
-        term = Term(one, lock_on(one), "a", database_now(ALIAS))
+        term = Term(one, lock_on(one), "a", database_now(ALIAS), declarations())
         term.begin()
         begun = last_sign(ALIAS)
 
@@ -560,9 +566,9 @@ def test_in_transaction_mode_each_proof_is_a_sign_of_life(transaction_mode: None
 def test_in_transaction_mode_a_term_writes_nothing_once_a_newer_one_has_begun(transaction_mode: None) -> None:
     schedule = declared(repeat=1)
     with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
-        first = Term(one, lock_on(one), "one", database_now(ALIAS))
+        first = Term(one, lock_on(one), "one", database_now(ALIAS), declarations())
         first.begin()
-        second = Term(other, lock_on(other), "other", database_now(ALIAS))
+        second = Term(other, lock_on(other), "other", database_now(ALIAS), declarations())
         second.begin(after=last_sign(ALIAS))
         eventually(lambda: database_now(ALIAS) > (schedule.next_run_at or database_now(ALIAS)))
 
@@ -599,7 +605,10 @@ def test_in_transaction_mode_two_of_one_name_are_two_candidates(transaction_mode
 def test_in_transaction_mode_two_candidates_at_once_begin_one_term(transaction_mode: None) -> None:
     with private_connection(ALIAS, "one") as one, private_connection(ALIAS, "other") as other:
         now: datetime = database_now(ALIAS)
-        first, second = Term(one, lock_on(one), "a", now), Term(other, lock_on(other), "b", now)
+        first, second = (
+            Term(one, lock_on(one), "a", now, declarations()),
+            Term(other, lock_on(other), "b", now, declarations()),
+        )
 
         first.begin()
 

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from schedules import signals
 from schedules.checks import check_rows
-from schedules.declarations.sync import GRACE
+from schedules.declarations.sync import GRACE, declarations
 from schedules.leader.alive import last_sign
 from schedules.leader.lock import lock_on
 from schedules.leader.term import UPKEEP_EVERY, Term
@@ -64,8 +64,10 @@ def leading(project: str, name: str) -> Iterator[Term]:
         lock.prepare()
         assert lock.acquire()
         now = database_now(using)
-        term = Term(using, lock, f"{project}:1", now, host=ManualClock(now))
+        term = Term(using, lock, f"{project}:1", now, declarations(), host=ManualClock(now))
         term.begin(after=last_sign(using))
+        term.turn()
+        assert term.is_synced
         yield term
         term.end()
         lock.release()
