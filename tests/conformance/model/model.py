@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from schedules.occurrences.jobs import lane_of
+
 MOST_INTERRUPTIONS = 3
 FINISHES = {"succeeded": 1, "failed": 1, "cancelled": 1, "missed": 0}
 """The outcomes that end a job, and how many attempts each adds."""
@@ -85,6 +87,13 @@ class ModelQueue:
         due = [job for job in self.live.values() if job.run_at <= now]
         for job in due:
             if job.state == "scheduled" or (job.state == "waiting" and self._is_first(job)):
+                job.state = "ready"
+
+    def let_in(self, lanes: Collection[str | None], now: datetime) -> None:
+        """Who records an end asks who is next in that lane."""
+        for job in self.live.values():
+            is_next = job.state == "waiting" and job.run_at <= now and self._is_first(job)
+            if is_next and job.schedule is not None and lane_of(job.schedule) in lanes:
                 job.state = "ready"
 
     def _is_first(self, job: ModelJob) -> bool:

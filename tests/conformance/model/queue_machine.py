@@ -123,6 +123,7 @@ class QueueMachine(Story):
         assert not unrecorded.jobs
         for hold in held:
             self._end(*chosen[hold])
+        self.queue.let_in({job.lane for job, _ in chosen.values()}, self.clock.now())
 
     @precondition(lambda self: self.queue.claimable(1, (), (), with_suspects=True))
     @rule(worker=PICK, pick=PICK)
