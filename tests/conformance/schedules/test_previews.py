@@ -184,7 +184,7 @@ def test_a_preview_of_a_detachment_and_of_giving_back_shows_which_runs_come_then
     now: VirtualClock, settings: Any
 ) -> None:
     settings.SCHEDULES = {"nightly": {"task": "report", "cron": "0 3 * * *"}}
-    sync(ALIAS, now, now.now(), declarations())
+    list(sync(ALIAS, now, now.now(), declarations()))
     handle = api.get("nightly")
     detached = dry(handle.detach)
     assert detached.before == detached.after != ()
