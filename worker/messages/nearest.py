@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 
-from worker.messages.echo import quoted
+from worker.messages.echo import printable, quoted
 from worker.messages.elsewhere import ours_for
 
 NEAR = 0.7
@@ -33,7 +33,7 @@ def did_you_mean(
 ) -> str:
     """The question that ends a message, with `prefix` before the name; or what to say where none is near."""
     near = nearest(name, known, caseless=caseless)
-    return otherwise if near is None else f'Did you mean "{prefix}{near}"?'
+    return otherwise if near is None else f'Did you mean "{prefix}{printable(near)}"?'
 
 
 def is_no_option(what: str, name: object, known: Collection[str]) -> str:

@@ -52,8 +52,8 @@ runs: Counter[str] = Counter()
 """How often a task was called, whatever became of it."""
 
 
-def atomic(function: Callable[..., Any], **options: Any) -> Background[Any, Any, Any]:
-    return declare_task(function, None, {"atomic": True, "backoff": [0], **options})
+def atomic(function: Callable[..., Any], name: str | None = None, **options: Any) -> Background[Any, Any, Any]:
+    return declare_task(function, name, {"atomic": True, "backoff": [0], **options})
 
 
 def trace(key: str) -> None:
