@@ -1,7 +1,8 @@
 """Cells in columns, fitted to a terminal. What stands in them is the business of whoever fills them.
 
 Widths are those that a terminal shows: a letter of East Asia or an emoji takes two columns, an accent none. A text that
-is too long is cut between what people see as letters, and says so.
+is too long is cut between what people see as letters, and says so. Where that is not enough, whole columns are left
+out, with their heads.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ class Column:
     """On a narrow terminal it gives way down to this width. None: it never does."""
     turn: int = 0
     """The lowest gives way first."""
+    spared: int | None = None
+    """Where all have given way and it is still too wide, the column with the lowest is left out. None: it never is."""
+    dotted: bool = False
+    """Whether the end of its texts tells most, so that they are cut at their beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,12 @@ Row = tuple[Cell, ...]
 def laid_out(columns: Sequence[Column], rows: Sequence[Row], screen: Screen, *, indent: int = 0) -> Iterator[str]:
     """A line of heads and one for each row. `indent`: how many columns of the terminal the caller puts before them."""
     lines = [tuple(Cell(column.head) for column in columns), *rows]
-    widths = [max(wcwidth.width(cell.text) for cell in column) for column in zip(*lines, strict=True)]
+    widths = [max(wcwidth.width(cell.text) for cell in cells) for cells in zip(*lines, strict=True)]
     if screen.width is not None:
         widths = _fitted(columns, widths, screen.width - indent)
     for line in lines:
-        yield GAP.join(_padded(cell, width, screen) for cell, width in zip(line, widths, strict=True)).rstrip()
+        cells = zip(line, widths, columns, strict=True)
+        yield GAP.join(_padded(cell, width, column, screen) for cell, width, column in cells if width).rstrip()
 
 
 def wrapped(text: str, screen: Screen, *, indent: int) -> Sequence[str]:
@@ -52,21 +58,52 @@ def wrapped(text: str, screen: Screen, *, indent: int) -> Sequence[str]:
     if screen.width is None:
         return [text]
     width = max(screen.width - indent, NARROWEST)
-    return wcwidth.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return wcwidth.wrap(text, width, break_on_hyphens=False) or [""]
+
+
+def hanging(label: str, text: str, screen: Screen) -> Iterator[str]:
+    """The label, and beside it the text in lines that stand below each other."""
+    indent = wcwidth.width(label)
+    head, *rest = wrapped(text, screen, indent=indent)
+    yield f"{label}{head}"
+    yield from (f"{' ' * indent}{line}" for line in rest)
 
 
 def _fitted(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
-    fitted = list(widths)
-    for number, column in sorted(enumerate(columns), key=lambda each: each[1].turn):
-        excess = sum(fitted) + len(GAP) * (len(fitted) - 1) - available
-        if column.least is not None and excess > 0:
-            fitted[number] = max(min(column.least, fitted[number]), fitted[number] - excess)
+    """The width of each column; 0: it is left out."""
+    spared = sorted((column.spared, number) for number, column in enumerate(columns) if column.spared is not None)
+    natural, left_out = list(widths), iter(spared)
+    while _excess(fitted := _narrowed(columns, natural, available), available) > 0:
+        _, number = next(left_out, (None, None))
+        if number is None:
+            break
+        natural[number] = 0
     return fitted
 
 
-def _padded(cell: Cell, width: int, screen: Screen) -> str:
-    text = cell.text
-    if wcwidth.width(text) > width:
-        ellipsis = "…" if screen.glyphs else "..."
-        text = f"{wcwidth.clip(text, 0, width - len(ellipsis)).rstrip()}{ellipsis}"
+def _narrowed(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
+    narrowed = list(widths)
+    for number, column in sorted(enumerate(columns), key=lambda each: each[1].turn):
+        excess = _excess(narrowed, available)
+        if column.least is not None and excess > 0:
+            narrowed[number] = max(min(column.least, narrowed[number]), narrowed[number] - excess)
+    return narrowed
+
+
+def _excess(widths: Sequence[int], available: int) -> int:
+    shown = [width for width in widths if width]
+    return sum(shown) + len(GAP) * (len(shown) - 1) - available
+
+
+def _padded(cell: Cell, width: int, column: Column, screen: Screen) -> str:
+    text = cell.text if wcwidth.width(cell.text) <= width else _cut(cell.text, width, column, screen)
     return coloured(text, cell.tone, screen) + " " * (width - wcwidth.width(text))
+
+
+def _cut(text: str, width: int, column: Column, screen: Screen) -> str:
+    ellipsis = "…" if screen.glyphs else "..."
+    room = width - len(ellipsis)
+    if column.dotted:
+        whole = wcwidth.width(text)
+        return f"{ellipsis}{wcwidth.clip(text, whole - room, whole).lstrip()}"
+    return f"{wcwidth.clip(text, 0, room).rstrip()}{ellipsis}"

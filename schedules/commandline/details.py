@@ -6,29 +6,34 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from schedules.commandline.columns import Cell, Column, Row, laid_out
+from schedules.commandline.columns import Cell, Column, Row, hanging, laid_out, wrapped
 from schedules.commandline.look import Look
-from schedules.commandline.moments import ago, full_moment, left
-from schedules.commandline.terminal import bold, clean
+from schedules.commandline.moments import ago, full_moment, left, moment, stretch
+from schedules.commandline.terminal import Screen, bold, clean
 from schedules.overview.values import HistoryLine, NextRun, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
 from worker.arguments import InvalidArguments, stored_json
 
-HISTORY = (Column("SCHEDULED FOR"), Column("RESULT", least=8, turn=2), Column("JOB"), Column("WHY", least=20, turn=1))
+HISTORY = (
+    Column("SCHEDULED FOR", least=16, turn=3),
+    Column("RESULT", least=8, turn=2),
+    Column("JOB", spared=1),
+    Column("WHY", least=16, turn=1),
+)
 
 
 def details(schedule: Upcoming, history: Sequence[HistoryLine], look: Look, now: datetime) -> Iterator[str]:
     """The lines about one schedule: what it is, when it runs next, what became of its last runs."""
     yield bold(clean(schedule.name), look.screen)
     for label, text in _facts(schedule, look, now):
-        yield f"  {label:<12}{clean(text)}"
-    yield from ["", "  Next runs", *(f"    {line}" for line in _next_lines(schedule, look, now))]
+        yield from hanging(f"  {label:<12}", clean(text), look.screen)
+    yield from ["", "  Next runs", *_next_lines(schedule, look, now)]
     yield from ["", "  Last runs"]
     if not history:
         yield "    None yet."
         return
-    rows = [_history_row(line, look.zone_of(schedule), look) for line in history]
+    rows = [_history_row(line, look.zone_of(schedule), look, now) for line in history]
     yield from (f"    {line}" for line in laid_out(HISTORY, rows, look.screen, indent=4))
 
 
@@ -36,13 +41,14 @@ def preview(
     cron: Cron, description: str, runs: Sequence[NextRun], changes: Sequence[ClockChange], look: Look, now: datetime
 ) -> Iterator[str]:
     """The lines about an expression; `changes`: of the clock, that it meets within a year."""
-    yield bold(description, look.screen)
+    yield from (bold(line, look.screen) for line in wrapped(description, look.screen, indent=0))
     yield f"  {cron.expression}   {cron.timezone}"
     yield ""
-    yield from (f"  {line}" for line in _run_lines(runs, cron.timezone, now))
+    yield from _run_lines(runs, cron.timezone, now, look.screen, indent=2)
     if changes:
         yield from ["", "  Changes of the clock that it meets within a year"]
-        yield from (f"  {full_moment(change.instant, cron.timezone)}   {change.effect}" for change in changes)
+        for change in changes:
+            yield from hanging(f"  {full_moment(change.instant, cron.timezone)}   ", change.effect, look.screen)
 
 
 def _facts(schedule: Upcoming, look: Look, now: datetime) -> Iterator[tuple[str, str]]:
@@ -72,20 +78,21 @@ def _arguments(schedule: Upcoming) -> str:
 
 def _next_lines(schedule: Upcoming, look: Look, now: datetime) -> Iterator[str]:
     if not schedule.next_runs:
-        yield "None."
-    yield from _run_lines(schedule.next_runs, look.zone_of(schedule), now)
+        yield "    None."
+    yield from _run_lines(schedule.next_runs, look.zone_of(schedule), now, look.screen, indent=4)
 
 
-def _run_lines(runs: Sequence[NextRun], zone: str, now: datetime) -> Iterator[str]:
+def _run_lines(runs: Sequence[NextRun], zone: str, now: datetime, screen: Screen, *, indent: int) -> Iterator[str]:
     for run in runs:
         distance = f"in {left(run.at - now)}" if run.at > now else ago(now - run.at)
-        yield f"{full_moment(run.at, zone)}   {distance:<10}{run.note or ''}".rstrip()
+        label = f"{' ' * indent}{full_moment(run.at, zone)}   {distance:<10}"
+        yield from (line.rstrip() for line in hanging(label, run.note or "", screen))
 
 
-def _history_row(line: HistoryLine, zone: str, look: Look) -> Row:
-    when = full_moment(line.scheduled_for, zone)
+def _history_row(line: HistoryLine, zone: str, look: Look, now: datetime) -> Row:
+    when = moment(line.scheduled_for, zone, now)
     if line.scheduled_until is not None:
-        when = f"{line.count} from {when} to {full_moment(line.scheduled_until, zone)}"
+        when = f"{stretch(line.scheduled_for, line.scheduled_until, zone, now, dash=look.dash)} ({line.count})"
     by_hand = "by hand" if line.kind == "manual" and not line.reason else ""
     return (
         Cell(when),

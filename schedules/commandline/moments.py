@@ -27,6 +27,14 @@ def moment(instant: datetime, timezone: str, now: datetime) -> str:
     return f"{shown.day} {shown:%b %Y} {clock}"
 
 
+def stretch(first: datetime, last: datetime, timezone: str, now: datetime, *, dash: str) -> str:
+    """From one instant to another; of the second only the time where it is on the same day: "Fri 11:55–12:58"."""
+    end = moment(last, timezone, now)
+    if is_real(first) and is_real(last) and (shown := local(last, timezone)).date() == local(first, timezone).date():
+        end = clock_text(shown)
+    return f"{moment(first, timezone, now)}{dash}{end}"
+
+
 def full_moment(instant: datetime, timezone: str) -> str:
     """The clock on the wall there with its date and its offset from UTC."""
     if not is_real(instant):

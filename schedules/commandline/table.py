@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from schedules.commandline.columns import Cell, Column, Row, laid_out
+from schedules.commandline.columns import Cell, Column, Row, hanging, laid_out, wrapped
 from schedules.commandline.look import Look
 from schedules.commandline.moments import ago, left, moment
-from schedules.commandline.terminal import clean, coloured, count
+from schedules.commandline.terminal import Screen, clean, coloured, count
 from schedules.models import Status
 from schedules.overview import MOST_COUNTED
 from schedules.overview.values import LATE, DelayedJob, Health, NextRun, Overview, Upcoming
@@ -19,21 +19,21 @@ from worker.signs import Tone, sign_of
 
 MOST_PROBLEMS = 10
 SCHEDULES = (
-    Column("NEXT"),
+    Column("NEXT", least=20, turn=4),
     Column("LEFT"),
-    Column("LAST"),
-    Column("PASSED"),
+    Column("LAST", spared=1),
+    Column("PASSED", spared=2),
     Column("RESULT", least=8, turn=2),
-    Column("SCHEDULE", least=12, turn=1),
-    Column("WHEN", least=12, turn=3),
+    Column("SCHEDULE", least=16, turn=3, dotted=True),
+    Column("WHEN", least=12, turn=1, spared=3),
 )
 JOBS = (
     Column("NEXT"),
     Column("LEFT"),
-    Column("ATTEMPTS"),
-    Column("QUEUE", least=8, turn=2),
+    Column("ATTEMPTS", spared=1),
+    Column("QUEUE", least=8, turn=1, spared=2),
     Column("JOB"),
-    Column("TASK", least=20, turn=1),
+    Column("TASK", least=20, turn=2, dotted=True),
 )
 
 
@@ -48,17 +48,19 @@ def listing(overview: Overview, look: Look, *, empty: str) -> Iterator[str]:
         yield from ["", *laid_out(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look.screen)]
     if rows or overview.jobs:
         yield ""
-    yield _footer(overview, look)
+    yield from wrapped(_footer(overview, look), look.screen, indent=0)
     for problem in overview.problems[:MOST_PROBLEMS]:
-        yield coloured(f"! {clean(problem.message)}", Tone.BAD, look.screen)
+        for line in hanging("! ", clean(problem.message), look.screen):
+            yield coloured(line, Tone.BAD, look.screen)
     if len(overview.problems) > MOST_PROBLEMS:
         yield f"! {len(overview.problems) - MOST_PROBLEMS} more: list_schedule --check"
 
 
-def verdict(health: Health) -> Iterator[str]:
+def verdict(health: Health, screen: Screen) -> Iterator[str]:
     """For a monitor: the reasons for concern, or that there are none."""
     if health.problems:
-        yield from (f"{problem.code}: {clean(problem.message)}" for problem in health.problems)
+        for problem in health.problems:
+            yield from hanging(f"{problem.code}: ", clean(problem.message), screen)
         return
     sentence = [_counted(health.schedules)]
     if health.leader is not None:
@@ -66,7 +68,7 @@ def verdict(health: Health) -> Iterator[str]:
     if health.next_run is not None:
         name, at = health.next_run
         sentence.append(f"next run in {left(at - health.now)} ({clean(name)})")
-    yield f"OK: {', '.join(sentence)}."
+    yield from hanging("OK: ", f"{', '.join(sentence)}.", screen)
 
 
 def _counted(schedules: int) -> str:

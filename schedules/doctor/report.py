@@ -28,7 +28,7 @@ def lines(report: Report, screen: Screen) -> Iterator[str]:
     for area, findings in report.areas.items():
         if findings:
             heading = f"{area.capitalize()} ({report.server})" if area == "database" else area.capitalize()
-            yield bold(clean(heading), screen)
+            yield from (bold(line, screen) for line in wrapped(clean(heading), screen, indent=0))
             for finding in findings:
                 yield from _lines_of(finding, screen)
             yield ""

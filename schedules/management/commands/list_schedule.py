@@ -98,10 +98,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _check(self, selection: Selection, options: Mapping[str, Any]) -> Health:
-        self._look(options)  # a zone that is none is refused here, too
+        look = self._look(options)  # a zone that is none is refused here, too
         alias = project_options().DATABASE
         found = health(alias, database_now(alias), selection)
-        write(self.stdout, table.verdict(found))
+        write(self.stdout, table.verdict(found, look.screen))
         return found
 
     def _show(self, selection: Selection, options: Mapping[str, Any]) -> Overview:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -345,6 +346,77 @@ def test_the_list_is_no_wider_than_the_terminal(
     assert ("…" in "".join(lines[:3])) == (columns < 200)
 
 
+LONG = "shop.reports.tasks.nightly_report_of_all_departments"
+
+
+def crowded(clock: VirtualClock) -> None:
+    """Long names and reasons, far dates in another zone, notes beside them, and something wrong."""
+    clock.declared(LONG, cron="0 */12 1,15 1-6 mon-fri", timezone="America/Argentina/Buenos_Aires", args=["long " * 30])
+    clock.declared("stopped", cron="30 2 * * *", timezone="Europe/Paris", catch_up="latest")
+    clock.declared("minutely", repeat=60)
+    clock.tick("11:00")
+    fail_jobs(clock)
+    clock.to("12:05")
+    clock.tick("12:05")
+    changes.pause(Schedule.objects.get(name="stopped"), ALIAS, clock.now(), reason="vendor outage " * 9, by="admin")
+    delayed(clock, queue="a-queue-with-a-long-name", run_at=at("2027-06-30 10:30"))
+    delayed(clock, run_at=at("2027-06-30 10:30"))
+    healthy(clock)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--next", "3"],
+        [LONG, "stopped", "minutely"],
+        ["--cron", "30 2 1,15 1-6 mon-fri", "--timezone", "Europe/Paris", "--after", "2026-03-01"],
+        ["--cron", "30 2 * * *", "--timezone", "America/Argentina/Buenos_Aires"],
+        ["--check"],
+    ],
+)
+def test_nothing_is_wider_than_a_narrow_terminal_and_every_head_is_whole(
+    clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    crowded(clock)
+
+    with suppress(SystemExit):
+        shown(terminal, *arguments)
+
+    lines = COLOUR.sub("", terminal.text).splitlines()
+    assert [line for line in lines if len(line) > columns] == []
+    heads = [line for line in lines if line.split()[:1] in (["NEXT"], ["SCHEDULED"])]
+    assert all("…" not in line for line in heads)
+    assert bool(heads) == ("--cron" not in arguments and "--check" not in arguments)
+
+
+def test_a_narrow_list_keeps_what_runs_next_and_the_end_of_its_name(
+    clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    crowded(clock)
+
+    lines = COLOUR.sub("", shown(terminal)).splitlines()
+
+    assert {"NEXT", "LEFT", "RESULT", "SCHEDULE"} <= set(lines[0].split())
+    assert any("…" in line and "departments" in line for line in lines)
+
+
+def test_instants_that_share_a_line_are_told_as_a_range_with_their_number(
+    clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    clock.declared("minutely", repeat=60)
+    clock.tick("11:54")
+    clock.tick("12:59")
+
+    text = shown(terminal, "minutely")
+
+    assert "11:55–12:58 (64)" in text
+
+
 def test_a_name_cannot_command_the_terminal(clock: VirtualClock, terminal: Terminal) -> None:
     clock.declared(cron="0 * * * *")
     Schedule.objects.update(broken="\x1b[2Jgone\x07", next_run_at=None)
@@ -372,8 +444,8 @@ def test_a_name_shows_the_schedule_in_detail(clock: VirtualClock) -> None:
     assert "30 2 * * * in Europe/Paris" in text
     assert 'report, arguments [["eu"],{}]' in text
     assert text.count("02:30:00 +02:00   in ") == 6
-    assert re.search(r"Thu  2 Jul 2026 02:30:00 \+02:00 +failed TimeoutError +#\d+ +TimeoutError: upstream", text)
-    assert re.search(r"2 from Fri  3 Jul .* to Sat  4 Jul .* coalesced +- +\w", text)
+    assert re.search(r"Thu 02:30 +failed TimeoutError +#\d+ +TimeoutError: upstream", text)
+    assert re.search(r"Fri 02:30-Sat 02:30 \(2\) +coalesced +- +\w", text)
 
 
 def test_a_run_by_hand_says_so(clock: VirtualClock) -> None:
