@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.events import Event, say_seldom
 from worker.masking import line
+from worker.messages.durations import leap, left
 
 __all__ = [
     "clock_leapt",
@@ -67,9 +68,8 @@ def _log_synced(schedules: int, next_run_at: datetime | None, next_name: str, no
     if next_run_at is None:
         say_seldom(leader_log.info, "%d schedules in sync, none has a next run", schedules)
     else:
-        seconds = max(0.0, (next_run_at - now).total_seconds())
-        what = "%d schedules in sync, next run in %.0fs (%s)"
-        say_seldom(leader_log.info, what, schedules, seconds, line(next_name))
+        what = "%d schedules in sync, next run in %s (%s)"
+        say_seldom(leader_log.info, what, schedules, left(next_run_at - now), line(next_name))
 
 
 def _log_resigned(leader: str, term: int, **_: Any) -> None:
@@ -98,7 +98,7 @@ def _log_met(own: str, others: list[str], **_: Any) -> None:
 
 
 def _log_leapt(seconds: float, **_: Any) -> None:
-    leader_log.error("the database's clock jumped by %.0fs; the leader makes no ticks for a while", seconds)
+    leader_log.error("the database's clock jumped %s; the leader makes no ticks for a while", leap(seconds))
 
 
 def _log_broken(name: str, reason: str, **_: Any) -> None:

@@ -101,7 +101,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.messages           echo elsewhere errors expected nearest pages
+  worker.messages           durations echo elsewhere errors expected nearest pages
   worker.process            crew departure init reloading supervisor worker
   worker.running            atomic_run execution pool
   worker.sessions           connection file
@@ -113,7 +113,7 @@ DOORS = """
   schedules.declarations    background configured ownership renames scheduled sync
   schedules.leader          alive lock projects
   schedules.overview        kinds past_runs problems scope serving upcoming values
-  schedules.commandline     columns contract details look moments pipes table terminal
+  schedules.commandline     columns contract details look pipes table terminal
   schedules.doctor          findings report
 """
 

@@ -1,6 +1,6 @@
 """Rate limiting of log lines: of what is said again and again, some is said, and how often it was left out.
 
-Pure: no clock, no log. Lines are the same that differ in their numbers only.
+Pure: no clock, no log. Lines are the same that differ in their numbers and durations only.
 """
 
 from __future__ import annotations
@@ -64,4 +64,5 @@ def _silence_after(last: _Said) -> float:
     return 0.0 if last.times + 1 < SAID_FREELY else min(LONGEST, max(SHORTEST, 2 * last.silent_for))
 
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[dhms]\b(?: \d+[hms]\b)?)?")
+"""A duration too: "2h 59m" is a number as "12s" is."""

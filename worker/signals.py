@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from worker.events import Event, say_seldom, say_unheard
 from worker.masking import line, text
+from worker.messages.durations import left, measured
 from worker.messages.errors import message_of, traceback_of
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
 from worker.values import ClaimedJob
@@ -117,7 +118,7 @@ def tell_started(job: ClaimedJob, started_at: datetime) -> None:
     """In the thread that runs the job, before it does. Never raises."""
     if job_started.receivers or _is_logged():
         late = (started_at - job.run_at).total_seconds()
-        _say(job_log.info, "%s #%d started, %.2fs after its time", job.task, job.id, late)
+        _say(job_log.info, "%s #%d started, %s after its time", job.task, job.id, measured(late))
         job_started.send_robust(None, job=job, late=late)
 
 
@@ -148,28 +149,28 @@ def _say(say: Callable[..., None], *what: Any) -> None:
 def _log_ended(job: ClaimedJob, outcome: Outcome, took: float) -> None:
     match outcome:
         case Succeeded():
-            job_log.info("%s #%d succeeded in %.2fs", job.task, job.id, took)
+            job_log.info("%s #%d succeeded in %s", job.task, job.id, measured(took))
         case Retry(error, delay):
             job_log.warning(
-                "%s #%d failed in %.2fs (%s: %s), attempt %d of %d; next in %.0fs",
+                "%s #%d failed in %s (%s: %s), attempt %d of %d; next in %s",
                 *(
                     job.task,
                     job.id,
-                    took,
+                    measured(took),
                     line(error.kind),
                     line(error.message),
                     error.attempt,
                     job.max_attempts,
-                    delay,
+                    _words(delay),
                 ),
             )
         case Failed(error):
             job_log.error(
-                "%s #%d failed in %.2fs (%s: %s), attempt %d of %d; no more attempts\n%s",
+                "%s #%d failed in %s (%s: %s), attempt %d of %d; no more attempts\n%s",
                 *(
                     job.task,
                     job.id,
-                    took,
+                    measured(took),
                     line(error.kind),
                     line(error.message),
                     error.attempt,
@@ -180,9 +181,13 @@ def _log_ended(job: ClaimedJob, outcome: Outcome, took: float) -> None:
         case Cancelled(reason):
             job_log.info("%s #%d cancelled: %s", job.task, job.id, line(reason))
         case Snoozed(delay):
-            job_log.info("%s #%d snoozed for %.0fs", job.task, job.id, delay)
+            job_log.info("%s #%d snoozed for %s", job.task, job.id, _words(delay))
         case Missed(reason):
             job_log.warning("%s #%d missed: %s", job.task, job.id, line(reason))
+
+
+def _words(seconds: float) -> str:
+    return left(timedelta(seconds=round(seconds)))
 
 
 def _indented(traceback: str) -> str:
@@ -242,7 +247,7 @@ def _log_rescue_refused(id: int, error: Exception, **_: Any) -> None:
 
 
 def _log_chore_refused(chore: str, error: Exception, retry_in: float, **_: Any) -> None:
-    say_seldom(process_log.error, "cannot %s (%s); again in %.0fs", chore, line(str(error).strip()), retry_in)
+    say_seldom(process_log.error, "cannot %s (%s); again in %s", chore, line(str(error).strip()), _words(retry_in))
 
 
 def _log_unknown(task: str, **_: Any) -> None:
@@ -255,7 +260,9 @@ def _log_worker_started(name: str, slots: int, queues: tuple[str, ...], **_: Any
 
 def _log_worker_stopping(running: int, grace: float, **_: Any) -> None:
     if running:
-        process_log.info("stopping: waiting up to %.0fs for %d jobs (Ctrl-C again to release them now)", grace, running)
+        process_log.info(
+            "stopping: waiting up to %s for %d jobs (Ctrl-C again to release them now)", _words(grace), running
+        )
 
 
 def _log_worker_stopped(name: str, released: int, signed_off: bool, **_: Any) -> None:
@@ -302,8 +309,8 @@ def _log_news_unheard(database: str, asks_every: float, **_: Any) -> None:
 
 def _log_leader_missing(seconds: float, **_: Any) -> None:
     process_log.warning(
-        "no leader for %.0fs: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
-        seconds,
+        "no leader for %s: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
+        _words(seconds),
     )
 
 

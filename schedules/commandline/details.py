@@ -8,12 +8,13 @@ from datetime import datetime
 
 from schedules.commandline.columns import Cell, Column, Row, hanging, laid_out, wrapped
 from schedules.commandline.look import Look
-from schedules.commandline.moments import ago, full_moment, left, moment, stretch
+from schedules.commandline.moments import full_moment, moment, stretch
 from schedules.commandline.terminal import Screen, bold, clean
 from schedules.overview.values import HistoryLine, NextRun, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
 from worker.arguments import InvalidArguments, stored_json
+from worker.messages.durations import ago, left
 
 HISTORY = (
     Column("SCHEDULED FOR", least=16, turn=3),

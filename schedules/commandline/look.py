@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schedules.commandline.columns import Cell
-from schedules.commandline.moments import city, moment, took
+from schedules.commandline.moments import city, moment
 from schedules.commandline.terminal import Screen, clean
 from schedules.overview.values import Upcoming
+from worker.messages.durations import took
 from worker.signs import sign_of
 
 

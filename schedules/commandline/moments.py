@@ -1,4 +1,4 @@
-"""Instants and durations as people read them in a terminal: short, and each in one way only."""
+"""Instants as people read them in a terminal: short, and each in one way only."""
 
 from __future__ import annotations
 
@@ -47,26 +47,3 @@ def full_moment(instant: datetime, timezone: str) -> str:
 def city(timezone: str) -> str:
     """The zone in a word: "Europe/Riga" → "Riga"."""
     return timezone.rpartition("/")[2].replace("_", " ")
-
-
-def left(duration: timedelta) -> str:
-    """Until something happens, in at most two units: "4m 12s", "8d"."""
-    seconds = max(0, int(duration.total_seconds()))
-    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
-    if days > 1:
-        return f"{days}d"
-    units = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds % 60, "s")]
-    while len(units) > 1 and not units[0][0]:
-        units.pop(0)
-    first, *rest = [f"{amount}{unit}" for amount, unit in units[:2]]
-    return " ".join([first, *(each for each in rest if not each.startswith("0"))])
-
-
-def ago(duration: timedelta) -> str:
-    """Since something happened, in one unit: "10m ago"."""
-    return f"{left(duration).split()[0]} ago"
-
-
-def took(seconds: float) -> str:
-    """How long a run took: "0.2s", "41s", "3m 5s"."""
-    return f"{seconds:.1f}s" if seconds < 10 else left(timedelta(seconds=seconds))

@@ -10,11 +10,12 @@ from datetime import datetime
 
 from schedules.commandline.columns import Cell, Column, Row, hanging, laid_out, wrapped
 from schedules.commandline.look import Look
-from schedules.commandline.moments import ago, left, moment
+from schedules.commandline.moments import moment
 from schedules.commandline.terminal import Screen, clean, coloured, count
 from schedules.models import Status
 from schedules.overview import MOST_COUNTED
 from schedules.overview.values import LATE, DelayedJob, Health, NextRun, Overview, Upcoming
+from worker.messages.durations import ago, left
 from worker.signs import Tone, sign_of
 
 MOST_PROBLEMS = 10

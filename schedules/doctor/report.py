@@ -13,9 +13,9 @@ from django.template.defaultfilters import filesizeformat
 
 from schedules.commandline import contract
 from schedules.commandline.columns import wrapped
-from schedules.commandline.moments import took
 from schedules.commandline.terminal import Screen, bold, clean, coloured, count
 from schedules.doctor.findings import Bytes, Fact, Finding, Report, Severity
+from worker.messages.durations import took
 from worker.signs import sign_of
 
 VERSION = 1

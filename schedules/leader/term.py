@@ -26,6 +26,7 @@ from schedules.scheduler import replan_stale_zones, replan_unreachable, tick
 from worker.chores import Chores, Portions
 from worker.clock import Monotonic, ServerClock
 from worker.erasure import prune
+from worker.messages.durations import leap
 from worker.options import options
 from worker.wakeup.asking import longest_wait
 
@@ -138,7 +139,7 @@ class Term:
         self.clock.set(now)
         if abs(leapt) > LEAP:
             self.hold_until = self.host.monotonic() + HOLD_AFTER_LEAP
-            self._update(trouble=f"The database's clock leapt by {leapt:.0f} s.", renewed_at=self.watch.when_written())
+            self._update(trouble=f"The database's clock leapt {leap(leapt)}.", renewed_at=self.watch.when_written())
             signals.clock_leapt.send_robust(None, leader=self.leader, seconds=leapt)
 
     def _renew(self) -> None:

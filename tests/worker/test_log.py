@@ -6,12 +6,17 @@ import io
 import logging
 import logging.config
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from worker.signals import show_log
+from schedules.signals import clock_leapt, leader_synced
+from worker.outcomes import Error, Retry, Snoozed, Succeeded
+from worker.signals import leader_missing, show_log, tell_ended, tell_started
+from worker.values import ClaimedJob
 
+NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
 LOGGERS = ("", "worker", "worker.job", "schedules", "schedules.leader")
 
 
@@ -110,6 +115,36 @@ def test_a_logger_that_the_project_has_disabled_stays_silent() -> None:
     logging.getLogger("worker").error("lost")
 
     assert out.getvalue() == ""
+
+
+def test_the_log_says_durations_in_words_and_short_ones_exactly() -> None:
+    _configure()
+    out = io.StringIO()
+    show_log(out, 1)
+    job = ClaimedJob(7, 1, "report", "[[],{}]", 0, 3, "[]", NOW, None, None, None, 0, 0)
+    error = Error(1, "OSError", "full", "", NOW)
+
+    tell_started(job, NOW + timedelta(seconds=0.04))
+    tell_started(job, NOW + timedelta(seconds=10_744))
+    tell_ended(job, Succeeded("null"), NOW, NOW + timedelta(seconds=185))
+    tell_ended(job, Retry(error, 7200.0), NOW, NOW + timedelta(seconds=0.5))
+    tell_ended(job, Snoozed(5400.0), NOW, NOW)
+    leader_missing.send_robust(None, seconds=95.0)
+    leader_synced.send_robust(
+        None, schedules=2, next_run_at=NOW + timedelta(seconds=10_744), next_name="report", now=NOW
+    )
+    clock_leapt.send_robust(None, leader="web-1:7", seconds=-3600.0)
+
+    assert [line[18:] for line in out.getvalue().splitlines()] == [
+        "report #7 started, 0.04s after its time",
+        "report #7 started, 2h 59m after its time",
+        "report #7 succeeded in 3m 5s",
+        "report #7 failed in 0.50s (OSError: full), attempt 1 of 3; next in 2h",
+        "report #7 snoozed for 1h 30m",
+        "no leader for 1m 35s: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
+        "2 schedules in sync, next run in 2h 59m (report)",
+        "the database's clock jumped back by 1h; the leader makes no ticks for a while",
+    ]
 
 
 def _configure(**what: Any) -> io.StringIO:

@@ -20,6 +20,15 @@ def test_of_a_line_that_comes_each_second_a_handful_is_said_in_a_minute_and_all_
     assert said == {0: 0, 1: 0, 2: 0, 7: 4, 17: 9, 37: 19}
 
 
+def test_lines_that_differ_in_a_duration_only_are_the_same() -> None:
+    repeats = Repeats()
+    durations = ["2h 59m", "1h", "4m 12s", "5m", "3s", "1.0s", "8d"]
+
+    said = [repeats.left_out(f"next run in {duration} (s)", 0) is not None for duration in durations]
+
+    assert said == [True, True, True, False, False, False, False]
+
+
 def test_it_is_said_once_in_ten_minutes_however_long_it_goes_on() -> None:
     repeats = Repeats()
     said = [second for second in range(86_400) if repeats.left_out("lost", second) is not None]

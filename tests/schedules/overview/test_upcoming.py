@@ -374,12 +374,12 @@ def test_a_leader_that_is_silent_counts_as_none(clock: VirtualClock) -> None:
 
 def test_a_leader_in_trouble_is_told_in_its_words(clock: VirtualClock) -> None:
     clock.declared(repeat=60)
-    lead(clock, trouble="The database's clock leapt by 400 s.")
+    lead(clock, trouble="The database's clock leapt ahead by 6m 40s.")
 
     (problem,) = seen(clock).problems
 
     assert problem.code == "leader-trouble"
-    assert "leapt by 400 s" in problem.message
+    assert "leapt ahead by 6m 40s" in problem.message
 
 
 def test_a_schedule_that_nobody_decides_on_is_late_after_a_minute(clock: VirtualClock) -> None:

@@ -176,12 +176,12 @@ def test_of_terms_renewed_at_one_instant_the_newest_counts() -> None:
 
 def test_the_trouble_of_a_leader_is_told() -> None:
     declared(cron="0 * * * *")
-    lead(trouble="The database's clock leapt by 3600 s.")
+    lead(trouble="The database's clock leapt ahead by 1h.")
 
     finding = found(leadership.leader)["leader-trouble"]
 
     assert finding.severity == "error"
-    assert "leapt by 3600 s" in finding.summary
+    assert "leapt ahead by 1h" in finding.summary
 
 
 def test_a_lead_that_is_lost_again_and_again_is_told_and_one_that_is_given_up_is_not() -> None:
