@@ -113,7 +113,7 @@ DOORS = """
   schedules.declarations    background configured ownership renames scheduled sync
   schedules.leader          alive lock projects
   schedules.overview        kinds past_runs problems scope serving upcoming values
-  schedules.commandline     columns contract details look pipes table terminal
+  schedules.commandline     columns contract details flags look pipes table terminal
   schedules.doctor          findings report
 """
 

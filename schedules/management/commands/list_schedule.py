@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from schedules.commandline import contract, details, table
+from schedules.commandline.flags import refuse_ignored
 from schedules.commandline.look import Look
 from schedules.commandline.pipes import quiet_when_unread
 from schedules.commandline.terminal import screen_of, write
@@ -41,6 +42,7 @@ SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LONGEST_SPAN = timedelta(weeks=5200)
 YEAR = timedelta(days=365)
 LAST_YEAR = datetime.max.replace(tzinfo=UTC) - YEAR
+NOT_CHECKED = ("next", "within", "paused", "failing", "timezone")
 NOTHING_MATCHES = "Nothing matches."
 NOTHING_DECLARED = (
     "No schedules yet. Declare one with @scheduled(repeat=HOURLY) in an app's tasks.py, or in settings.SCHEDULES."
@@ -89,8 +91,13 @@ class Command(BaseCommand):
         for option in ("after", "name"):
             if options[option] is not None:
                 raise CommandError(f"--{option} goes with --cron.")
+        if options["json"]:
+            refuse_ignored(
+                {"timezone": options["timezone"] not in (None, "UTC")}, ["timezone"], beside="--json", why="writes UTC"
+            )
         found: Health | Overview
         if options["check"] and not options["json"]:
+            refuse_ignored(options, NOT_CHECKED, beside="--check", why="hides no problem and shows no times")
             found = self._check(selection, options)
         else:
             found = self._show(selection, options)
@@ -98,10 +105,9 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _check(self, selection: Selection, options: Mapping[str, Any]) -> Health:
-        look = self._look(options)  # a zone that is none is refused here, too
         alias = project_options().DATABASE
         found = health(alias, database_now(alias), selection)
-        write(self.stdout, table.verdict(found, look.screen))
+        write(self.stdout, table.verdict(found, screen_of(self.stdout, options)))
         return found
 
     def _show(self, selection: Selection, options: Mapping[str, Any]) -> Overview:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils import autoreload
 
+from schedules.commandline.flags import refuse_ignored
 from schedules.commandline.pipes import quiet_when_unread
 from schedules.leader import Leader
 from schedules.leader.alive import last_sign
@@ -68,6 +69,7 @@ class Command(BaseCommand):
             options["queue"] = [options["queue"]]
         for fault in filter(None, map(queue_problem, options["queue"])):
             raise CommandError(f"--queue: {fault}")
+        _refuse_ignored(options)
         _require_sessions(project_options().DATABASE)
         _require_tables(project_options().DATABASE)
         _close_connections()
@@ -104,6 +106,13 @@ class Command(BaseCommand):
             _close_connections()
             crew.run(options["duration"])
         return crew
+
+
+def _refuse_ignored(options: Mapping[str, Any]) -> None:
+    if options["leader_only"]:
+        several = {"processes": options["processes"] > 1}
+        ignored = ("queue", "threads", "sleep", "processes")
+        refuse_ignored({**options, **several}, ignored, beside="--leader-only", why="is one process and runs no jobs")
 
 
 def _require_sessions(alias: str) -> None:

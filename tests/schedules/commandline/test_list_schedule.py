@@ -513,6 +513,28 @@ def test_what_makes_no_sense_is_refused(clock: VirtualClock, arguments: list[str
 # JSON
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--check", "--next", "3"], "--next does nothing beside --check, which hides no problem and shows no times."),
+        (["--check", "--paused", "--within", "3h"], "--within and --paused do nothing beside --check"),
+        (["--check", "--failing"], "--failing does nothing beside --check"),
+        (["--check", "--utc"], "--timezone does nothing beside --check"),
+        (["--json", "--timezone", "Europe/Riga"], "--timezone does nothing beside --json, which writes UTC."),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(clock: VirtualClock, arguments: list[str], told: str) -> None:
+    with pytest.raises(CommandError) as fault:
+        listed(*arguments)
+
+    assert told in str(fault.value)
+    assert str(fault.value).endswith("Leave out one or the other.")
+
+
+def test_json_may_be_asked_for_in_utc_which_it_is_in(clock: VirtualClock) -> None:
+    assert as_json("--utc")["now"].endswith("Z")
+
+
 def test_the_json_object_has_the_documented_fields_and_no_others(clock: VirtualClock) -> None:
     schedule = clock.declared(cron="0 * * * *")
     clock.tick("11:00")
@@ -602,7 +624,7 @@ def test_the_verdict_can_be_had_as_json(clock: VirtualClock) -> None:
     assert [problem["code"] for problem in json.loads("\n".join(lines))["problems"]] == ["no-leader"]
 
 
-def test_names_and_queues_narrow_the_verdict_and_other_filters_do_not(clock: VirtualClock) -> None:
+def test_names_and_queues_narrow_the_verdict(clock: VirtualClock) -> None:
     clock.declared("mailed", cron="0 * * * *", queue="mail")
     clock.declared("broken", cron="0 * * * *")
     Schedule.objects.filter(name="broken").update(broken="no", next_run_at=None)
@@ -611,8 +633,8 @@ def test_names_and_queues_narrow_the_verdict_and_other_filters_do_not(clock: Vir
     assert checked("mailed")[0] == 0
     assert checked("--queue", "mail")[0] == 0
     assert checked("broken")[0] == 1
-    assert checked("--within", "3h")[0] == 1
-    assert checked("--paused")[0] == 1
+    assert checked("--json", "--within", "3h")[0] == 1
+    assert checked("--json", "--paused")[0] == 1
 
 
 # Previews

@@ -21,6 +21,25 @@ def test_a_queue_may_be_given_to_call_command_as_a_text(database: None, given: d
 
 
 @pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--queue", "mail"], "--queue does nothing"),
+        (["--threads", "1"], "--threads does nothing"),
+        (["--processes", "2"], "--processes does nothing"),
+        (["--sleep", "1", "--queue", "mail"], "--queue and --sleep do nothing"),
+        (["--sleep", "1", "--queue", "mail", "--threads", "2"], "--queue, --threads and --sleep do nothing"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_beside_leader_only_is_refused(flags: list[str], told: str) -> None:
+    with pytest.raises(CommandError) as fault:
+        call_command("process_tasks", "--leader-only", *flags)
+
+    assert str(fault.value) == (
+        f"{told} beside --leader-only, which is one process and runs no jobs. Leave out one or the other."
+    )
+
+
+@pytest.mark.parametrize(
     ("flag", "told"),
     [
         ("--threads=0", 'argument --threads: "0" is not a whole number from 1 on.'),
