@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from django.core.management.color import Style, no_style
+
 from worker.events import Event, say_seldom, say_unheard
 from worker.masking import line, text
 from worker.messages.durations import left, measured
@@ -342,12 +344,16 @@ leader_missing.connect(_log_leader_missing)
 class _Line(logging.Formatter):
     """`12:00:59 job      shop.tasks.report #8812 succeeded in 0.21s`: the time, who speaks, what happened."""
 
-    def __init__(self) -> None:
+    def __init__(self, colours: Style) -> None:
         super().__init__("%(asctime)s %(speaker)-8s %(message)s", datefmt="%H:%M:%S")
+        self.colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
         record.speaker = record.name.rpartition(".")[2]
-        return super().format(record)
+        shown = super().format(record)
+        if record.levelno >= logging.ERROR:
+            return self.colours.ERROR(shown)
+        return self.colours.WARNING(shown) if record.levelno >= logging.WARNING else shown
 
 
 class _Unplaced(logging.Filter):
@@ -362,10 +368,10 @@ class _Unplaced(logging.Filter):
         return True
 
 
-def show_log(stream: SupportsWrite[str], verbosity: int) -> None:
+def show_log(stream: SupportsWrite[str], verbosity: int, colours: Style | None = None) -> None:
     """Print the events on a stream, as far as the project's LOGGING has no place for them.
 
-    Verbosity, as of manage.py, says the level where LOGGING gives none.
+    Verbosity, as of manage.py, says the level where LOGGING gives none. `colours`: Django's, of errors and warnings.
     """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG)
     for logger in map(logging.getLogger, ("worker", "schedules")):
@@ -373,7 +379,7 @@ def show_log(stream: SupportsWrite[str], verbosity: int) -> None:
             logger.setLevel(level)
         if not logger.hasHandlers():
             handler = logging.StreamHandler(stream)
-            handler.setFormatter(_Line())
+            handler.setFormatter(_Line(colours or no_style()))
             handler.addFilter(_Unplaced(logger.name))
             logger.addHandler(handler)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.management.base import OutputWrapper
+from django.core.management.color import Style, color_style, no_style
 from django.utils.termcolors import colorize
 
 from worker.signs import SIGNS, Tone
@@ -45,6 +46,11 @@ def screen_of(stream: OutputWrapper, options: Mapping[str, Any]) -> Screen:
         glyphs=is_terminal and _can_show_glyphs(_encoding(stream)),
         colour=has_colour or options["force_color"],
     )
+
+
+def colours_of(screen: Screen) -> Style:
+    """Django's, which DJANGO_COLORS may change, also where another stream than standard output is the terminal."""
+    return color_style(force_color=True) if screen.colour else no_style()
 
 
 def write(stream: OutputWrapper, lines: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from django.utils import autoreload
 
 from schedules.commandline.flags import refuse_ignored
 from schedules.commandline.pipes import quiet_when_unread
+from schedules.commandline.terminal import colours_of, screen_of
 from schedules.leader import Leader
 from schedules.leader.alive import last_sign
 from schedules.leader.projects import own_project
@@ -76,9 +77,9 @@ class Command(BaseCommand):
         self._doubt_lists(options)
         if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
             sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
-        # Log lines are no errors: not in red.
+        # Of log lines, only failures are in red.
         self.stderr.style_func = None
-        show_log(self.stderr, options["verbosity"])
+        show_log(self.stderr, options["verbosity"], colours_of(screen_of(self.stderr, options)))
         if self._serve(**options).retired:
             sys.exit(CHANGED)
 
