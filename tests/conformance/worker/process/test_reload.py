@@ -81,6 +81,10 @@ def has_begun(times: int) -> bool:
     return begun() == times
 
 
+def has_waited(worker: Process, times: int) -> bool:
+    return worker.output.count("begins anew when code is saved") == times
+
+
 def newest_worker() -> int:
     return WorkerProcess.objects.aggregate(newest=Max("pk"))["newest"] or 0
 
@@ -145,6 +149,22 @@ def test_code_that_cannot_be_imported_is_said_and_waited_for(process: StartProce
 def test_until_idle_ends_when_all_is_done_with_the_new_code(process: StartProcess, workshop: Workshop) -> None:
     worker, job = begin(process, workshop, "--until-idle")
 
+    workshop.save(TASKS.replace(".wait(seconds)", ".wait(0)"))
+
+    assert worker.wait(within=30) == 0
+    assert FinishedJob.objects.get(pk=job).interruptions == 0
+
+
+def test_until_idle_waits_for_code_that_can_be_imported_however_often_it_cannot_and_then_ends(
+    process: StartProcess, workshop: Workshop
+) -> None:
+    worker, job = begin(process, workshop, "--until-idle")
+
+    for failures in (1, 2):
+        workshop.save("def work(:")
+        eventually(partial(has_waited, worker, failures), within=20)
+        assert worker.output.count("SyntaxError") == failures
+        assert worker.exit_code is None
     workshop.save(TASKS.replace(".wait(seconds)", ".wait(0)"))
 
     assert worker.wait(within=30) == 0
