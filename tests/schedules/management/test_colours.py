@@ -1,4 +1,4 @@
-"""`process_tasks` on a terminal: what failed is red, unless somebody wants no colours. Real processes, real terminals."""
+"""`process_tasks` on a terminal: what failed is red, unless somebody wants no colours. The terminals are real ones."""
 
 from __future__ import annotations
 
