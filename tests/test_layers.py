@@ -49,14 +49,17 @@ The queue: it does the work, and knows nothing of schedules
 + worker.values
 + worker.options            backoff
   worker.tasks              backoff registry
+  worker.unknown
   worker.own_options        tasks
   worker.masking            arguments tasks
   worker.events             masking repeats
-  worker.signals            events masking
+  worker.signals            events masking unknown
   worker.dialects           dialects.portions instants
   worker.clock              dialects
   worker.erasure            dialects
   worker.roster             clock dialects erasure
+  worker.serving            masking roster
+  worker.reasons            serving tasks unknown
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure signals wakeup
@@ -78,7 +81,7 @@ The clock: it decides what is due
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
-  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue roster tasks
+  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue serving tasks unknown
   schedules.api             changes declarations overview spec | calls clock tasks
   schedules                 declarations
 
@@ -87,13 +90,13 @@ Leaves: they put the house together, and no other room imports them
   worker.api                arguments calls tasks
   worker.checks             tasks
   worker.apps               checks
-  worker.admin              arguments clock masking queue signs
+  worker.admin              arguments clock masking queue reasons serving signs
   schedules.routers
   schedules.checks          declarations leader overview spec | clock sessions wakeup
   schedules.apps            checks declarations occurrences | queue
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking own_options tasks
   schedules.commandline     overview | arguments masking signs
-  schedules.doctor          commandline leader overview | clock masking queue sessions signs wakeup
+  schedules.doctor          commandline leader overview | clock masking queue serving sessions signs wakeup
   schedules.testing         changes occurrences | clock own_options queue registry roster running signals tasks
   schedules.management      commandline describe doctor leader overview | clock masking process signals tasks wakeup
 """  # noqa: E501  a room a line
@@ -112,7 +115,7 @@ DOORS = """
   schedules.occurrences     due_schedules jobs ledger materialize
   schedules.declarations    background configured ownership renames scheduled sync
   schedules.leader          alive lock projects
-  schedules.overview        kinds past_runs problems scope serving upcoming values
+  schedules.overview        kinds past_runs problems scope upcoming values
   schedules.commandline     columns contract details flags look pipes table terminal
   schedules.doctor          findings report
 """

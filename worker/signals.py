@@ -8,7 +8,7 @@ does a part of the log. What has to be written together with an outcome is no si
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from worker.masking import line, text
 from worker.messages.durations import left, measured
 from worker.messages.errors import message_of, traceback_of
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.unknown import why_unknown
 from worker.values import ClaimedJob
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ chore_refused = Event()
 task_unknown = Event()
 """task. Its jobs stay in the queue for a process that has it."""
 worker_started = Event()
-"""name, slots, queues."""
+"""name, slots, queues, tasks: how many this process knows, by the module that declares them."""
 worker_stopping = Event()
 """name, running, grace: seconds."""
 worker_stopped = Event()
@@ -111,6 +112,8 @@ LONG_PAUSE = 1.0
 """Seconds: before that, what is missing may be there at the next try, and nobody has to look after it."""
 MOST_NAMED = 50
 """Jobs in one line."""
+MOST_MODULES = 8
+"""In one line, too."""
 
 
 # Each job passes through these two, so one that nobody watches costs nothing.
@@ -253,11 +256,21 @@ def _log_chore_refused(chore: str, error: Exception, retry_in: float, **_: Any) 
 
 
 def _log_unknown(task: str, **_: Any) -> None:
-    process_log.warning("no task %s in this process; its jobs are left to one that has it", line(task))
+    what = "no task %s in this process; its jobs are left to one that has it. %s"
+    process_log.warning(what, line(task), line(why_unknown(task)))
 
 
-def _log_worker_started(name: str, slots: int, queues: tuple[str, ...], **_: Any) -> None:
-    process_log.info("%s started: %d slots, %s", name, slots, f"queues {', '.join(queues)}" if queues else "all queues")
+def _log_worker_started(name: str, slots: int, queues: tuple[str, ...], tasks: Mapping[str, int], **_: Any) -> None:
+    drains = f"queues {', '.join(queues)}" if queues else "all queues"
+    process_log.info("%s started: %d slots, %s; %s", name, slots, drains, _declared(tasks))
+    if not tasks:
+        process_log.warning("no job can run here: no app in INSTALLED_APPS declares a task in its tasks.py")
+
+
+def _declared(tasks: Mapping[str, int]) -> str:
+    modules = [f"{module} ({count})" for module, count in sorted(tasks.items())]
+    more = [f"{len(modules) - MOST_MODULES} more modules"] if len(modules) > MOST_MODULES else []
+    return f"tasks: {', '.join(modules[:MOST_MODULES] + more) or 'none'}"
 
 
 def _log_worker_stopping(running: int, grace: float, **_: Any) -> None:

@@ -6,6 +6,7 @@ The registry is the only way from a name in the database to code: a row can call
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -136,6 +137,11 @@ def registered() -> Iterable[Task]:
     return _REGISTRY.entries()
 
 
+def by_module() -> dict[str, int]:
+    """How many tasks this process knows, by the module of their functions. What is no function has its name there."""
+    return dict(Counter(map(_home, _REGISTRY.entries())))
+
+
 def queue_problem(name: object) -> str | None:
     """What is wrong with a value given as the name of a queue, or None."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
@@ -215,6 +221,10 @@ def _layers(function: Any) -> Iterator[Any]:
         function = function.func if isinstance(function, partial) else getattr(function, "__wrapped__", None)
         if function is None:
             return
+
+
+def _home(task: Task) -> str:
+    return task.function.__module__ if hasattr(task.function, "__qualname__") else task.name
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:

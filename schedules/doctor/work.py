@@ -16,9 +16,9 @@ from schedules.doctor.findings import Case, Finding, Severity
 from schedules.models import Schedule
 from schedules.overview import MOST_COUNTED, counted
 from schedules.overview.kinds import kinds_of
-from schedules.overview.serving import living_workers, served_queues
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.queue import MOST_INTERRUPTIONS
+from worker.serving import living_workers, served_queues
 
 DAY = timedelta(days=1)
 

@@ -19,13 +19,13 @@ from schedules.declarations.sync import declared
 from schedules.leader.alive import is_alive, newest_term
 from schedules.models import Leadership, Owned, Schedule, ScheduleQuerySet
 from schedules.overview.selection import EVERYTHING, Selection
-from schedules.overview.serving import living_workers
 from schedules.overview.values import Lead
 from schedules.spec import Spec
 from worker import tasks
 from worker.dialects.portions import portions
 from worker.models import Job, WorkerProcess
 from worker.options import options
+from worker.serving import living_workers
 from worker.tasks import Task
 
 MOST_NAMES = 500

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
@@ -19,6 +21,8 @@ from worker.admin.records import JobRecordAdmin, page_of_job
 from worker.admin.tables import Verb, batches, read_at
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.options import options
+from worker.reasons import why_it_waits
+from worker.serving import living_workers, served_queues
 
 
 @admin.register(Job)
@@ -29,7 +33,7 @@ class JobAdmin(JobRecordAdmin):
     list_display: Any = ("title", "status", "queue", "due", "tried")
     sortable_by = ("due",)
     fieldsets: ClassVar[Any] = [
-        (None, {"fields": ["task", "status", ("queue", "priority", "tried"), ("nominal", "worker")]}),
+        (None, {"fields": ["task", "status", "waits", ("queue", "priority", "tried"), ("nominal", "worker")]}),
         (gettext_lazy("Arguments"), {"fields": ["given"]}),
         (
             gettext_lazy("Origin"),
@@ -42,6 +46,17 @@ class JobAdmin(JobRecordAdmin):
         name = WorkerProcess.objects.filter(pk=OuterRef("worker_id")).values("name")
         jobs: QuerySet[Any] = super().get_queryset(request).annotate(worker_name=Subquery(name))
         return jobs
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = jobs = list(changelist.result_list)
+        _read_who_serves(jobs)
+        return changelist
+
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
+        job = super().get_object(*args, **kwargs)
+        _read_who_serves([job] if job else [])
+        return job
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.cancel_job")
@@ -85,11 +100,24 @@ class JobAdmin(JobRecordAdmin):
         name: str | None = job.__dict__["worker_name"]
         return name or _("a worker that is gone")
 
+    @admin.display(description=gettext_lazy("waits"))
+    def waits(self, job: Job) -> str:
+        return masking.text(why_it_waits(job, read_at(job), job.__dict__["served"])) or labels.NOTHING
+
     def remark(self, job: Job) -> str:
-        """Who runs it, or why it has to wait for a retry."""
+        """Who runs it, or why it waits, and what its last attempt failed with."""
         if job.worker_id is not None:
             return self.worker(job)
-        return f"{job.error_list[-1]['kind']}: {job.error_list[-1]['message']}" if job.errors else ""
+        failed = f"{job.error_list[-1]['kind']}: {job.error_list[-1]['message']}" if job.errors else ""
+        return f"{why_it_waits(job, read_at(job), job.__dict__['served'])} {failed}"
+
+
+def _read_who_serves(jobs: Sequence[Job]) -> None:
+    """Which queues are drained is read once, and kept with each job."""
+    if jobs:
+        served = served_queues(living_workers(options().DATABASE, read_at(jobs[0])))
+        for job in jobs:
+            job.__dict__["served"] = served
 
 
 @admin.register(FinishedJob)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from worker import roster, signals
+from worker import roster, signals, tasks
 from worker.clock import ServerClock, database_now
 from worker.dialects import dialect_of
 from worker.options import options
@@ -99,7 +99,8 @@ class Worker:
         standing = Standing(self.name, self.threads, self.queues, clock, self.project)
         marks = Marks(clock, needed=dialect_of(connections[using]).keeps_places)
         unrecorded = Unrecorded(self.name, clock)
-        signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues)
+        declared = tasks.by_module()
+        signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues, tasks=declared)
         return Loop(
             clock=clock,
             pool=pool,

@@ -9,12 +9,13 @@ from django.utils.translation import ngettext
 
 from schedules.occurrences.jobs import JOBS_LEFT_BEHIND
 from schedules.overview.scope import Scope
-from schedules.overview.serving import served_queues
 from schedules.overview.values import LATE, Problem
 from worker.instants import LAST
 from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.options import options
 from worker.queue import unretried
+from worker.serving import served_queues, what_is_served
+from worker.unknown import why_unknown
 
 
 def overdue(scope: Scope) -> Iterator[Problem]:
@@ -26,7 +27,8 @@ def overdue(scope: Scope) -> Iterator[Problem]:
         waited = scope.now - oldest
         words = {"queue": queue, "count": count, "seconds": waited.total_seconds()}
         if served is not None and queue not in served:
-            yield Problem("no-worker", _no_worker(count) % words, queue=queue)
+            message = f"{_no_worker(count) % words} {what_is_served(served)}"
+            yield Problem("no-worker", message, queue=queue)
         elif waited > LATE:
             yield Problem("late", _late(count) % words, queue=queue)
 
@@ -39,7 +41,8 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
             "%(count)d jobs name the task %(task)s, which this process does not know.",
             count,
         )
-        yield Problem("unknown-task", message % {"count": count, "task": task}, queue=queue, task=task)
+        told = f"{message % {'count': count, 'task': task}} {why_unknown(task)}"
+        yield Problem("unknown-task", told, queue=queue, task=task)
 
 
 def left_behind(scope: Scope) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from worker.instants import FIRST, LAST
 from worker.models import FinishedJob, FinishedState
 from worker.own_options import said_in
 from worker.queue import unretried
+from worker.unknown import why_unknown
 
 MOST_KEYS = 500
 """In one statement."""
@@ -50,7 +51,7 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
         return
     for name, task in scope.rows.in_force().filter(task__in=unknown).values_list("name", "task"):
         message = _('"%(name)s" names the task %(task)s, which this process does not know.')
-        yield Problem("unknown-task", message % {"name": name, "task": task}, name)
+        yield Problem("unknown-task", f"{message % {'name': name, 'task': task}} {why_unknown(task)}", name)
 
 
 def failing(scope: Scope) -> Iterator[Problem]:

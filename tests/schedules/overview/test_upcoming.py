@@ -432,6 +432,7 @@ def test_a_task_that_this_process_does_not_know_is_told_for_schedules_and_jobs(c
     queue.enqueue(NewJob("shop.tasks.lost", "[[],{}]", "mail", 0, 1, JobState.SCHEDULED, delay=3600), ALIAS)
 
     assert codes(clock) == [("unknown-task", "s"), ("unknown-task", "mail")]
+    assert all(each.message.endswith("No app in INSTALLED_APPS contains shop.tasks.") for each in seen(clock).problems)
 
 
 def test_a_queue_with_ready_jobs_and_no_worker_is_told_at_once(clock: VirtualClock) -> None:
@@ -441,6 +442,7 @@ def test_a_queue_with_ready_jobs_and_no_worker_is_told_at_once(clock: VirtualClo
 
     work(clock, "default", "mail")
     assert codes(clock) == [("no-worker", "slow")]
+    assert seen(clock).problems[0].message.endswith('Those alive drain only "default", "mail".')
     work(clock, "slow")
     assert codes(clock) == []
 
@@ -454,6 +456,7 @@ def test_a_dead_worker_drains_no_queue(clock: VirtualClock) -> None:
     lead(clock)
 
     assert codes(clock) == [("no-worker", "default")]
+    assert seen(clock).problems[0].message.endswith("No worker is alive.")
 
 
 def test_a_queue_whose_oldest_job_waits_for_more_than_a_minute_is_late(clock: VirtualClock) -> None:

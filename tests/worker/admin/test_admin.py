@@ -14,7 +14,8 @@ from django.utils.html import strip_tags
 from tests.schedules.admin import admin_rows
 from worker import queue
 from worker.admin import arguments
-from worker.models import FinishedJob, FinishedState, Job, JobState
+from worker.clock import database_now
+from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,6 +30,19 @@ def operator(client: Client) -> Client:
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     client.force_login(user)
     return client
+
+
+def test_a_job_that_waits_says_why_in_the_list_and_on_its_page(operator: Client) -> None:
+    job = admin_rows.job(queue="mail")
+    now = database_now(admin_rows.ALIAS)
+    WorkerProcess.objects.create(name="web-1:1", slots=4, queues="mail,slow", started_at=now, heartbeat_at=now)
+    why = "No worker drains its queue. Those alive drain only &quot;mail,slow&quot;."
+
+    assert why in operator.get(JOBS).content.decode()
+    assert why in operator.get(f"{JOBS}{job.pk}/change/").content.decode()
+
+    WorkerProcess.objects.create(name="web-2:1", slots=4, started_at=now, heartbeat_at=now)
+    assert "It waits for a free slot." in operator.get(JOBS).content.decode()
 
 
 def test_cancelling_ends_what_nobody_has_started_and_counts_what_runs(operator: Client) -> None:
