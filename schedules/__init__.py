@@ -48,11 +48,19 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The decorators need Django's models, which exist only some time after Django has imported this package."""
+    """The decorators need Django's models, which exist only some time after Django has imported this package.
+
+    In a project that does not install the app they never do.
+    """
     if name in ("background", "scheduled"):
+        from django.apps import apps
         from django.core.exceptions import AppRegistryNotReady
 
         try:
+            if not apps.is_installed("schedules"):
+                from schedules import uninstalled
+
+                return getattr(uninstalled, name)
             from schedules import declarations
         except AppRegistryNotReady as too_early:
             raise AppRegistryNotReady(

@@ -83,7 +83,8 @@ The clock: it decides what is due
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue serving tasks unknown
   schedules.api             changes declarations overview spec | calls clock tasks
-  schedules                 declarations
+  schedules.uninstalled
+  schedules                 declarations uninstalled
 
 Leaves: they put the house together, and no other room imports them
 

@@ -76,19 +76,79 @@ def test_a_call_before_migrate_says_to_run_it_and_that_a_call_at_import_would_ke
     )
 
 
-def _fails(folder: Path, files: dict[str, str], *arguments: str) -> str:
+WITHOUT_US = SETTINGS.replace('"worker", "schedules", ', "")
+OFFERED = """
+from schedules import HOURLY, background, scheduled
+from worker import Cancel
+
+@background(queue="mail", atomic=True)
+def report(number):
+    return number * 2
+
+@scheduled(cron="0 4 * * *")
+@background
+def nightly():
+    return "done"
+
+@scheduled(repeat=HOURLY)
+def hourly():
+    return "done"
+"""
+
+
+def test_in_a_project_without_our_apps_a_task_is_declared_and_runs_by_now(tmp_path: Path) -> None:
+    asks = "from shop import tasks as t; print(t.report.now(21), t.report.using(queue='a').now(4), t.report.__name__)"
+    asks += "; print(t.nightly.now(), t.hourly.now())"
+
+    done = _run(tmp_path, {"tasks.py": OFFERED}, "-c", f"import django; django.setup(); {asks}", settings=WITHOUT_US)
+
+    assert done.stdout.split("\n")[:2] == ["42 8 report", "done done"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "report(7)",
+        "report(7, schedule=60)",
+        "report.enqueue(7)",
+        "report.enqueue_many([((7,), {})])",
+        "report.using(schedule=60).enqueue(7)",
+        "asyncio.run(report.aenqueue(7))",
+        "asyncio.run(report.aenqueue_many([((7,), {})]))",
+    ],
+)
+def test_in_a_project_without_our_apps_a_call_says_what_to_install(tmp_path: Path, call: str) -> None:
+    script = f"import asyncio, django; django.setup(); from shop.tasks import report; {call}"
+
+    said = _fails(tmp_path, {"tasks.py": OFFERED}, "-c", script, settings=WITHOUT_US)
+
+    assert said == (
+        'django.core.exceptions.ImproperlyConfigured: shop.tasks.report: to run it in the background, add "schedules" '
+        'and "worker" to INSTALLED_APPS and run manage.py migrate; without them, only .now(…) runs it.'
+    )
+
+
+def test_a_model_s_module_may_declare_a_task_in_a_project_without_our_apps(tmp_path: Path) -> None:
+    done = _run(tmp_path, {"models.py": OFFERED}, "-m", "django", "check", settings=WITHOUT_US)
+
+    assert done.returncode == 0, done.stderr
+
+
+def _fails(folder: Path, files: dict[str, str], *arguments: str, settings: str = SETTINGS) -> str:
     """The last line of what it says."""
-    done = _run(folder, files, *arguments)
+    done = _run(folder, files, *arguments, settings=settings)
     assert done.returncode != 0, done.stdout
     return done.stderr.strip().splitlines()[-1]
 
 
-def _run(folder: Path, files: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    folder: Path, files: dict[str, str], *arguments: str, settings: str = SETTINGS
+) -> subprocess.CompletedProcess[str]:
     app = folder / "shop"
     app.mkdir()
     for name, text in {"__init__.py": "", "urls.py": "urlpatterns = []\n", **files}.items():
         (app / name).write_text(text)
-    (folder / "project.py").write_text(SETTINGS)
+    (folder / "project.py").write_text(settings)
     path = f"{folder}{os.pathsep}{Path.cwd()}"
     return subprocess.run(
         [sys.executable, *arguments],
