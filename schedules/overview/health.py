@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from schedules.overview import problems
 from schedules.overview.busy import unfinished_jobs
-from schedules.overview.listing import require_known
+from schedules.overview.listing import with_whole_names
 from schedules.overview.scope import Scope
 from schedules.overview.selection import EVERYTHING, Selection
 from schedules.overview.upcoming import by_urgency, upcoming
@@ -26,9 +26,9 @@ def health(using: str, now: datetime, selection: Selection = EVERYTHING) -> Heal
     scope = Scope(using, now, selection)
     if not scope.has_tables:
         return Health(now, None, 0, None, problems.without_tables(scope))
-    require_known(scope)
+    scope = with_whole_names(scope)
     found = problems.find(scope)
-    number = counted(scope.rows) + sum(map(selection.concerns, scope.unsynced))
+    number = counted(scope.rows) + sum(map(scope.selection.concerns, scope.unsynced))
     return Health(now, scope.lead, number, None if found else _next_run(scope), found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from schedules.models import Schedule, ScheduleQuerySet
@@ -21,6 +22,8 @@ from worker.models import Job, JobState
 MOST_JOBS = 20
 MOST_COMPARED = 10_000
 """Names that are compared with one that is unknown."""
+MOST_TOLD = 5
+"""Names in a message."""
 AT_A_TIME = 2000
 """Rows that are read in one statement."""
 
@@ -30,7 +33,8 @@ def overview(using: str, now: datetime, runs: int, selection: Selection = EVERYT
     scope = Scope(using, now, selection)
     if not scope.has_tables:
         return Overview(now, None, by_urgency(_declared(scope, runs)), (), problems.without_tables(scope))
-    require_known(scope)
+    scope = with_whole_names(scope)
+    selection = scope.selection
     found = problems.find(scope)
     failing = {problem.schedule for problem in found if problem.schedule is not None}
     schedules = [*_stored(scope, runs, failing), *(() if selection.failing else _declared(scope, runs))]
@@ -44,14 +48,33 @@ def of_rows(using: str, rows: Sequence[Schedule], now: datetime, runs: int) -> l
     return [upcoming(row, last.get(row.pk), now, runs, unfinished.get(row.pk, ())) for row in rows]
 
 
-def require_known(scope: Scope) -> None:
-    """Raises UnknownName, with the nearest name that there is, if one is asked for that there is not."""
+def with_whole_names(scope: Scope) -> Scope:
+    """The same, where each name that was asked for is whole: the last part of a name will do where it is of one only.
+
+    Raises UnknownName, with the names that there are or the nearest one, where it is of several or of none.
+    """
     names = set(scope.selection.names)
-    names -= set(scope.all_rows.named(*names).values_list("name", flat=True)) if names else set()
-    for name in sorted(names - {spec.name for spec in scope.specs} if names else names):
-        known = [*scope.all_rows.values_list("name", flat=True)[:MOST_COMPARED], *(spec.name for spec in scope.specs)]
-        hint = did_you_mean(name, known, otherwise="Without a name, list_schedule shows all there are.")
-        raise UnknownName(f"There is no schedule {quoted(name)}. {hint}")
+    if not names:
+        return scope
+    known = set(scope.all_rows.named(*names).values_list("name", flat=True)) | {spec.name for spec in scope.specs}
+    whole = [name if name in known else _whole_name(name, scope) for name in sorted(names)]
+    return scope if names.issuperset(whole) else replace(scope, selection=replace(scope.selection, names=tuple(whole)))
+
+
+def _whole_name(last: str, scope: Scope) -> str:
+    end, declared_names = f".{last}", [spec.name for spec in scope.specs]
+    # Some databases compare without regard to case here.
+    ending = scope.all_rows.filter(name__endswith=end).order_by("name").values_list("name", flat=True)[:MOST_COMPARED]
+    whole = sorted({name for name in (*ending, *declared_names) if name.endswith(end)})
+    if len(whole) == 1:
+        return whole[0]
+    if whole:
+        more = f" and {len(whole) - MOST_TOLD} more" if len(whole) > MOST_TOLD else ""
+        shown = ", ".join(map(quoted, whole[:MOST_TOLD]))
+        raise UnknownName(f"{quoted(last)} is the last part of several names: {shown}{more}. Give one of them whole.")
+    known = [*scope.all_rows.values_list("name", flat=True)[:MOST_COMPARED], *declared_names]
+    hint = did_you_mean(last, known, otherwise="Without a name, list_schedule shows all there are.")
+    raise UnknownName(f"There is no schedule {quoted(last)}. {hint}")
 
 
 def _stored(scope: Scope, runs: int, failing: Collection[str]) -> Iterator[Upcoming]:

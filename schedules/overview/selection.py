@@ -14,7 +14,7 @@ from schedules.spec import Spec
 
 
 class UnknownName(LookupError):
-    """A schedule is asked for by a name that none has."""
+    """A schedule is asked for by a name that none has, or by the last part of several names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -472,6 +472,46 @@ def test_an_unknown_name_is_refused_with_the_nearest(clock: VirtualClock) -> Non
         listed("nightly-reprot")
 
 
+@pytest.mark.parametrize("flags", [[], ["--check"], ["--json"]], ids=["details", "check", "json"])
+def test_the_last_part_of_a_name_will_do_where_it_is_of_one_schedule_only(
+    clock: VirtualClock, settings: Settings, flags: list[str]
+) -> None:
+    settings.SCHEDULES = {"shop.tasks.declared": {"task": "manage:check", "cron": "30 2 * * *"}}
+    for name in (
+        "shop.tasks.report",
+        "shop.tasks.my_report",
+        "shop.tasks.REPORT",
+        "shop.tasks.mail",
+        "news.tasks.mail",
+    ):
+        clock.declared(name, repeat=60)
+    healthy(clock)
+
+    def found(name: str) -> str:
+        out = StringIO()
+        with suppress(SystemExit):
+            call_command("list_schedule", *flags, name, stdout=out)
+        return out.getvalue()
+
+    assert found("report") == found("shop.tasks.report")
+    assert found("tasks.report") == found("shop.tasks.report")
+    assert found("declared") == found("shop.tasks.declared")
+    with pytest.raises(CommandError) as fault:
+        found("tasks.mail")
+    assert str(fault.value) == (
+        '"tasks.mail" is the last part of several names: "news.tasks.mail", "shop.tasks.mail". Give one of them whole.'
+    )
+    with pytest.raises(CommandError, match="There is no schedule"):
+        found("eport")
+
+
+def test_a_whole_name_is_never_taken_for_the_last_part_of_another(clock: VirtualClock) -> None:
+    for name in ("mail", "shop.tasks.mail", "news.tasks.mail"):
+        clock.declared(name, repeat=60)
+
+    assert [each["name"] for each in as_json("mail")["schedules"]] == ["mail"]
+
+
 def test_a_preview_draws_h_from_the_name_that_is_given() -> None:
     found = as_json("--cron", "H H * * *", "--name", "nightly-report")
     assert {run["at"][11:16] for run in found["upcoming"]} == {"00:36"}
