@@ -50,6 +50,7 @@ def check_declarations(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
         *_unrouted(),
         *_unknown_time_zone(),
         *_shadowed_options(),
+        *_taken_keywords(),
         *_declared_twice(),
         *_crowded_jitter(),
         *_over(datetime.now(UTC)),
@@ -154,6 +155,18 @@ def _shadowed_options() -> Iterator[CheckMessage]:
                 "so a direct call refuses it as a keyword.",
                 hint=f"Rename it, or call .using(…).enqueue({name}=…).",
                 id="schedules.W001",
+            )
+
+
+def _taken_keywords() -> Iterator[CheckMessage]:
+    """Its author sees no name that is taken: the function takes any, and some of them never reach it."""
+    for task in background_tasks():
+        if task.parameters.takes_any_keyword:
+            yield checks.Warning(
+                f"Task {task.task.name} takes any keyword, but a direct call keeps those that are options "
+                "(queue=, priority=, repeat= …) for itself.",
+                hint="Name its parameters, or call .enqueue(queue=…), which hands all of them to the task.",
+                id="schedules.W009",
             )
 
 

@@ -27,6 +27,9 @@ class Parameters:
         self._signature = signature(function, follow_wrapped=False)
         self.names = tuple(dict.fromkeys((*self._signature.parameters, *signature(function).parameters)))
         """With those of the function that it wraps."""
+        innermost = signature(function).parameters.values()
+        self.takes_any_keyword = any(each.kind is Parameter.VAR_KEYWORD for each in innermost)
+        """What a decorator between takes for the function that it wraps does not count."""
         self._fitting = _positional_counts(list(self._signature.parameters.values()))
 
     def require(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ async def sent_later() -> None: ...
 
 def sent(queue: str = "mail", **options: Any) -> None:
     """A task that is never run."""
+
+
+def any_keyword(**kwargs: Any) -> None:
+    """A task that is never run."""
+
+
+def by_name(number: int) -> None:
+    """What a decorator hands its arguments to."""
+
+
+@wraps(by_name)
+def handed_on(*args: Any, **kwargs: Any) -> None:
+    by_name(*args, **kwargs)
 
 
 def found(id: str) -> list[CheckMessage]:
@@ -81,6 +95,21 @@ def test_a_parameter_with_the_name_of_an_option_is_a_warning() -> None:
 
     assert '"queue" of task tests.schedules.test_checks.sent' in message.msg
     assert ".using(…).enqueue(queue=…)" in str(message.hint)
+
+
+def test_a_task_that_takes_any_keyword_is_a_warning_that_says_how_to_hand_it_one() -> None:
+    background(any_keyword)
+
+    (message,) = found("schedules.W009")
+
+    assert "any_keyword takes any keyword" in message.msg
+    assert ".enqueue(queue=…)" in str(message.hint)
+
+
+def test_a_decorator_that_hands_on_any_keyword_is_no_warning() -> None:
+    background(handed_on)
+
+    assert found("schedules.W009") == []
 
 
 def test_a_name_declared_in_code_and_in_settings_is_a_warning(settings: Settings) -> None:
