@@ -224,5 +224,5 @@ def test_delayed_jobs_and_retries_run_under_a_worker_alone(
 
     row = FinishedJob.objects.get(pk=delayed)
     assert row.started_at is not None
-    assert 0 <= (row.started_at - row.run_at).total_seconds() < 1
+    assert 0 <= (row.started_at - row.run_at).total_seconds() < 10, "its longest sleep is three times that"
     assert len(told) == 1
