@@ -108,7 +108,7 @@ def test_an_idle_worker_finds_what_is_enqueued_before_a_second_has_passed(crew: 
 
     assert job is not None
     assert job.started_at is not None
-    assert (job.started_at - job.enqueued_at).total_seconds() < 10, "which a busy machine adds, and no sleep of a worker"
+    assert (job.started_at - job.enqueued_at).total_seconds() < 10, "its longest sleep is longer"
 
 
 def test_a_killed_leader_is_replaced_and_nothing_runs_twice(process: StartProcess) -> None:
