@@ -30,7 +30,7 @@ def let_in(using: str, lanes: Collection[str], now: datetime) -> int:
 
 
 class Round:
-    """A look at all lanes in which jobs wait, some at each step, again and again."""
+    """A look at all lanes in which jobs wait, some at each step, again and again; a few are all looked at each time."""
 
     def __init__(self) -> None:
         self._beyond = ""
@@ -38,12 +38,12 @@ class Round:
     def let_in(self, using: str, now: datetime) -> int:
         """The same for the next `MOST_LANES` of them."""
         connection = connections[using]
-        look = partial(dialect_of(connection).lanes_in_line, connection, limit=MOST_LANES)
-        lanes = look(beyond=self._beyond)
-        if self._beyond and not lanes:  # this round is over
-            lanes = look(beyond="")
-        self._beyond = lanes[-1] if lanes else ""
-        return _let_in(using, lanes, now)
+        look = partial(dialect_of(connection).lanes_in_line, connection)
+        next_ones = look(beyond=self._beyond, limit=MOST_LANES)
+        room = MOST_LANES - len(next_ones)
+        first_ones = look(beyond="", limit=room) if self._beyond and room else []
+        self._beyond = (next_ones or first_ones or [""])[-1]
+        return _let_in(using, list(dict.fromkeys(next_ones + first_ones)), now)
 
 
 def _let_in(using: str, lanes: Sequence[str], now: datetime) -> int:

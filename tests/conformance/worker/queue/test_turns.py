@@ -114,6 +114,16 @@ def test_a_round_begins_anew_when_it_is_over(monkeypatch: pytest.MonkeyPatch) ->
     assert [turns_taken.let_in(ALIAS, at("10:01")) for _ in range(2)] == [2, 1]
 
 
+def test_a_few_lanes_are_all_looked_at_each_time() -> None:
+    in_line("a", "10:01")
+    in_line("b")
+    turns_taken = queue.Round()
+    assert turns_taken.let_in(ALIAS, NOW) == 1
+    in_line("c", "10:01")
+
+    assert turns_taken.let_in(ALIAS, at("10:01")) == 2
+
+
 # What it costs
 
 
