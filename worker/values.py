@@ -43,6 +43,8 @@ class Unfinished(NamedTuple):
     state: str
     task: str
     queue: str
+    interruptions: int
+    """How many workers died with it."""
 
 
 ANY_LENGTH = 2**31 - 1

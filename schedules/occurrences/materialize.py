@@ -117,8 +117,8 @@ def why_broken(error: Exception) -> str:
 
 
 def standing_of(schedule: Readable, unfinished: Collection[Unfinished]) -> Standing:
-    """Where it stands, with these jobs in its lane."""
-    states = {job.state for job in unfinished if counts(schedule, job)}
+    """Where it stands, with these jobs in its lane. One that a dead worker held frees it."""
+    states = {job.state for job in unfinished if not job.interruptions and counts(schedule, job)}
     return Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
 
 

@@ -162,13 +162,13 @@ class Dialect:
 
     # lanes
 
-    def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-        """Lanes, and state, task and queue of their jobs, each once, but for jobs that a dead worker held."""
+    def unfinished(self, connection: BaseDatabaseWrapper, lanes: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Lanes, and state, task, queue and interruptions of their jobs, each once."""
         with connection.cursor() as cursor:
             for theirs, params in self.many.among(connection, Job, "lane", lanes):
                 cursor.execute(
-                    f"SELECT DISTINCT lane, state, task, queue FROM {table(connection, Job)} "
-                    f"{self.along('worker_job_lane')} WHERE {theirs} AND interruptions = 0",
+                    f"SELECT DISTINCT lane, state, task, queue, interruptions FROM {table(connection, Job)} "
+                    f"{self.along('worker_job_lane')} WHERE {theirs}",
                     params,
                 )
                 yield from cursor.fetchall()

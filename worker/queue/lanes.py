@@ -13,7 +13,7 @@ from worker.values import Unfinished
 
 
 def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[Unfinished]]:
-    """The unfinished jobs of those lanes, by lane. One that a dead worker held does not count."""
+    """The unfinished jobs of those lanes, by lane."""
     connection = connections[using]
     found: dict[str, set[Unfinished]] = {}
     for lane, *what in dialect_of(connection).unfinished(connection, lanes):
@@ -34,5 +34,5 @@ def let_go_lane(lane: str, using: str) -> int:
 def leave_lane(lane: str, stays: Callable[[Unfinished], bool], to: str, using: str) -> int:
     """Move the unstarted jobs of a lane that may not stay to another one. Returns how many."""
     unstarted = Job.objects.using(using).filter(lane=lane, state__in=UNSTARTED)
-    rows = unstarted.values_list("pk", "state", "task", "queue")
+    rows = unstarted.values_list("pk", *Unfinished._fields)
     return unstarted.filter(pk__in=[pk for pk, *what in rows if not stays(Unfinished._make(what))]).update(lane=to)

@@ -25,7 +25,7 @@ from tests.conformance.model.virtual import (
 from tests.conformance.worker.queue.jobs import error
 from tests.schedules.recurrence.moments import at
 from worker import queue, tasks
-from worker.models import FinishedJob, Job, JobState
+from worker.models import FinishedJob, Job, JobState, WorkerProcess
 from worker.outcomes import Failed, Retry
 from worker.tasks import Task
 from worker.values import Ended
@@ -91,6 +91,25 @@ def test_what_queues_up_behind_each_other_does_not_wait_for_what_is_left_behind(
     queue.promote(ALIAS, clock.now())
 
     assert jobs_of(schedule) == ["11:00 scheduled", "13:00 ready"]
+
+
+@pytest.mark.parametrize("overlap", ["queue_one", "queue_all"])
+def test_what_waits_behind_a_run_whose_worker_died_after_the_move_does_not_wait_for_it(
+    clock: VirtualClock, moves: dict[str, str], overlap: str
+) -> None:
+    schedule = clock.declared(**HOURLY, overlap=overlap)
+    clock.tick("11:00")
+    start_jobs()
+    moved(schedule, clock, **moves)
+    clock.tick("12:00")
+    assert jobs_of(schedule) == ["11:00 running", "12:00 waiting"], "it runs, so it can end"
+
+    WorkerProcess.objects.all().delete()
+    queue.rescue(ALIAS, 1000)
+    clock.tick("13:00")
+
+    assert jobs_of(schedule)[:2] == ["11:00 ready", "12:00 ready"]
+    assert list(Job.objects.values_list("lane", flat=True).order_by("pk"))[:2] == [*reversed(lanes_of(schedule.pk))]
 
 
 def test_a_job_of_the_same_task_under_its_former_name_is_the_run_before(

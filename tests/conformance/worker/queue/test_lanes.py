@@ -50,12 +50,13 @@ def test_a_job_that_will_be_retried_is_unfinished() -> None:
     assert states(["a"]) == {"a": {"scheduled"}}
 
 
-def test_a_job_that_a_dead_worker_held_does_not_count() -> None:
+def test_a_job_that_a_dead_worker_held_is_told_from_the_others() -> None:
     enqueue(lane="a")
     claimed_by_the_dead()
     queue.rescue(ALIAS, 1000)
+    enqueue(lane="a")
 
-    assert queue.unfinished_of(["a"], ALIAS) == {}
+    assert {job.interruptions for job in queue.unfinished_of(["a"], ALIAS)["a"]} == {0, 1}
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS, ROWS + 1])
