@@ -15,9 +15,11 @@ from types import ModuleType
 import pytest
 
 from schedules import changes, planning, recurrence, scheduler
-from schedules.changes import backfills, declare, pauses, row, wishes
-from schedules.occurrences import materialize
+from schedules.changes import backfills, declare, pauses, revisions, row, wishes
+from schedules.declarations import sync
+from schedules.occurrences import jobs, materialize
 from tests.conformance.model.clock_machine import ClockMachine
+from tests.conformance.model.edit_machine import EditMachine
 from tests.conformance.model.queue_machine import QueueMachine
 from worker import queue, roster
 from worker.dialects.many import ManyRows
@@ -53,6 +55,11 @@ class Broken:
 
     faults: Collection[Fault]
     rules: Collection[Callable[..., None]]
+
+
+def _in_both(function: str, says: str, instead: str) -> list[Fault]:
+    """The tick has a name of its own for it."""
+    return [Fault(place, function, says, instead) for place in (jobs, materialize)]
 
 
 REVISION = Fault(materialize, "_unchanged", " if revisions[id] == revision")
@@ -202,6 +209,53 @@ OF_THE_CLOCK: dict[str, Broken] = {
     "an hour that comes twice is taken as it comes": Broken(
         [Fault(recurrence.Cron, "_made_timeline", "LITERAL if fields.wildcard else chosen", "LITERAL")],
         [ClockMachine.tick],
+    ),
+}
+
+OF_THE_EDITS: dict[str, Broken] = {
+    # A task or queue that was
+    "a job of a task that it had silences a schedule": Broken(
+        _in_both(
+            "counts", "tasks.same(job.task, schedule.task) and job.queue == _as_its_task_says(schedule)[0]", "True"
+        ),
+        [EditMachine.change_task_or_queue],
+    ),
+    "a task that is called otherwise now is another": Broken(
+        _in_both("counts", "tasks.same(job.task, schedule.task)", "job.task == schedule.task"),
+        [EditMachine.change_task_or_queue],
+    ),
+    "a schedule that moves waits for what it leaves": Broken(
+        [Fault(wishes, "leave_behind", "queue.leave_lane(lane, partial(counts, schedule), elsewhere, using)", "pass")],
+        [EditMachine.change_task_or_queue],
+    ),
+    "a schedule that has moved waits for what was rescued": Broken(
+        [Fault(materialize, "_changed", "not counts(each, job)", "not (counts(each, job) or job.interruptions)")],
+        [EditMachine.move_while_it_runs_and_its_worker_dies],
+    ),
+    "a run of a dead worker is unfinished": Broken(
+        [Fault(materialize, "standing_of", "not job.interruptions and ")],
+        [EditMachine.move_while_it_runs_and_its_worker_dies],
+    ),
+    # Another name
+    "a schedule of another name is another": Broken(
+        [Fault(sync, "renamed", "found[spec.identity] = stands_as", "pass")], [EditMachine.rename]
+    ),
+    "a release that knows no other name makes another": Broken(
+        [Fault(sync, "renamed", "once.get(identity)", "None")], [EditMachine.rename]
+    ),
+    "another name draws anew": Broken([Fault(changes, "rename", 'formerly="\\n".join(names), ')], [EditMachine.rename]),
+    "what the code missed runs late": Broken(
+        [Fault(wishes, "_settle_past_one_off", "if wish.runs_late:", "if True:")],
+        [EditMachine.rename, EditMachine.tick],
+    ),
+    # Two editors
+    "a stale edit is taken": Broken(
+        [Fault(declare, "require_revision", "revision != revision_of(row)", "False")],
+        [EditMachine.edit_what_was_seen_before],
+    ),
+    "a run makes an edit stale": Broken(
+        [Fault(revisions, "marks_of", "in SAID", "in (*SAID, 'settled_until')")],
+        [EditMachine.edit_what_was_seen_before],
     ),
 }
 

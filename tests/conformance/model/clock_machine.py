@@ -1,19 +1,17 @@
 """What can happen to schedules and their jobs, at random: each step is done by the product and by its model.
 
-What is right is written in `model_schedule.py`; here, how to ask for it, and what must hold after each step.
+What is right is written in `model_schedule.py`, and what must hold after each step in `schedule_story.py`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, rule
+from hypothesis.stateful import initialize, rule
 
 from schedules import changes
-from schedules.models import Kind, Occurrence, Schedule, Source
+from schedules.models import Schedule, Source
 from schedules.occurrences import materialize
 from schedules.occurrences.due_schedules import due_schedules
 from tests.conformance.model.drawn_columns import (
@@ -26,9 +24,9 @@ from tests.conformance.model.drawn_columns import (
     respelled,
 )
 from tests.conformance.model.model import ModelJob
-from tests.conformance.model.model_schedule import Columns, ModelRun, ModelSchedule, Span
-from tests.conformance.model.story import SECONDS, Story
-from tests.conformance.model.virtual import ALIAS, spec
+from tests.conformance.model.schedule_story import ScheduleStory
+from tests.conformance.model.story import SECONDS
+from tests.conformance.model.virtual import ALIAS
 from tests.conformance.worker.dialects.statements import dying_before
 from worker.models import Job
 
@@ -39,13 +37,11 @@ WAYS = st.sampled_from(["declare", "edit"])
 RETURNS = ["detach", "declare", "declare as disabled"]
 
 
-class ClockMachine(Story):
+class ClockMachine(ScheduleStory):
     @initialize(beginning=BEGINNINGS, cron=CRONS, policies=POLICIES)
     def begin(self, beginning: Beginning, cron: Options, policies: Options) -> None:
         self.beginning = beginning
         self.clock.set(beginning.at)
-        self.schedules: dict[str, ModelSchedule] = {}
-        self.recurrences: dict[str, Options] = {}
         self._declare("a", {"repeat": 60}, {"catch_up": "all", "overlap": "queue_all"})
         self._declare("b", cron, policies)
 
@@ -109,8 +105,8 @@ class ClockMachine(Story):
     @rule(name=NAMES, policies=POLICIES)
     def delete(self, name: str, policies: Options) -> None:
         """And declare one of that name again."""
-        schedule = self.schedules.pop(name)
         changes.delete(self._row(name), ALIAS)
+        schedule = self.schedules.pop(name)
         for id in self.queue.unstarted(self.queue.of(schedule.pk)):
             self.queue.end(id, "cancelled")
         self._declare(name, self.recurrences[name], policies)
@@ -133,7 +129,7 @@ class ClockMachine(Story):
             changes.detach(row, ALIAS, self.clock.now())
             Schedule.objects.filter(pk=row.pk).update(source=Source.API)  # as whose it goes on in this story
             schedule.explain_past(self.clock.now())
-            schedule.retired_at = None
+            schedule.retired_at, schedule.source = None, Source.API
         else:
             self._declare(name, recurrence or self.recurrences[name], policies, enabled=way == "declare")
 
@@ -193,6 +189,8 @@ class ClockMachine(Story):
                 job.pk,
                 "ready",
                 job.run_at,
+                schedule.columns.task,
+                schedule.columns.own_queue,
                 schedule=schedule.pk,
                 scheduled_for=job.scheduled_for,
                 start_by=None if deadline is None else job.run_at + timedelta(seconds=deadline),
@@ -222,108 +220,3 @@ class ClockMachine(Story):
 
         waits = overlap == "queue_all"
         self._enqueued(schedule, [run._replace(waits=waits) for run in expected], self.clock.now())
-
-    # What must hold after each step
-
-    @invariant()
-    def every_occurrence_is_explained_once(self) -> None:
-        said: Counter[tuple[int, datetime]] = Counter()
-        models = {schedule.pk: schedule for schedule in self.schedules.values()}
-        for line in Occurrence.objects.filter(kind=Kind.NOMINAL):
-            schedule = models[line.schedule_id]
-            instants = schedule.decided(line.scheduled_for, line.scheduled_until or line.scheduled_for)
-            assert len(instants) == line.count
-            assert {schedule.ledger[each] for each in instants} == {line.outcome}
-            assert line.job_id == schedule.jobs.get(line.scheduled_for)
-            said.update((schedule.pk, each) for each in instants)
-        assert said == {(schedule.pk, each): 1 for schedule in models.values() for each in schedule.ledger}
-
-    @invariant()
-    def every_schedule_stands_where_it_should(self) -> None:
-        columns = ("pk", "next_run_at", "settled_until", "runs", "enabled")
-        assert set(Schedule.objects.values_list(*columns)) == {
-            (schedule.pk, schedule.next_run(), schedule.cursor, schedule.runs, schedule.enabled)
-            for schedule in self.schedules.values()
-        }
-        assert [schedule.pk for schedule in Schedule.objects.exclude(broken="")] == [
-            schedule.pk for schedule in self.schedules.values() if schedule.broken
-        ]
-
-    # What a step is made of
-
-    def _change(self, change: str, name: str, recurrence: Options, policies: Options) -> None:
-        match change:
-            case "declare":
-                self._declare(name, recurrence, policies)
-            case "edit":
-                self._edit(name, recurrence, policies)
-
-    def _declare(self, name: str, recurrence: Options, policies: Options, *, enabled: bool = True) -> None:
-        options = self.beginning.options(recurrence, policies)
-        self.clock.declared(name, enabled=enabled, **options)
-        known, columns = self.schedules.get(name), Columns(**options)
-        if known is None:
-            pk = Schedule.objects.named(name).get().pk
-            self.schedules[name] = known = ModelSchedule(pk, columns, self.clock.now(), self.clock.now())
-            known.begin(self.clock.now())
-        elif known.columns != columns or known.enabled != enabled or known.broken or known.retired_at:
-            self._settle([known])
-            if known.retired_at is not None:
-                known.runs = 0  # whoever is no code makes another schedule of that name
-            was_paused = known.paused
-            known.follow(columns, self.clock.now(), self._shared_lines(known), enabled=enabled)
-            if known.paused != was_paused:
-                (self.queue.hold if known.paused else self.queue.let_go)(known.pk)
-        self.recurrences[name] = recurrence
-
-    def _edit(self, name: str, recurrence: Options, policies: Options) -> None:
-        """A repeat counts from where it did."""
-        options, row = self.beginning.options(recurrence, policies), self._row(name)
-        changes.edit(row, ALIAS, self.clock.now(), **spec(name, **options).columns(), anchor=row.anchor)
-        schedule = self.schedules[name]
-        self._settle([schedule])
-        schedule.follow(Columns(**options), self.clock.now(), self._shared_lines(schedule), start=row.anchor)
-        self.recurrences[name] = recurrence
-
-    def _row(self, name: str) -> Schedule:
-        return Schedule.objects.named(name).get()
-
-    def _shared_lines(self, schedule: ModelSchedule) -> list[Span]:
-        """The lines that stand for several instants, from when to when."""
-        lines = Occurrence.objects.filter(schedule=schedule.pk)
-        return [(line.scheduled_for, line.scheduled_until) for line in lines if line.scheduled_until]
-
-    def _missed(self, job: ModelJob) -> None:
-        for schedule in self.schedules.values():
-            if job.scheduled_for is not None and schedule.jobs.get(job.scheduled_for) == job.id:
-                schedule.ledger[job.scheduled_for] = "missed"
-
-    def _settle(self, schedules: Iterable[ModelSchedule]) -> None:
-        for schedule in schedules:
-            schedule.end_pause_that_is_over(self.clock.now())
-            if not schedule.paused:
-                self.queue.let_go(schedule.pk)
-            self._enqueued(schedule, schedule.settle(self.clock.now(), *self.queue.standing(schedule.pk)), None)
-
-    def _enqueued(self, schedule: ModelSchedule, runs: list[ModelRun], at_once: datetime | None) -> None:
-        """Each run has its job. Its id only the database knows, and the start that jitter draws for it."""
-        instants = [run.scheduled_for for run in runs]
-        unknown = Job.objects.filter(schedule_id=schedule.pk, scheduled_for__in=instants)
-        jobs = {job.scheduled_for: job for job in unknown.exclude(pk__in=self.queue.live)}
-        assert set(jobs) == set(instants)
-        for run in runs:
-            job = jobs[run.scheduled_for]
-            schedule.jobs[run.scheduled_for] = job.pk
-            start = job.run_at
-            assert start == at_once or schedule.may_start(run.scheduled_for, start)
-            self.queue.add(
-                ModelJob(
-                    job.pk,
-                    "waiting" if run.waits else "scheduled" if start > self.clock.now() else "ready",
-                    start,
-                    schedule=schedule.pk,
-                    scheduled_for=run.scheduled_for,
-                    start_by=None if run.deadline is None else start + timedelta(seconds=run.deadline),
-                    retry_before=run.retry_before,
-                )
-            )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.conformance.model.model_schedule import Columns
+from tests.conformance.model.model_columns import Columns
 from tests.schedules.recurrence.moments import at
 
 HERE = "where the story begins"
@@ -46,6 +46,7 @@ _LIMITS: list[Options] = [
     {"catch_up_window": 4000, "repeat_until": 200, "jitter": 100},
 ]
 
+WORKS = st.sampled_from([{}, {"task": "report.as.it.was"}, {"task": "another"}, {"queue": "mail"}])
 RECURRENCES = st.one_of(REPEATS, CRONS, CRONS, ONCE)
 POLICIES = st.builds(
     lambda catch_up, overlap, limits: {"catch_up": catch_up, "overlap": overlap, **limits},

@@ -6,11 +6,9 @@ product; `queue_machine.py` drives both and compares them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-
-from schedules.occurrences.jobs import lane_of
 
 MOST_INTERRUPTIONS = 3
 FINISHES = {"succeeded": 1, "failed": 1, "cancelled": 1, "missed": 0}
@@ -28,6 +26,8 @@ class ModelJob:
     queue: str = "default"
     priority: int = 0
     schedule: int | None = None
+    is_left_behind: bool = False
+    """By its schedule, which has another task or queue now."""
     scheduled_for: datetime | None = None
     start_by: datetime | None = None
     retry_before: datetime | None = None
@@ -35,6 +35,13 @@ class ModelJob:
     interruptions: int = 0
     claim: int | None = None
     worker: int | None = None
+
+    @property
+    def lane(self) -> str | None:
+        """In which it waits for its turn."""
+        if self.schedule is None:
+            return None
+        return f"left behind:{self.schedule}" if self.is_left_behind else f"schedule:{self.schedule}"
 
     def let_go(self, state: str) -> None:
         self.state, self.claim, self.worker = state, None, None
@@ -93,11 +100,11 @@ class ModelQueue:
         """Who records an end asks who is next in that lane."""
         for job in self.live.values():
             is_next = job.state == "waiting" and job.run_at <= now and self._is_first(job)
-            if is_next and job.schedule is not None and lane_of(job.schedule) in lanes:
+            if is_next and job.lane in lanes:
                 job.state = "ready"
 
     def _is_first(self, job: ModelJob) -> bool:
-        return job.id == min(self.of(job.schedule))
+        return job.id == min(id for id in self.of(job.schedule) if self.live[id].lane == job.lane)
 
     def hold(self, schedule: int) -> None:
         self._turn(schedule, "waiting", "held")
@@ -113,7 +120,15 @@ class ModelQueue:
     def of(self, schedule: int | None) -> list[int]:
         return [job.id for job in self.live.values() if job.schedule == schedule]
 
-    def standing(self, schedule: int) -> tuple[bool, bool]:
+    def standing(self, schedule: int, counts: Callable[[ModelJob], bool]) -> tuple[bool, bool]:
         """Whether a run of it is unfinished, and whether one waits behind it. What was rescued does not count."""
-        states = [job.state for job in self.live.values() if job.schedule == schedule and not job.interruptions]
+        states = [job.state for job in self._in_lane(schedule) if counts(job) and not job.interruptions]
         return bool(states), "waiting" in states
+
+    def leave_behind(self, schedule: int, counts: Callable[[ModelJob], bool]) -> None:
+        """Whoever waits in its lane does not wait for what does not count."""
+        for job in self._in_lane(schedule):
+            job.is_left_behind = not counts(job)
+
+    def _in_lane(self, schedule: int) -> list[ModelJob]:
+        return [job for job in self.live.values() if job.schedule == schedule and not job.is_left_behind]

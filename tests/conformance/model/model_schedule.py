@@ -1,26 +1,20 @@
-"""What a schedule is, in plain Python: which instants it has, and what becomes of each.
+"""What a schedule is, in plain Python: where it stands, and what becomes of each of its instants.
 
-Which instants a cron expression has is asked of the oracle (`tests/schedules/recurrence/oracle.py`), so nothing here
-rests on the product's own idea of time. It knows no table; `clock_machine.py` drives both and compares them.
+It knows no table; `clock_machine.py` drives it beside the product and compares them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from tests.schedules.recurrence import oracle
+from tests.conformance.model.model_columns import BEFORE, HOUR, Columns, Span
 
 HAS_JOB = ("enqueued", "backfilled")
-BEFORE = timedelta(microseconds=1)
-HOUR = timedelta(hours=1)
 HORIZON = 64 * HOUR
 """There is a next instant by then, or never."""
-
-Span = tuple[datetime, datetime]
 
 
 class ModelRun(NamedTuple):
@@ -32,79 +26,12 @@ class ModelRun(NamedTuple):
     retry_before: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Columns:
-    """What a schedule is told: the options of the same names."""
-
-    cron: str = ""
-    repeat: int = 0
-    run_at: datetime | None = None
-    timezone: str = "UTC"
-    dst_gap: str = "run"
-    dst_overlap: str = "first"
-    catch_up: str = "latest"
-    catch_up_window: int | None = None
-    max_catch_up: int = 100
-    late_after: int = 60
-    overlap: str = "skip"
-    start_deadline: int | None = None
-    jitter: int = 0
-    retry_past_next: bool = False
-    starts_at: datetime | None = None
-    repeat_until: datetime | None = None
-    max_runs: int | None = None
-    exclude: tuple[date, ...] = ()
-
-    @property
-    def meaning(self) -> tuple[object, ...]:
-        """A zone and rules for its clock mean nothing to seconds, nor rules to a clock that never changes."""
-        if not self.cron:
-            return self.repeat, self.run_at
-        is_fixed = not any(field.startswith("*") for field in self.expression.split()[:2]) and self.timezone != "UTC"
-        return self.expression, self.timezone, (self.dst_gap, self.dst_overlap) if is_fixed else None
-
-    @property
-    def expression(self) -> str:
-        return self.cron.replace("@hourly", "0 * * * *")
-
-    @property
-    def limits(self) -> tuple[object, ...]:
-        return self.starts_at, self.repeat_until, self.max_runs
-
-    def fires(self, start: datetime, end: datetime, anchor: datetime) -> list[datetime]:
-        """The instants after `start`, up to and including `end`. A repeat counts from the anchor."""
-        if self.cron:
-            return _cron_fires(self, self.dst_gap, start, end)
-        if self.repeat:
-            return list(_steps(anchor, timedelta(seconds=self.repeat), start, end))
-        assert self.run_at is not None
-        return [self.run_at] if start < self.run_at <= end else []
-
-    def skipped(self, start: datetime, end: datetime) -> list[datetime]:
-        """The instants that are none because the clock skips them."""
-        if not self.cron:
-            return []
-        fires = set(_cron_fires(self, self.dst_gap, start, end))
-        return [at for at in _cron_fires(self, "run", start, end) if at not in fires]
-
-    def within_limits(self, start: datetime, end: datetime) -> Span:
-        starts_at = start if self.starts_at is None else self.starts_at - BEFORE
-        return max(start, starts_at), min(end, self.repeat_until or end)
-
-    def may_run_once(self) -> bool:
-        assert self.run_at is not None
-        start, end = self.within_limits(self.run_at - BEFORE, self.run_at)
-        return start < end and not self.excludes(self.run_at)
-
-    def excludes(self, at: datetime) -> bool:
-        return at.astimezone(oracle.zone_of(self.timezone)).date() in self.exclude
-
-
 @dataclass
 class ModelSchedule:
     """A schedule, where it stands, and what became of each of its instants."""
 
     pk: int
+    name: str
     columns: Columns
     anchor: datetime
     cursor: datetime
@@ -116,11 +43,21 @@ class ModelSchedule:
     enabled: bool = True
     broken: bool = False
     retired_at: datetime | None = None
+    source: str = "api"
+    drawn_from: str = ""
+    """Its first name, which decides what is drawn for it."""
     ledger: dict[datetime, str] = field(default_factory=dict)
     jobs: dict[datetime, int] = field(default_factory=dict)
     """By their instants."""
 
+    def __post_init__(self) -> None:
+        self.drawn_from = self.name
+
     # What it comes to
+
+    def is_due(self, now: datetime) -> bool:
+        upcoming = self.next_run()
+        return upcoming is not None and upcoming <= now
 
     def next_run(self) -> datetime | None:
         stands_still = self.paused or self.broken or self.retired_at is not None
@@ -155,8 +92,7 @@ class ModelSchedule:
 
     def settle(self, now: datetime, busy: bool, waiting: bool) -> list[ModelRun]:
         """Decide on all that is due. Gives the instants that run."""
-        upcoming = self.next_run()
-        if upcoming is None or upcoming > now:
+        if not self.is_due(now):
             return []
         span = self.columns.within_limits(self.cursor, now)
         due = self.columns.fires(*span, self.anchor)
@@ -214,6 +150,11 @@ class ModelSchedule:
 
     # What somebody wishes
 
+    def is_as(self, columns: Columns, enabled: bool) -> bool:
+        """Whether it is in force, and just as the API wishes it."""
+        in_force = self.retired_at is None and not self.broken
+        return in_force and (self.columns, self.enabled, self.source) == (columns, enabled, "api")
+
     def begin(self, now: datetime) -> None:
         """A one-off whose time is past runs."""
         self._let_late_one_off_run(now, ())
@@ -225,6 +166,7 @@ class ModelSchedule:
         spans: Collection[Span],
         start: datetime | None = None,
         enabled: bool | None = None,
+        runs_late: bool = True,
     ) -> None:
         """Nothing before now runs any more, but a one-off. As long as the instants are the same, they stay."""
         returns = self.retired_at is not None
@@ -234,7 +176,7 @@ class ModelSchedule:
             self.explain_past(now)
         self.columns, self.anchor, self.broken, self.retired_at = columns, anchor, False, None
         if returns or is_another:
-            self._let_late_one_off_run(now, spans)
+            self._let_late_one_off_run(now, spans, runs_late)
         if enabled is not None and (returns or enabled != self.enabled):
             self._follow_enabled(enabled, now)
 
@@ -263,10 +205,15 @@ class ModelSchedule:
             return "retired"
         return "broken" if self.broken else "paused" if self.paused else ""
 
-    def _let_late_one_off_run(self, now: datetime, spans: Collection[Span]) -> None:
+    def _let_late_one_off_run(self, now: datetime, spans: Collection[Span], runs_late: bool = True) -> None:
+        """Or it is missed, where the code declares it."""
         at = self.columns.run_at
-        if at is not None and at <= max(now, self.cursor) and at not in self.ledger and not _is_within(at, spans):
+        if at is None or at > max(now, self.cursor) or at in self.ledger or _is_within(at, spans):
+            return
+        if runs_late:
             self.cursor = at - BEFORE
+        else:
+            self.ledger[at] = "missed"
 
     def _follow_enabled(self, enabled: bool, now: datetime) -> None:
         self.enabled = enabled
@@ -325,25 +272,3 @@ class ModelSchedule:
 
 def _is_within(at: datetime, spans: Collection[Span]) -> bool:
     return any(first <= at <= last for first, last in spans)
-
-
-def _steps(anchor: datetime, step: timedelta, start: datetime, end: datetime) -> Iterator[datetime]:
-    at = anchor + step * max(0, (start - anchor) // step + 1)
-    while at <= end:
-        yield at
-        at += step
-
-
-def _cron_fires(columns: Columns, gap: str, start: datetime, end: datetime) -> list[datetime]:
-    found: list[datetime] = []
-    hour = start.replace(minute=0, second=0, microsecond=0)
-    while hour < end:
-        found += _in_hour(columns.expression, columns.timezone, hour, gap, columns.dst_overlap)
-        hour += HOUR
-    return [at for at in found if start < at <= end]
-
-
-@cache
-def _in_hour(expression: str, zone: str, hour: datetime, gap: str, overlap: str) -> tuple[datetime, ...]:
-    """After the hour has begun, and until the next does."""
-    return tuple(oracle.fires(expression, zone, hour, hour + HOUR, gap, overlap))

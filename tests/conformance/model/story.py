@@ -30,7 +30,7 @@ PICK = st.integers(0, 999)
 """Which of what there is."""
 SECONDS = st.sampled_from([0, 20, 60, 90, 200])
 OUTCOMES = st.sampled_from(["succeeded", "retry", "retry at once", "failed", "snoozed", "cancelled", "missed"])
-COLUMNS = ("state", "attempts", "interruptions", "claim", "scheduled_for", "start_by", "retry_before")
+COLUMNS = ("state", "attempts", "interruptions", "claim", "scheduled_for", "start_by", "retry_before", "lane")
 
 
 class Story(RuleBasedStateMachine):

@@ -16,12 +16,15 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import RULE_MARKER, run_state_machine_as_test
 
 from schedules import recurrence
-from tests.conformance.model.broken import OF_POSTGRESQL, OF_THE_CLOCK, OF_THE_QUEUE, Broken
+from tests.conformance.model.broken import OF_POSTGRESQL, OF_THE_CLOCK, OF_THE_EDITS, OF_THE_QUEUE, Broken
 from tests.conformance.model.clock_machine import ClockMachine
+from tests.conformance.model.edit_machine import EditMachine
+from tests.conformance.model.model_columns import FORMER_NAMES, QUEUES
 from tests.conformance.model.queue_machine import QueueMachine
 from tests.conformance.model.story import Story
-from tests.conformance.model.virtual import VirtualClock
-from worker import wakeup
+from tests.conformance.model.virtual import VirtualClock, report
+from worker import tasks, wakeup
+from worker.tasks import Task
 
 EXAMPLES = int(os.environ.get("CARILLON_MODEL_EXAMPLES", "0"))
 FEW, TASTE, UNTIL_FOUND = 3, 7, 100
@@ -29,14 +32,17 @@ PHASES = (Phase.generate, Phase.shrink) if EXAMPLES else (Phase.generate,)
 """A taste is no place to look for the shortest story, which may take five minutes: what fails is told as it is."""
 
 
-class Machine(QueueMachine, ClockMachine):
+class Machine(QueueMachine, EditMachine):
     """All that can happen."""
 
 
 @pytest.fixture
-def clock(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+def clock(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, own_declarations: None) -> VirtualClock:
     """When work was announced last is known by it, too: else how fast a story is told decides what is sent in it."""
     monkeypatch.setattr(wakeup, "told", wakeup.Told(clock))
+    for name, queue in QUEUES.items():
+        formerly = tuple(former for former, present in FORMER_NAMES.items() if present == name)
+        tasks.register(Task(report, name, queue, formerly=formerly))
     return clock
 
 
@@ -55,7 +61,7 @@ def drive(
     )
 
 
-@pytest.mark.parametrize("machine", [QueueMachine, ClockMachine, Machine])
+@pytest.mark.parametrize("machine", [QueueMachine, EditMachine, Machine])
 def test_whatever_happens_jobs_and_ledger_are_as_the_model_says(clock: VirtualClock, machine: type[Story]) -> None:
     drive(machine, clock, EXAMPLES or TASTE, PHASES)
 
@@ -111,6 +117,7 @@ def faults_of(kind: str, machine: type[Story], faults: Mapping[str, Broken]) -> 
     [
         *faults_of("sqlite", QueueMachine, OF_THE_QUEUE),
         *faults_of("sqlite", ClockMachine, OF_THE_CLOCK),
+        *faults_of("sqlite", EditMachine, OF_THE_EDITS),
         *faults_of("postgresql", QueueMachine, OF_POSTGRESQL),
     ],
 )

@@ -51,7 +51,11 @@ class VirtualClock(ManualClock):
 
     def declared(self, name: str = "s", *, start: str | None = None, **given: Any) -> Schedule:
         """The schedule of that name, made or brought in line now."""
-        return _in_line(spec(name, start=start, **given), self.now())
+        return self.in_line(spec(name, start=start, **given))
+
+    def in_line(self, wanted: Spec) -> Schedule:
+        """The same, of this spec."""
+        return _in_line(wanted, self.now())
 
     def declared_many(self, number: int, **given: Any) -> None:
         """So many schedules alike, "s0", "s1" …: one is declared, and the rows of the others are like its own."""
@@ -73,10 +77,10 @@ def report(*args: Any, **kwargs: Any) -> None:
 REPORT = tasks.register(Task(report, "report"))
 
 
-def spec(name: str = "s", *, start: str | None = None, **given: Any) -> Spec:
+def spec(name: str = "s", *, task: str = REPORT.name, start: str | None = None, **given: Any) -> Spec:
     """As settings would declare it, or as a call would that says from when a repeat counts."""
     return spec_of(
-        REPORT,
+        REPORT if task == REPORT.name else tasks.get(task),
         where="here",
         name=name,
         source=given.pop("source", Source.API),
