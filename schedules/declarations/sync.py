@@ -27,6 +27,8 @@ from worker.instants import LAST
 
 GRACE = timedelta(minutes=10)
 COMPARED_AT_ONCE = 200
+CHANGED_AT_ONCE = 5
+"""Rows between two ticks, where there is a tick all the time: else a sync would never end."""
 
 
 class Declarations(NamedTuple):
@@ -128,8 +130,9 @@ class _Sync:
         for some in portions(self.wanted.specs, COMPARED_AT_ONCE):
             differ = self._compare(some)
             yield
-            for spec, pk in differ:
-                self._change(spec, pk)
+            for few in portions(differ, CHANGED_AT_ONCE):
+                for spec, pk in few:
+                    self._change(spec, pk)
                 yield
 
     def _compare(self, specs: Sequence[Spec]) -> list[tuple[Spec, int | None]]:

@@ -60,7 +60,7 @@ def _every_second(
 def _leaders(crew: Crew, seconds: float) -> Iterator[None]:
     """Two processes that would lead, for so long; in the end, their logs say who did."""
     leaders = [crew.leader(), crew.leader()]
-    eventually(lambda: any(says(each, "schedules in sync")() for each in leaders), within=SECONDS_TO_START)
+    eventually(lambda: any(says(each, "schedules in sync")() for each in leaders), within=2 * SECONDS_TO_START)
     until = database_now("default") + timedelta(seconds=seconds)
     yield
     _wait_until(until)
