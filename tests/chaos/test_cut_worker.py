@@ -9,7 +9,7 @@ from django.db import connection
 
 from tests.app.models import Effect
 from tests.chaos.audit import audit
-from tests.chaos.crew import Crew, says, stop, wait_until_drained
+from tests.chaos.crew import SECONDS_TO_START, Crew, says, stop, wait_until_drained
 from tests.chaos.proxy import proxies
 from tests.chaos.tasks import count, count_slowly
 from tests.processes import eventually
@@ -36,6 +36,7 @@ def test_a_worker_that_is_cut_off_notices_comes_back_and_what_it_reports_late_ch
         if connection.vendor == "postgresql":
             eventually(says(cut_off, "listener lost the database"), within=MOST_SECONDS_TO_NOTICE)
         wait_until_drained()
+        eventually(says(leader, "elected, term"), within=SECONDS_TO_START)
         history = list(FinishedJob.objects.order_by("pk").values())
         stop(other)
 
