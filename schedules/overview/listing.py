@@ -63,8 +63,10 @@ def with_whole_names(scope: Scope) -> Scope:
 
 def _whole_name(last: str, scope: Scope) -> str:
     end, declared_names = f".{last}", [spec.name for spec in scope.specs]
+    # All names are printable, and no database takes every other text.
+    rows = scope.all_rows if last.isprintable() else scope.all_rows.none()
     # Some databases compare without regard to case here.
-    ending = scope.all_rows.filter(name__endswith=end).order_by("name").values_list("name", flat=True)[:MOST_COMPARED]
+    ending = rows.filter(name__endswith=end).order_by("name").values_list("name", flat=True)[:MOST_COMPARED]
     whole = sorted({name for name in (*ending, *declared_names) if name.endswith(end)})
     if len(whole) == 1:
         return whole[0]
