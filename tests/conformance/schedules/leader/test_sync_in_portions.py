@@ -106,6 +106,7 @@ def test_a_tick_comes_between_the_portions_of_a_sync() -> None:
         assert Schedule.objects.filter(source=Source.CODE).count() < MANY
 
 
+@pytest.mark.own_session
 def test_a_term_that_is_lost_during_its_sync_leaves_what_is_whole_and_the_next_does_the_rest() -> None:
     synced(Declarations([*release().specs, _in_code("gone", repeat=3600)]))
     clock = ManualClock(database_now(ALIAS))
