@@ -73,7 +73,7 @@ def charge(cents, idempotency_key):
     taken += 0 if idempotency_key in keys else cents
     keys.add(idempotency_key)
 """,
-    "library.py": """
+    "stock.py": """
 def fetch(): raise OSError("no network")
 def clean_up(): ...
 """,
@@ -115,7 +115,7 @@ from worker.models import Job
 class Pages(TestCase):
     def test_tasks_of_a_package_of_another_module_and_of_others_are_known(self):
         names = [each.task.name for each in (ship, send, fetch)]
-        assert names == ["shop.tasks.mail.ship", "shop.invoices.send", "shop.library.fetch"], names
+        assert names == ["shop.tasks.mail.ship", "shop.invoices.send", "shop.stock.fetch"], names
 
     def test_a_job_of_a_task_that_has_moved_runs(self):
         send(7)
@@ -127,8 +127,8 @@ class Pages(TestCase):
         Job.objects.update(max_attempts=1)
         assert [job.state for job in run_jobs()] == ["failed"]
         (letter,), (posted,) = mail.outbox, chat.posted
-        assert "ERROR: shop.library.fetch #" in letter.subject and "Traceback" in letter.body
-        assert posted.startswith("shop.library.fetch #") and posted.endswith("OSError: no network")
+        assert "ERROR: shop.stock.fetch #" in letter.subject and "Traceback" in letter.body
+        assert posted.startswith("shop.stock.fetch #") and posted.endswith("OSError: no network")
 
     def test_the_schedules_pass_the_checks(self):
         call_command("check", fail_level="WARNING")
