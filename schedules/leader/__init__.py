@@ -12,7 +12,8 @@ The protocol, which the code below can be reviewed against:
 4. Between ticks it sleeps until the next due instant, and is woken by whoever changes a schedule or delays a job.
 5. Behind a transaction pooler a session is nobody's own. There the lock lasts for a transaction, and in between the
    row of the newest term tells who leads: each proof renews it, and fails once there is a newer one. A candidate
-   begins a term when it has watched that row for `alive.PATIENCE` seconds, and nobody renewed it.
+   begins a term when it has watched that row for `alive.PATIENCE` seconds, and nobody renewed it. It takes the lock
+   for that look, so a proof waits for the lock if need be, and reads the row when it has it.
 6. Time is the database's, read in each tick. When it leaps against the monotonic clock of the process, ticks are held.
 """
 

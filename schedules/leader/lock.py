@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -22,6 +23,10 @@ from worker.sessions.connection import behind_pooler
 
 LEASE = 3
 """Seconds of silence after which the server ends the leader's session."""
+LONGEST_WAIT = LEASE + 0.5
+"""Seconds, for a lock that lasts for a transaction. Less than `alive.PATIENCE`: nobody else begins a term meanwhile."""
+ASK_AGAIN_AFTER = 0.02
+"""Seconds. The look of a candidate takes some milliseconds."""
 
 
 class NotLeader(Exception):
@@ -128,15 +133,27 @@ class PostgreSQLTransactionLock(PostgreSQLLock):
         return True
 
     def prove(self) -> None:
-        """What is set here ends with the transaction: the server takes the lock from one that stands still in it."""
-        if not self._ask(
-            "SELECT pg_try_advisory_xact_lock(%s) FROM set_config('idle_in_transaction_session_timeout', %s, true)",
-            *(self.key, f"{LEASE}s"),
-        ):
-            raise NotLeader("Another process holds the leader's lock at this moment.")
+        """Another may hold it for a moment, to see whether it may begin a term: that is waited for, and ends no term.
+
+        The wait is for longer than the server lets anybody stand still with it.
+        """
+        until = time.monotonic() + LONGEST_WAIT
+        while not self._taken():
+            if time.monotonic() >= until:
+                raise NotLeader("Another process holds the leader's lock.")
+            time.sleep(ASK_AGAIN_AFTER)
 
     def release(self) -> None:
         """Nothing: each transaction gave it back."""
+
+    def _taken(self) -> bool:
+        """What is set here ends with the transaction: the server takes the lock from one that stands still in it."""
+        return bool(
+            self._ask(
+                "SELECT pg_try_advisory_xact_lock(%s) FROM set_config('idle_in_transaction_session_timeout', %s, true)",
+                *(self.key, f"{LEASE}s"),
+            )
+        )
 
 
 class MySQLLock(_SqlLock):

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
+from schedules.leader import lock as lock_module
 from schedules.leader.lock import (
     LEASE,
     FileLock,
@@ -32,6 +33,7 @@ from schedules.models import Schedule
 from schedules.occurrences.materialize import Authority, materialize
 from tests.app.models import Effect
 from tests.conformance.model.virtual import ALIAS, VirtualClock
+from tests.conformance.schedules.leader.leaders import in_own_session
 from tests.conformance.worker.sessions.pooler import pooled
 from tests.processes import ROOT, StartProcess, eventually
 from worker.models import Job
@@ -280,8 +282,9 @@ def transaction_mode() -> Iterator[None]:
 
 @on_postgresql
 def test_in_transaction_mode_the_lock_is_held_from_the_proof_to_the_end_of_the_transaction(
-    transaction_mode: None, locks: tuple[Lock, Lock]
+    transaction_mode: None, locks: tuple[Lock, Lock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lock_module, "LONGEST_WAIT", 0.0)
     one, other = locks
     assert one.kind == other.kind == "transaction"
 
@@ -291,6 +294,36 @@ def test_in_transaction_mode_the_lock_is_held_from_the_proof_to_the_end_of_the_t
             other.prove()
     with transaction.atomic(using="default:other"):
         other.prove()
+
+
+@on_postgresql
+def test_in_transaction_mode_a_proof_waits_for_whoever_holds_the_lock_for_a_moment(
+    transaction_mode: None, locks: tuple[Lock, Lock]
+) -> None:
+    """So the look of a candidate ends no term."""
+
+    def prove(using: str) -> None:
+        with transaction.atomic(using=using):
+            lock_on(using).prove()
+
+    _, candidate = locks
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic(using="default:other"):
+            candidate.prove()
+            proof = in_own_session(threads, "leader", prove)
+            eventually(lambda: proof.done() or both_have_asked_for_the_lock(), within=30)
+        proof.result(30)
+
+
+def both_have_asked_for_the_lock() -> bool:
+    """And are in their transactions."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND state = 'idle in transaction' AND query LIKE '%%pg_try_advisory_xact_lock%%'",
+            [],
+        )
+        return bool(cursor.fetchone()[0] == 2)
 
 
 @on_postgresql
