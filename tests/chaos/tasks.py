@@ -51,6 +51,14 @@ def count_slowly(label: str, seconds: float) -> None:
 
 
 @background
+def count_and_wait(label: str, mark: str) -> None:
+    """Holds its slot until there is a file of that name."""
+    _leave_trace()
+    while not Path(mark).exists():
+        threading.Event().wait(0.05)
+
+
+@background
 def write_slowly(label: str, seconds: float) -> None:
     """Holds what it has locked for so long: on SQLite that is the whole file."""
     with transaction.atomic():
