@@ -1,8 +1,15 @@
 """The Django app of the clock. Subclass `SchedulesConfig` with another `label` where "schedules" is taken."""
 
+import sys
+
 from django.apps import AppConfig, apps
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
+
+from worker.process import first_start
+
+if first_start.is_reloading(sys.argv):
+    first_start.outlive_errors()
 
 
 class SchedulesConfig(AppConfig):

@@ -94,7 +94,7 @@ Leaves: they put the house together, and no other room imports them
   worker.admin              arguments clock masking queue reasons serving signs
   schedules.routers
   schedules.checks          declarations leader overview spec | clock sessions wakeup
-  schedules.apps            checks declarations occurrences | queue
+  schedules.apps            checks declarations occurrences | process queue
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking own_options tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue serving sessions signs wakeup
@@ -106,7 +106,7 @@ Leaves: they put the house together, and no other room imports them
 DOORS = """
   worker.dialects           portable portions
   worker.messages           durations echo elsewhere errors expected nearest pages
-  worker.process            crew departure init reloading supervisor worker
+  worker.process            crew departure first_start init reloading supervisor worker
   worker.running            atomic_run execution pool
   worker.sessions           connection file
   worker.wakeup             asking listening

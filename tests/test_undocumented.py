@@ -56,8 +56,9 @@ DOCUMENTED = """
     django.utils.html.format_html django.utils.safestring.SafeString django.utils.timezone.*
     django.utils.translation.* django.views.decorators.http.*
 
-    AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.handle BaseCommand.help
-    BaseCommand.requires_system_checks BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
+    AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.execute BaseCommand.handle
+    BaseCommand.help BaseCommand.requires_system_checks
+    BaseForm.add_error BaseForm.changed_data BaseForm.errors BaseModelForm.clean
     BaseExpression.output_field Field.clean Field.widget Func.as_sql Func.template ListFilter.* Model.pk
     Model.refresh_from_db DateField.deconstruct DateTimeField.get_db_prep_value DateTimeField.get_prep_value
     QuerySet.aggregate QuerySet.filter

@@ -15,6 +15,7 @@ from django.utils import autoreload
 
 CHANGED = 75
 """The exit code of a process that ends because its code has changed: that of mailers which ask to be tried again."""
+WAITS = "It has failed, and begins anew when code is saved.\n"
 
 
 def when_changed(then: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from threading import Thread
 from types import FrameType
 
 from worker.events import say_seldom
-from worker.process.reloading import CHANGED
+from worker.process.reloading import CHANGED, WAITS
 from worker.process.restarts import Restarts
 
 LOOK_EVERY = 0.1
@@ -85,7 +85,7 @@ class Supervisor:
     def _has_changed_since(self, child: Child, code: Callable[[], object]) -> bool:
         if not child.mourned:
             child.mourned = True
-            sys.stderr.write("It has failed, and begins anew when code is saved.\n")
+            sys.stderr.write(WAITS)
         return code() != child.code
 
     def _stop_late_comer(self, child: Child) -> None:

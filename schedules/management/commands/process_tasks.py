@@ -65,6 +65,11 @@ class Command(BaseCommand):
         with departing(), quiet_when_unread():
             super().run_from_argv(argv)
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if _begins_anew(options):  # each of its processes checks the code that it has, and ends if that is wrong
+            options["skip_checks"] = True
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
         if isinstance(options["queue"], str):  # by call_command
             options["queue"] = [options["queue"]]
@@ -75,7 +80,7 @@ class Command(BaseCommand):
         _require_tables(project_options().DATABASE)
         _close_connections()
         self._doubt_lists(options)
-        if options["processes"] > 1 or (options["reload"] and not options["supervised"]):
+        if options["processes"] > 1 or _begins_anew(options):
             sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
         # Of log lines, only failures are in red.
         self.stderr.style_func = None
@@ -107,6 +112,10 @@ class Command(BaseCommand):
             _close_connections()
             crew.run(options["duration"])
         return crew
+
+
+def _begins_anew(options: Mapping[str, Any]) -> bool:
+    return bool(options["reload"] and not options["supervised"])
 
 
 def _refuse_ignored(options: Mapping[str, Any]) -> None:
