@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from schedules.models import LEDGERED, Status
 from schedules.overview.past_runs import RETRYING
 from schedules.overview.values import LATE, PastRun, Upcoming
 from schedules.recurrence import InvalidRecurrence
-from schedules.recurrence.zones import local
+from schedules.recurrence.zones import is_shown_twice, local, offset_text
 from worker.admin import labels
 from worker.admin.records import page_of_job
 from worker.instants import is_real
@@ -91,11 +92,11 @@ def status_label(schedule: Upcoming, now: datetime) -> SafeString:
 
 
 def wall(at: datetime, timezone: str, now: datetime) -> SafeString:
-    """An instant by the clock of a schedule's zone."""
+    """An instant by the clock of a schedule's zone; with its offset from UTC where that shows the same time twice."""
     if not is_real(at):
         return labels.unreadable()
     there = in_zone(at, timezone)
-    return labels.exact(at, there, labels.wall(there, now))
+    return labels.exact(at, there, f"{labels.wall(there, now)}{_which(at, timezone)}")
 
 
 def in_zone(at: datetime, timezone: str) -> datetime:
@@ -103,6 +104,13 @@ def in_zone(at: datetime, timezone: str) -> datetime:
         return local(at, timezone)
     except InvalidRecurrence:  # the zone is unknown, or the date beyond the calendar's end
         return at
+
+
+def _which(at: datetime, timezone: str) -> str:
+    with suppress(InvalidRecurrence):
+        if is_shown_twice(at, timezone):
+            return f" {offset_text(local(at, timezone))}"
+    return ""
 
 
 def _distance(schedule: Upcoming, at: datetime, now: datetime) -> SafeString | str:

@@ -17,7 +17,7 @@ from worker.arguments import InvalidArguments, stored_json
 from worker.messages.durations import ago, left
 
 HISTORY = (
-    Column("SCHEDULED FOR", least=16, turn=3),
+    Column("SCHEDULED FOR", least=23, turn=3),
     Column("RESULT", least=8, turn=2),
     Column("JOB", spared=1),
     Column("WHY", least=16, turn=1),

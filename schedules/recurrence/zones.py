@@ -66,6 +66,19 @@ def local(instant: datetime, timezone: str) -> datetime:
         raise InvalidRecurrence(f"{instant.isoformat()} has no date in {timezone}.") from beyond
 
 
+def is_shown_twice(instant: datetime, timezone: str) -> bool:
+    """Whether the clock there shows the same time at another instant too, since it is set back near it."""
+    at, history = naive_utc(instant), zone(check_timezone(timezone))
+    passed = bisect_right(history.changes, at, key=lambda change: change.at)
+    near = history.changes[max(passed - 1, 0) : passed + 1]
+    return any(change.at + change.shift <= at < change.at - change.shift for change in near)
+
+
+def offset_text(reading: datetime) -> str:
+    """How far a clock is ahead of UTC: "+02:00"."""
+    return reading.isoformat(timespec="seconds")[len("2026-01-01T00:00:00") :]
+
+
 def clock_text(reading: datetime) -> str:
     """What a clock shows, as people write it: "10:05", with the seconds where there are any."""
     return f"{reading:%H:%M:%S}" if reading.second else f"{reading:%H:%M}"
