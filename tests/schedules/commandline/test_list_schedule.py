@@ -125,11 +125,11 @@ def test_schedules_are_listed_by_their_next_run(clock: VirtualClock) -> None:
     lines = listed()
 
     assert lines[:5] == [
-        "NEXT             LEFT    LAST  PASSED  RESULT  SCHEDULE  WHEN",
-        "10:01            1m      -     -       -       minutely  Every minute",
-        "11:00            1h      -     -       -       hourly    Every hour",
-        "Fri 1 Jan 00:00  183d    -     -       -       yearly    Every year on 1 January at 00:00",
-        "-                paused  -     -       -       paused    Every minute - vendor outage (admin)",
+        "NEXT              LEFT    LAST  PASSED  RESULT  SCHEDULE  WHEN",
+        "10:01             1m      -     -       -       minutely  Every minute",
+        "11:00             1h      -     -       -       hourly    Every hour",
+        "1 Jan 2027 00:00  183d    -     -       -       yearly    Every year on 1 January at 00:00",
+        "-                 paused  -     -       -       paused    Every minute - vendor outage (admin)",
     ]
     assert lines[6:] == ["4 schedules, 1 paused. Times in UTC unless marked. Leader web-1:7, renewed 0s ago."]
 
