@@ -34,7 +34,8 @@ CONNECTIONS = re.compile(r"(?:^|[._])(?:connection|wrapper|db)$|connections\[.+\
 
 DOCUMENTED = """
     connection.alias connection.cursor connection.vendor connection.connection.cursor connection.connection.execute
-    connection.connection.info connection.connection.notifies connection.connection.prepare_threshold
+    connection.connection.info connection.connection.isolation_level connection.connection.notifies
+    connection.connection.prepare_threshold
     croniter.croniter croniter.croniter.expand pytz.all_timezones pytz.all_timezones_set pytz.timezone wcwidth.*
     _make _meta _exit connection.copy
 

@@ -353,6 +353,25 @@ class Dialect:
         )
         self.delete(cursor, jobs, columns["id"])
 
+    def mark(self, connection: BaseDatabaseWrapper) -> str:
+        """Of a transaction that is to begin, and has begun then: it is gone when the transaction has ended."""
+        mark = connection.savepoint()
+        assert mark is not None, "There are no transactions in this database."
+        return str(mark)
+
+    def require_mark(self, connection: BaseDatabaseWrapper, mark: str) -> None:
+        """Raises DatabaseError if the transaction has ended meanwhile, or is broken. Before `finish_marked`."""
+        connection.savepoint_commit(mark)
+
+    def finish_marked(
+        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: str, *, commit: bool
+    ) -> bool:
+        """The same for one job in the transaction of that mark, which may be committed by it as well.
+
+        False: it is held no more, and the transaction has to be undone.
+        """
+        return bool(self.finish(connection, [end], worker))
+
     def delete(self, cursor: CursorWrapper, jobs: str, ids: Sequence[int]) -> None:
         cursor.execute(f"DELETE FROM {jobs} WHERE id IN {in_list(ids)}", ids)
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
+from django.db.transaction import TransactionManagementError
 
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
@@ -144,6 +145,54 @@ class PostgreSQL(Dialect):
             )
             return set(cursor.fetchall())
 
+    def mark(self, connection: BaseDatabaseWrapper) -> str:
+        """By the instant at which the transaction began, which it has for itself. It takes the round trip of BEGIN."""
+        session, level = connection.connection, connection.connection.isolation_level
+        if any(each is not None for each in (level, session.read_only, session.deferrable)):
+            with connection.cursor() as cursor:  # the driver knows how to begin, and does so first
+                cursor.execute(f"SELECT {_BEGUN_AT}")
+                return str(cursor.fetchone()[0])
+        with connection.wrap_database_errors:
+            answer = session.pgconn.exec_(f"BEGIN; SELECT {_BEGUN_AT}".encode())
+        if not answer.ntuples:
+            raise OperationalError(session.pgconn.get_error_message())
+        return str(answer.get_value(0, 0).decode())
+
+    def require_mark(self, connection: BaseDatabaseWrapper, mark: str) -> None:
+        """As far as it is known here. That it is no other transaction is seen when it is finished."""
+        connection.validate_no_broken_transaction()
+        status = connection.connection.info.transaction_status
+        if status.name != "INTRANS":
+            raise TransactionManagementError(f"The transaction of the job was ended or broken in it ({status.name}).")
+
+    def finish_marked(
+        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: str, *, commit: bool
+    ) -> bool:
+        """One round trip with the commit, if the driver writes the values into the statement.
+
+        What must not be committed is an error of the statement, so that the server goes no further.
+        """
+        history = ", ".join((*RECORD, *FINISH))
+        sql = (
+            f"WITH gone AS (DELETE FROM {table(connection, Job)} WHERE id = %s AND claim = %s "
+            f"RETURNING {', '.join(RECORD)}), "
+            f"history AS (INSERT INTO {table(connection, FinishedJob)} ({history}) "
+            f"SELECT {', '.join(RECORD)}, {', '.join(['%s'] * len(FINISH))} FROM gone) "
+            f"SELECT CASE WHEN {_BEGUN_AT} <> %s THEN ('{_ENDED}' || count(*))::integer "
+            f"WHEN count(*) = 0 THEN ('{_NOT_HELD}' || count(*))::integer END FROM gone"
+        )
+        try:
+            with connection.cursor() as cursor:
+                and_commit = "; COMMIT" if commit and hasattr(cursor, "mogrify") else ""
+                cursor.execute(sql + and_commit, [end.job.id, end.job.claim, *end[1:], worker, mark])
+        except DatabaseError as error:
+            if _NOT_HELD in str(error):
+                return False
+            if _ENDED in str(error):
+                raise TransactionManagementError("The transaction of the job was ended within it.") from error
+            raise
+        return True
+
 
 def _code_of(error: DatabaseError) -> str | None:
     """https://www.postgresql.org/docs/current/errcodes-appendix.html. Psycopg 2 has it as well."""
@@ -226,6 +275,8 @@ _URGENCY = "priority * -1"
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
 _IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
+_BEGUN_AT = "extract(epoch FROM transaction_timestamp())::text"
+_ENDED, _NOT_HELD = "carillon: another transaction, ", "carillon: not held, "
 _UNDEFINED_TABLE = "42P01"
 _REFUSALS = {"42501", "P0001"}
 """No privilege, and a trigger that raises."""

@@ -55,6 +55,7 @@ __all__ = [
     "ack",
     "ack_anew",
     "ack_in_vain",
+    "ack_marked",
     "cancel",
     "cancel_equal",
     "cancel_lane",
@@ -70,6 +71,7 @@ __all__ = [
     "leave_lane",
     "let_go_lane",
     "let_in",
+    "mark",
     "next_due",
     "next_run_at",
     "note",
@@ -78,6 +80,7 @@ __all__ = [
     "prune",
     "release",
     "release_unheld",
+    "require_mark",
     "rescue",
     "retry",
     "unfinished_of",
@@ -159,6 +162,33 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
     if put_backs:
         wakeup.announce({wakeup.LATER}, using)
     return recorded
+
+
+def mark(using: str) -> str:
+    """Begin the transaction of a run, in the outermost block of the caller, and say by what it is known."""
+    connection = connections[using]
+    return dialect_of(connection).mark(connection)
+
+
+def require_mark(using: str, mark: str) -> None:
+    """Raises DatabaseError where that transaction is seen to have ended, or to be broken."""
+    connection = connections[using]
+    dialect_of(connection).require_mark(connection, mark)
+
+
+def ack_marked(using: str, ended: Ended, worker: str, mark: str) -> bool:
+    """Record a success in the transaction of that mark, which may be committed then; the caller commits all the same.
+
+    False: it was lost, and the transaction has to be undone. Raises DatabaseError if it is another transaction.
+    """
+    connection = connections[using]
+    finish = ended.finish()
+    assert finish is not None, "what succeeded goes into history"
+    others_write = any(isinstance(ended.outcome, hook.of) for hook in in_the_recording_transaction)
+    if not dialect_of(connection).finish_marked(connection, finish, worker, mark, commit=not others_write):
+        return False
+    _write_hooks(using, [ended])
+    return True
 
 
 def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:

@@ -103,8 +103,7 @@ class _Run:
         try:
             with _transaction(connections[self.runs.using], mode) as connection:
                 connection.on_commit(self._note_commit)  # before those of the task, which may raise
-                mark = connection.savepoint()
-                assert mark is not None, "There are no transactions in this database."
+                mark = queue.mark(connection.alias)
                 has_begun = True
                 try:
                     result = function(*args, **kwargs)
@@ -112,8 +111,8 @@ class _Run:
                     failure = error
                     raise _Undo from None
                 self._require_all_else_ended(connection)
-                connection.savepoint_commit(mark)  # fails if the transaction has ended meanwhile, or is broken
-                self._record()
+                queue.require_mark(connection.alias, mark)
+                self._record(mark)
         except BaseException as error:
             if self.committed:
                 signals.callback_failed.send_robust(None, job=self.job, error=error)
@@ -136,10 +135,12 @@ class _Run:
             raise TransactionManagementError("The transaction of the job was ended within it.")
         self.own.require_no_transaction(but=connection.alias)
 
-    def _record(self) -> None:
+    def _record(self, mark: str) -> None:
         ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())
         try:
-            recorded = queue.ack(self.runs.using, [ended], self.runs.worker)
+            recorded = queue.ack_marked(self.runs.using, ended, self.runs.worker, mark)
+        except TransactionManagementError:
+            raise
         except DatabaseError as error:
             self.success_refused = error
             raise

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from schedules.leader.glance import glance
 from schedules.leader.lock import lock_on
@@ -67,6 +67,20 @@ def test_an_ack_is_what_its_decision_shows() -> None:
         queue.ack(using, runs, "host:1")
 
     assert _shown(statements) == _shown_under("Ack")
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_success_of_an_atomic_run_is_what_its_decision_shows() -> None:
+    queue.enqueue(new(), ALIAS)
+    (job,) = queue.claim(ALIAS, somebody(), 1)
+
+    with another_session() as using, transaction.atomic(using=using):
+        mark = queue.mark(using)
+        # A private session sends values apart, so it commits by itself. Those of jobs are as the project has them.
+        with sent(using) as statements:
+            assert queue.ack_marked(using, Ended(job, Succeeded(), at("10:00"), at("10:01")), "host:1", mark)
+
+    assert [*_shown(statements), "COMMIT"] == _shown_under("The success of an atomic run")
 
 
 def test_a_tick_is_what_its_decision_shows(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> None:

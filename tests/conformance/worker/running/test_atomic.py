@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -32,8 +32,9 @@ from tests.processes import eventually
 from tests.refusals import raising
 from worker import queue, signals
 from worker.models import FinishedJob, Job, WorkerProcess
-from worker.outcomes import Cancel, Snooze
+from worker.outcomes import Cancel, Snooze, Succeeded
 from worker.running import atomic_run
+from worker.values import Ended
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -215,6 +216,68 @@ def test_where_a_statement_commits_by_itself_the_job_fails_loudly(crew: Crew) ->
 
     assert traces() == {"one": 1}
     assert state_of(job.pk) == ("failed" if connection.vendor == "mysql" else "succeeded")
+
+
+def end_by_hand(key: str, how: str) -> None:
+    """What follows is in another transaction, or in none."""
+    trace(key)
+    with connection.cursor() as cursor:
+        for statement in how.split("; "):
+            cursor.execute(statement)
+    trace("after it")
+
+
+@pytest.mark.parametrize("how", ["COMMIT", "COMMIT; BEGIN", "COMMIT AND CHAIN", "ROLLBACK; BEGIN"])
+def test_a_task_that_ends_the_transaction_and_begins_another_has_failed(crew: Crew, how: str) -> None:
+    if how == "COMMIT AND CHAIN" and connection.vendor == "sqlite":
+        pytest.skip("SQLite knows no chains.")
+    job = atomic(end_by_hand, max_attempts=1).enqueue("one", how)
+
+    crew.work_until_idle()
+
+    assert state_of(job.pk) == "failed"
+    assert traces()["one"] == ("COMMIT" in how)
+
+
+def move_to_another_zone(key: str) -> None:
+    trace(key)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL TIME ZONE 'Asia/Tokyo'")
+        cursor.execute("SET LOCAL DateStyle = 'German'")
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("options", [{}, {"server_side_binding": True}, {"isolation_level": 4}], ids=str)
+def test_an_atomic_job_succeeds_however_its_session_is_set(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, options: dict[str, object]
+) -> None:
+    """4: serializable, https://www.psycopg.org/psycopg3/docs/api/connections.html#psycopg.IsolationLevel"""
+    monkeypatch.setitem(connections.settings[ALIAS], "OPTIONS", options)
+    jobs = atomic(move_to_another_zone).enqueue_many([((str(n),), {}) for n in range(3)])
+
+    crew.work_until_idle(threads=1)
+
+    assert traces() == {"0": 1, "1": 1, "2": 1}
+    assert FinishedJob.objects.filter(pk__in=jobs, state="succeeded", attempts=1).count() == 3
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_what_is_written_with_a_success_is_written_in_the_transaction_of_an_atomic_job(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch, raises: bool
+) -> None:
+    def write_too(ended: Sequence[Ended], using: str) -> None:
+        for each in ended:
+            Effect.objects.using(using).create(key=f"succeeded: {each.job.id}")
+        if raises:
+            raise ValueError("no")
+
+    monkeypatch.setattr(queue, "in_the_recording_transaction", [queue.Hook(Succeeded, write_too)])
+    job = atomic(trace, max_attempts=1)("one")
+
+    crew.work_until_idle()
+
+    assert traces() == ({} if raises else {"one": 1, f"succeeded: {job.pk}": 1})
+    assert state_of(job.pk) == ("failed" if raises else "succeeded")
 
 
 # The fence

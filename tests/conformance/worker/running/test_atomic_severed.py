@@ -39,12 +39,22 @@ class Knife:
         connection.execute_wrappers.append(self.statement)
         connection.commit = self.commit  # type: ignore[method-assign]
 
-    def statement(self, execute: Callable[..., Any], *what: Any) -> Any:
+    def statement(self, execute: Callable[..., Any], sql: str, params: Any, *what: Any) -> Any:
+        if sql.endswith("; COMMIT"):
+            self.cut_at_record_and_commit(sql, params)
         if self.left == 0:
             self.cut()
         if self.left < AT_COMMIT:
             self.left -= 1
-        return execute(*what)
+        return execute(sql, params, *what)
+
+    def cut_at_record_and_commit(self, sql: str, params: Any) -> NoReturn:
+        """PostgreSQL is asked for both at once. Cut before, or when it has been asked."""
+        if self.number % STEPS == AFTER_COMMIT:
+            with connection.cursor() as cursor:
+                statement = cursor.mogrify(sql, params)
+            ask_postgresql(connection.connection, statement.encode())
+        self.cut()
 
     def commit(self) -> NoReturn:
         if self.left == AFTER_COMMIT:
@@ -61,8 +71,8 @@ class Knife:
         raise OperationalError("The session was cut.")
 
 
-def ask_postgresql(session: Any) -> None:
-    session.pgconn.send_query(b"COMMIT")
+def ask_postgresql(session: Any, statement: bytes = b"COMMIT") -> None:
+    session.pgconn.send_query(statement)
     session.pgconn.flush()
 
 
