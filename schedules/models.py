@@ -443,6 +443,9 @@ class Leadership(models.Model):
     renewed_at = InstantField(_("renewed at"), db_index=True)
     ended_at = InstantField(_("ended at"), null=True)
     trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
+    chores_refused = models.TextField(
+        _("refused chores"), default="", help_text=_("Upkeep that the database refuses, and why: a line each.")
+    )
 
     objects = LenientManager()
 

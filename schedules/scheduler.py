@@ -16,7 +16,8 @@ from schedules.models import Schedule
 from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import ANYONE, Authority, materialize, one_of_many
 from schedules.recurrence.zones import zone_version
-from worker.chores import HELD_BY_OTHERS, Chores
+from worker.chores import Chores
+from worker.promotion import HELD_BY_OTHERS
 
 BATCH = 1000
 

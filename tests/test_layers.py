@@ -56,18 +56,20 @@ The queue: it does the work, and knows nothing of schedules
   worker.signals            events masking unknown
   worker.dialects           dialects.portions instants
   worker.clock              dialects
-  worker.erasure            dialects
+  worker.refusals           clock dialects
+  worker.erasure            dialects refusals
   worker.roster             clock dialects erasure
   worker.serving            masking roster
   worker.reasons            serving tasks unknown
   worker.sessions
   worker.wakeup             clock dialects sessions signals
-  worker.queue              arguments clock dialects dialects.portions erasure signals wakeup
+  worker.queue              arguments clock dialects dialects.portions erasure refusals signals wakeup
   worker.calls              arguments dialects parameters queue tasks
-  worker.rescue             clock queue roster signals
-  worker.chores             clock queue rescue signals
+  worker.promotion          clock queue refusals signals
+  worker.rescue             clock queue refusals roster signals
+  worker.chores             clock promotion queue refusals rescue signals
   worker.running            arguments clock own_options queue sessions signals tasks
-  worker.process            chores clock dialects dialects.portions events queue roster running sessions signals tasks wakeup
+  worker.process            chores clock dialects dialects.portions events queue refusals roster running sessions signals tasks wakeup
 
 The clock: it decides what is due
 
@@ -79,7 +81,7 @@ The clock: it decides what is due
   schedules.occurrences     signals | dialects erasure queue tasks
   schedules.changes         occurrences signals spec | calls erasure queue tasks wakeup
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
-  schedules.scheduler       changes occurrences | chores
+  schedules.scheduler       changes occurrences | chores promotion
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue serving tasks unknown
   schedules.api             changes declarations overview spec | calls clock tasks

@@ -7,22 +7,19 @@ portion at a time, and what has no room in this turn waits for the next.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from worker import queue, signals
 from worker.clock import Monotonic
 from worker.options import options
+from worker.promotion import Promotion
+from worker.refusals import is_refusal, said
 from worker.rescue import Rescue
 
 PRUNE_EVERY = 600.0
 END_UNREACHABLE_EVERY = 60.0
-HELD_BY_OTHERS = timedelta(seconds=0.05)
-"""How long to wait where all that is due is being changed by somebody else."""
-PROMOTE_AGAIN_AFTER = 5.0
-"""Seconds, where the database refused it."""
 LATEST_BEGIN = 0.025
 """Seconds of a turn after which no portion is begun. Each takes less than that, so a turn takes less than 50 ms."""
 
@@ -37,6 +34,8 @@ class Chore:
         self.begin = begin
         self.every = every
         self.due_at = due_at
+        self.trouble = ""
+        """What the database said against it last, as long as it has not taken it back."""
         self._left: Portions | None = None
 
     def do_portion(self, using: str, now: datetime, moment: float) -> None:
@@ -49,10 +48,12 @@ class Chore:
             next(self._left)
         except StopIteration:
             self._end(moment)
+            self.trouble = ""
         except Exception as error:
-            if not queue.is_refusal(error, using):
+            if not is_refusal(error, using):
                 raise
             self._end(moment)
+            self.trouble = said(error)
             signals.chore_refused.send_robust(None, chore=self.name, error=error, retry_in=self.every)
         else:
             self.due_at = moment
@@ -72,8 +73,7 @@ class Chores:
     def __init__(self, clock: Monotonic = time) -> None:
         self.rescue = Rescue(clock)
         self._clock = clock
-        self._turns = queue.Round()
-        self._promote_again_at = -math.inf
+        self.promotion = Promotion(clock)
         now = clock.monotonic()
         self._chores = [Chore(_prune, PRUNE_EVERY, now), Chore(_end_unreachable, END_UNREACHABLE_EVERY, now)]
 
@@ -87,18 +87,11 @@ class Chores:
         None also where the database refuses it for now.
         """
         began = self._clock.monotonic()
-        promoted = self._promote(using, now, began)
+        more_is_due = self.promotion.do_portion(using, now)
         self.keep(using, now, began)
-        while promoted is not None and promoted >= queue.MOST_PROMOTED and self._is_early(began):
-            promoted = self._promote(using, now, began)
-        if promoted is None:
-            return None
-        if promoted >= queue.MOST_PROMOTED:
-            return now
-        due = queue.next_run_at(using)
-        if due is not None and due <= now and not promoted:
-            return now + HELD_BY_OTHERS
-        return due
+        while more_is_due and self._is_early(began):
+            more_is_due = self.promotion.do_portion(using, now)
+        return now if more_is_due else self.promotion.next_at(using, now)
 
     def keep(self, using: str, now: datetime, began: float | None = None) -> None:
         """Of what is due, the rescue too, do what has room in this turn, which began then; a portion at least.
@@ -115,21 +108,6 @@ class Chores:
             if not self._is_early(began):
                 break
 
-    def _promote(self, using: str, now: datetime, began: float) -> int | None:
-        """A portion. Returns how many that were. None: the database refuses it for now."""
-        if began < self._promote_again_at:
-            return None
-        try:
-            promoted = queue.promote(using, now, queue.MOST_PROMOTED, self._turns)
-        except Exception as error:
-            if not queue.is_refusal(error, using):
-                raise
-            self._promote_again_at = began + PROMOTE_AGAIN_AFTER
-            signals.chore_refused.send_robust(None, chore="promote", error=error, retry_in=PROMOTE_AGAIN_AFTER)
-            return None
-        self._promote_again_at = -math.inf
-        return promoted
-
     def some(self, portions: Portions) -> bool:
         """Do what has room in this turn. Returns whether more may be left."""
         began = self._clock.monotonic()
@@ -141,9 +119,11 @@ class Chores:
         return min(self.rescue.look_at, self._next().due_at)
 
     @property
-    def is_refused(self) -> bool:
-        """Whether the database let nothing be promoted, the last time."""
-        return self._promote_again_at > -math.inf
+    def refused(self) -> str:
+        """What the database refuses of it, wholly or for some rows, and why: a chore a line."""
+        troubles = {"promote": self.promotion.trouble, "rescue": self.rescue.trouble}
+        troubles |= {chore.name: chore.trouble for chore in self._chores}
+        return "\n".join(f"{name}: {trouble}" for name, trouble in troubles.items() if trouble)
 
     def _next(self) -> Chore:
         return min(self._chores, key=lambda chore: chore.due_at)

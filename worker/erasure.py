@@ -8,36 +8,22 @@ What is old goes a portion at a time: nobody can do much else while a million ro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from django.db import IntegrityError, connections, models
+from django.db import connections, models
 
 from worker.dialects import dialect_of
 from worker.instants import LenientQuerySet, is_real
+from worker.refusals import Refused, by_halves, told
 
 PORTION = 500
 """Rows that are deleted together, in some 10 ms."""
 MOST_KEPT = 100
 """Rows that are passed over. Where there are more, it is not about single rows."""
 _OURS = ("schedules", "worker")
-
-
-@dataclass
-class Kept:
-    """Rows that the database did not let go, and why."""
-
-    keys: list[Any] = field(default_factory=list)
-    why: IntegrityError | None = None
-
-    def add(self, key: Any, why: IntegrityError) -> None:
-        self.keys.append(key)
-        self.why = why
-        if len(self.keys) > MOST_KEPT:
-            raise why
 
 
 def erase(model: type[models.Model], keys: Collection[int], using: str) -> int:
@@ -56,35 +42,26 @@ def prune(model: type[models.Model], column: str, before: datetime, using: str) 
     """Delete what is older by that column, the oldest first. Each step deletes a portion, and gives how many that were.
 
     It goes on where it was: what is deleted stays in the index for a while, and whoever began at its beginning would
-    walk past all of that again. What the database keeps, since another table refers to it, stays. In the end that is
-    raised.
+    walk past all of that again. A row that the database keeps, since another table refers to it or a trigger refuses
+    it, stays, and holds up no other. In the end that is raised.
     """
-    kept = Kept()
+    kept: Refused = {}
+    do = partial(erase, model, using=using)
     rows: LenientQuerySet[Any] = (
         LenientQuerySet(model, using=using).filter(**{f"{column}__lt": before}).order_by(column)
     )
     old = left = rows.values_list("pk", column)
-    while found := list(left.exclude(pk__in=kept.keys)[:PORTION]):
-        pruned = _erase_what_may_go(model, [key for key, _ in found], using, kept)
-        yield pruned
-        if len(found) < PORTION or not pruned:
+    while found := list(left.exclude(pk__in=kept)[:PORTION]):
+        pruned = 0
+        for some in by_halves([key for key, _ in found], do, using, kept, MOST_KEPT):
+            pruned += some
+            yield some
+        if len(found) < PORTION or not pruned or len(kept) > MOST_KEPT:
             break
         _, last = found[-1]
         left = old.filter(**{f"{column}__gte": last}) if is_real(last) else old
-    if kept.why is not None:
-        raise kept.why
-
-
-def _erase_what_may_go(model: type[models.Model], keys: Sequence[Any], using: str, kept: Kept) -> int:
-    """By halves, so that it costs what is kept."""
-    try:
-        return erase(model, keys, using)
-    except IntegrityError as error:
-        if len(keys) == 1:
-            kept.add(keys[0], error)
-            return 0
-    half = len(keys) // 2
-    return sum(_erase_what_may_go(model, some, using, kept) for some in (keys[:half], keys[half:]))
+    if kept:
+        raise told(model.__name__, kept)
 
 
 @cache

@@ -210,6 +210,12 @@ class WorkerProcess(models.Model):
         _("unrecorded"), default=0, help_text=_("Jobs that have ended, and the database refuses to record that.")
     )
     trouble = models.TextField(_("trouble"), default="", blank=True, help_text=_("Why, as the database said it."))
+    chores_refused = models.TextField(
+        _("refused chores"),
+        default="",
+        blank=True,
+        help_text=_("Upkeep that the database refuses, and why: a line each."),
+    )
     started_at = InstantField(_("started at"))
     heartbeat_at = InstantField(_("last sign of life"), db_index=True)
 

@@ -8,7 +8,6 @@ or a disk that stands still, holds up that look, too. And a burial that had to w
 
 from __future__ import annotations
 
-import math
 import time
 
 from django.db import transaction
@@ -16,15 +15,13 @@ from django.db import transaction
 from worker import queue, roster, signals
 from worker.clock import Monotonic, database_now
 from worker.options import options
-from worker.patience import Patience
+from worker.refusals import SetAside, said, told
 from worker.vigil import LONGEST_LOOK, Vigil
 
 DOUBTED_AFTER = 1 / 2
 """Of the patience."""
 MOST_JOBS = 500
 """That are rescued in one turn; the others in the next, so that nothing is held up by them."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 600.0
-"""Seconds until what the database refused to change is tried again. They double each time."""
 
 
 class Rescue:
@@ -35,10 +32,8 @@ class Rescue:
         """When the next look is due."""
         self._clock = clock
         self._vigil: Vigil[int, str] = Vigil(options().RESCUE_AFTER)
-        self._refused: set[int] = set()
-        """Jobs that the database does not let it change, until they are all tried again."""
-        self._patience = Patience(LONGEST_PAUSE, SHORTEST_PAUSE)
-        self._try_all_at = math.inf
+        self._aside = SetAside(clock)
+        self._refused_at_all = ""
         self._knows_at = self._knows_after(self.look_at)
 
     def look(self, using: str) -> int:
@@ -50,14 +45,21 @@ class Rescue:
             self._watch(using)
             self._bury(using)
             rescued = self._rescue(using)
+            self._refused_at_all = ""
         except BaseException as error:
             self._vigil.begin_anew()
             if not queue.is_refusal(error, using):
                 raise
+            self._refused_at_all = said(error)
             again = options().HEARTBEAT / 2
             signals.chore_refused.send_robust(None, chore="rescue", error=error, retry_in=again)
         self.look_at = self._clock.monotonic() + (options().HEARTBEAT / 2 if rescued < MOST_JOBS else 0)
         return rescued
+
+    @property
+    def trouble(self) -> str:
+        """What the database said against it last, as long as it has not taken it back."""
+        return self._refused_at_all or (said(told("job", self._aside.rows)) if self._aside.rows else "")
 
     def is_undecided(self, using: str) -> bool:
         """Whether somebody may be dead, and this process, not having watched for long, cannot say yet."""
@@ -70,14 +72,9 @@ class Rescue:
         return began + self._vigil.patience + options().HEARTBEAT
 
     def _rescue(self, using: str) -> int:
-        if self._clock.monotonic() >= self._try_all_at:
-            self._try_all_at = math.inf
-            self._refused.clear()
-        rescued = queue.rescue(using, MOST_JOBS, self._refused)
-        if not self._refused:
-            self._patience.reset()
-        elif self._try_all_at == math.inf:
-            self._try_all_at = self._clock.monotonic() + self._patience.next()
+        self._aside.begin()
+        rescued = queue.rescue(using, MOST_JOBS, self._aside.rows)
+        self._aside.end()
         return rescued
 
     def _watch(self, using: str) -> None:

@@ -45,6 +45,7 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: s
         heartbeat_at=now,
         unrecorded=0,
         trouble="",
+        chores_refused="",
     )
 
 

@@ -64,6 +64,10 @@ TREATMENTS = {
         Severity.ERROR,
         "Give the database what it misses: privilege, table or room on the disk. Then the outcomes are recorded.",
     ),
+    "chore-refused": (
+        Severity.ERROR,
+        "Give the database what it misses, or correct the row or the trigger that it names. Then it is done by itself.",
+    ),
     "no-worker": (Severity.ERROR, "Start manage.py process_tasks, with --queue and that name or without --queue."),
 }
 """By the code of a problem: its weight, and what to do."""

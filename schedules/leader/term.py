@@ -192,10 +192,12 @@ class Term:
     def _renewed(self) -> bool:
         """A sign of life, unless a newer term has begun."""
         self.renew_at = self.host.monotonic() + self.renew_every
-        trouble = {} if self.host.monotonic() < self.hold_until else {"trouble": ""}
+        told = {"chores_refused": self.chores.refused}
+        if self.host.monotonic() >= self.hold_until:
+            told["trouble"] = ""
         terms = Leadership.objects.using(self.using)
         newest = terms.filter(~Exists(terms.filter(pk__gt=self.id)), pk=self.id)
-        return newest.update(renewed_at=self.watch.when_written(), **trouble) == 1
+        return newest.update(renewed_at=self.watch.when_written(), **told) == 1
 
     def _update(self, **columns: Any) -> None:
         with transaction.atomic(using=self.using):

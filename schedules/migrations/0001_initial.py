@@ -49,6 +49,14 @@ class Migration(migrations.Migration):
                         default="", help_text="What keeps the leader from scheduling.", verbose_name="trouble"
                     ),
                 ),
+                (
+                    "chores_refused",
+                    models.TextField(
+                        default="",
+                        help_text="Upkeep that the database refuses, and why: a line each.",
+                        verbose_name="refused chores",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "term",

@@ -132,19 +132,22 @@ class Dialect:
 
     # promote
 
-    def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
+    def promote(
+        self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int, without: Collection[int] = ()
+    ) -> int:
         """Make ready up to `limit` delayed jobs that were to run by `now`, those that wait longest. Returns how many.
 
         What another holds, it will promote itself.
         """
         jobs, moment = table(connection, Job), self.to_database(connection, now)
-        due = f"FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s"
+        others = f" AND id NOT IN {in_list(without)}" if without else ""
+        due = f"FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s{others}"
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT 1 {due} LIMIT 1", [moment])
+            cursor.execute(f"SELECT 1 {due} LIMIT 1", [moment, *without])
             if cursor.fetchone() is None:  # looking takes no lock
                 return 0
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(f"SELECT id {due} ORDER BY run_at LIMIT %s {self.skip_locked}", [moment, limit])
+            cursor.execute(f"SELECT id {due} ORDER BY run_at LIMIT %s {self.skip_locked}", [moment, *without, limit])
             ids = [id for (id,) in cursor.fetchall()]
             if ids:
                 cursor.execute(

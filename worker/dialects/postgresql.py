@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -78,14 +78,16 @@ class PostgreSQL(Dialect):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
 
-    def promote(self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int) -> int:
-        jobs = table(connection, Job)
+    def promote(
+        self, connection: BaseDatabaseWrapper, *, now: datetime, limit: int, without: Collection[int] = ()
+    ) -> int:
+        jobs, others = table(connection, Job), " AND id <> ALL(%s)" if without else ""
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH due AS (SELECT id FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s "
+                f"WITH due AS (SELECT id FROM {jobs} WHERE state = 'scheduled' AND run_at <= %s{others} "
                 f"ORDER BY run_at LIMIT %s FOR UPDATE SKIP LOCKED) "
                 f"UPDATE {jobs} AS job SET state = 'ready' FROM due WHERE job.id = due.id",
-                [now, limit],
+                [now, *([[*without]] if without else []), limit],
             )
             return int(cursor.rowcount)
 

@@ -71,6 +71,15 @@ class Migration(migrations.Migration):
                         blank=True, default="", help_text="Why, as the database said it.", verbose_name="trouble"
                     ),
                 ),
+                (
+                    "chores_refused",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="Upkeep that the database refuses, and why: a line each.",
+                        verbose_name="refused chores",
+                    ),
+                ),
                 ("started_at", models.DateTimeField(verbose_name="started at")),
                 ("heartbeat_at", models.DateTimeField(db_index=True, verbose_name="last sign of life")),
             ],

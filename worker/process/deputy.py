@@ -62,7 +62,12 @@ class Deputy:
     @property
     def has_more_to_do(self) -> bool:
         """Whether a process that will not stay for long should stay, for chores of which something is left."""
-        return self.at_once and (self.chores.is_refused or self.chores.wanted_at <= self.clock.monotonic())
+        return self.at_once and (self.chores.promotion.is_refused or self.chores.wanted_at <= self.clock.monotonic())
+
+    @property
+    def chores_refused(self) -> str:
+        """What the database refuses of them, and why: a chore a line."""
+        return self.chores.refused if self.acting else ""
 
     def is_undecided(self, using: str) -> bool:
         """Whether a process that will not stay for long should stay, to learn who is dead and take what they held."""

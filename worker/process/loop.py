@@ -113,7 +113,8 @@ class Loop:
     def _give_sign_of_life(self, using: str) -> None:
         if self.clock.monotonic() < self.standing.beat_at:
             return
-        if not self.standing.keep(using, slots_alive=self.pool.mend(), **self.unrecorded.told):
+        told = {**self.unrecorded.told, "chores_refused": self.deputy.chores_refused}
+        if not self.standing.keep(using, slots_alive=self.pool.mend(), **told):
             self._begin_anew(using)
         self.clock.set(database_now(using))
 

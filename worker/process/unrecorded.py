@@ -26,10 +26,9 @@ from worker.options import options
 from worker.outcomes import Error, Failed, Missed, Outcome, Retry, Snoozed
 from worker.patience import Patience
 from worker.process.undone import Undone
+from worker.refusals import LONGEST_REASON, said
 from worker.values import ClaimedJob, Ended
 
-LONGEST_REASON = 1000
-"""Characters of what the database said."""
 LONGEST_REFUSAL = 1.0
 """Seconds within which a database refuses. What takes longer was held up, by a lock or a disk."""
 LONGEST_PAUSE = 5.0
@@ -71,7 +70,7 @@ class Unrecorded:
     def told(self) -> dict[str, Any]:
         """Of what is refused, for the row of the worker. Of an atomic job its success is, and nothing is kept."""
         kept = len(self.jobs) if self.trouble else 0
-        return {"unrecorded": kept + self._undone.count, "trouble": self.trouble or _in_ascii(self._undone.why)}
+        return {"unrecorded": kept + self._undone.count, "trouble": self.trouble or said(self._undone.why)}
 
     @property
     def try_at(self) -> float:
@@ -185,7 +184,7 @@ class Unrecorded:
     def _keep(self, ended: Ended, error: Exception) -> None:
         self._forget([ended])
         self.refused.append(ended)
-        self.trouble = _in_ascii(str(error))
+        self.trouble = said(error)
 
     def _put_off(self, using: str, error: Exception) -> None:
         delay = self._patience.next()
@@ -215,11 +214,6 @@ class Unrecorded:
 
 def _length(job: ClaimedJob) -> int:
     return len(job.arguments) + len(job.errors)
-
-
-def _in_ascii(why: str) -> str:
-    """The first line, as the narrowest character set takes it."""
-    return ascii(why.strip().partition("\n")[0])[1:-1][:LONGEST_REASON]
 
 
 def _plainest(outcome: Outcome, error: Error) -> Outcome:

@@ -39,9 +39,10 @@ from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
 from worker.queue.notes import errors_with_note, noted
-from worker.queue.refusals import MOST_REFUSALS, is_refusal
+from worker.queue.promotion import MOST_PROMOTED, next_due, next_run_at, promote, promote_again, promote_by_halves
 from worker.queue.turns import Round, let_in
 from worker.queue.unreadable import end_unreachable, end_unreadable
+from worker.refusals import MOST_REFUSALS, is_refusal
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
 
 __all__ = [
@@ -77,6 +78,8 @@ __all__ = [
     "note",
     "noted",
     "promote",
+    "promote_again",
+    "promote_by_halves",
     "prune",
     "release",
     "release_unheld",
@@ -86,9 +89,6 @@ __all__ = [
     "unfinished_of",
     "unretried",
 ]
-
-MOST_PROMOTED = 1000
-"""In one transaction, so that workers begin with them while the others follow: in 6 to 20 ms."""
 
 
 class Hook(NamedTuple):
@@ -238,30 +238,7 @@ def release_unheld(using: str, worker_id: int, held: Sequence[ClaimedJob]) -> in
     return running.update(state=JobState.READY, **UNHELD)
 
 
-# When their time has come
-
-
-def promote(using: str, now: datetime, limit: int = MOST_PROMOTED, turns: Round | None = None) -> int:
-    """Make ready up to `limit` jobs that were to run by `now`, and those whose turn has come. Returns how many.
-
-    `turns`: which lanes are to be looked at next. Without one, the first.
-    """
-    connection = connections[using]
-    if promoted := dialect_of(connection).promote(connection, now=now, limit=limit):
-        wakeup.announce({wakeup.READY}, using)
-    return promoted + (turns or Round()).let_in(using, now)
-
-
-def next_run_at(using: str) -> datetime | None:
-    """When the next job is to be promoted."""
-    scheduled = Job.objects.using(using).filter(state=JobState.SCHEDULED).order_by("run_at")
-    return scheduled.values_list("run_at", flat=True).first()
-
-
-def next_due(using: str) -> str:
-    """SQL for the instant of the next promotion, for a statement that asks for more: now, while any job waits."""
-    connection = connections[using]
-    return dialect_of(connection).next_due(connection)
+# When their time is over
 
 
 def prune(using: str, before: datetime) -> Iterator[int]:

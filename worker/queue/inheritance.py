@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -11,12 +11,12 @@ from worker import signals, wakeup
 from worker.models import FinishedState, Job, JobState, WorkerProcess
 from worker.queue.fence import UNHELD
 from worker.queue.history import end
-from worker.queue.refusals import MOST_REFUSALS, is_refusal
+from worker.refusals import Refused, by_halves, is_refusal
 
 MOST_INTERRUPTIONS = 3
 
 
-def rescue(using: str, limit: int, refused: set[int] | None = None) -> int:
+def rescue(using: str, limit: int, refused: Refused | None = None) -> int:
     """Give to others up to `limit` jobs that workers hold who are not on the roster. Returns how many that were.
 
     `refused`: those that the database would not change, which are passed over; others of the kind are added.
@@ -27,14 +27,14 @@ def rescue(using: str, limit: int, refused: set[int] | None = None) -> int:
     """
     if not (dead := _holders_off_the_roster(using)):
         return 0
-    refused = set() if refused is None else refused
-    held = _held_by(dead, using).exclude(pk__in=refused)
+    refused = {} if refused is None else refused
+    held = _held_by(dead, using).exclude(pk__in=list(refused))
     try:
         count, given_up = _rescue(using, held, limit)
     except Exception as error:
         if not is_refusal(error, using):
             raise
-        count, given_up = _rescue_each(using, held, limit, refused)
+        count, given_up = _rescue_by_halves(using, held, limit, refused)
     if count:
         wakeup.announce({wakeup.READY}, using)
         signals.jobs_rescued.send_robust(None, count=count, given_up=given_up)
@@ -52,22 +52,25 @@ def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
     return count, len(given_up)
 
 
-def _rescue_each(using: str, held: QuerySet[Job], limit: int, refused: set[int]) -> tuple[int, int]:
-    """The same, one by one: what the database refuses to change stays as it is, and holds up no other."""
-    count = given_up = refusals = 0
-    for id in list(held.values_list("pk", flat=True)[:limit]):
-        try:
-            one, deadly = _rescue(using, held.filter(pk=id), 1)
-        except Exception as error:
-            if not is_refusal(error, using):
-                raise
-            refusals += 1
-            refused.add(id)
-            signals.rescue_refused.send_robust(None, id=id, error=error)
-        else:
-            count, given_up = count + one, given_up + deadly
-        if refusals >= MOST_REFUSALS + count:
-            break
+def _rescue_by_halves(using: str, held: QuerySet[Job], limit: int, refused: Refused) -> tuple[int, int]:
+    """The same: what the database refuses to change stays as it is, and holds up no other."""
+    known, given_up = set(refused), 0
+
+    def rescue_these(ids: Sequence[int]) -> int:
+        nonlocal given_up
+        count, deadly = _rescue(using, held.filter(pk__in=ids), len(ids))
+        given_up += deadly
+        return count
+
+    count = 0
+    try:
+        for some in by_halves(list(held.values_list("pk", flat=True)[:limit]), rescue_these, using, refused):
+            count += some
+    except Exception as error:
+        if not is_refusal(error, using):
+            raise
+    for id in refused.keys() - known:
+        signals.rescue_refused.send_robust(None, id=id, error=refused[id])
     return count, given_up
 
 

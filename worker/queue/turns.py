@@ -16,6 +16,7 @@ from django.db import connections
 from worker import wakeup
 from worker.dialects import dialect_of
 from worker.models import Job, JobState
+from worker.refusals import Refused, by_halves
 
 MOST_LANES = 250
 """That are looked at together, in some milliseconds."""
@@ -26,7 +27,7 @@ def let_in(using: str, lanes: Collection[str], now: datetime) -> int:
     connection = connections[using]
     if not lanes or not dialect_of(connection).lanes_in_line(connection, beyond="", limit=1):
         return 0
-    return _let_in(using, sorted(lanes), now)
+    return _let_in(using, sorted(lanes), now, {})
 
 
 class Round:
@@ -35,22 +36,25 @@ class Round:
     def __init__(self) -> None:
         self._beyond = ""
 
-    def let_in(self, using: str, now: datetime) -> int:
-        """The same for the next `MOST_LANES` of them."""
+    def let_in(self, using: str, now: datetime, refused: Refused | None = None) -> int:
+        """The same for the next `MOST_LANES` of them. `refused`: jobs that are passed over. Others are added to it."""
         connection = connections[using]
         look = partial(dialect_of(connection).lanes_in_line, connection)
         next_ones = look(beyond=self._beyond, limit=MOST_LANES)
         room = MOST_LANES - len(next_ones)
         first_ones = look(beyond="", limit=room) if self._beyond and room else []
         self._beyond = (next_ones or first_ones or [""])[-1]
-        return _let_in(using, list(dict.fromkeys(next_ones + first_ones)), now)
+        return _let_in(using, list(dict.fromkeys(next_ones + first_ones)), now, {} if refused is None else refused)
 
 
-def _let_in(using: str, lanes: Sequence[str], now: datetime) -> int:
+def _let_in(using: str, lanes: Sequence[str], now: datetime, refused: Refused) -> int:
     connection = connections[using]
-    if not lanes or not (first := dialect_of(connection).first_of_lanes(connection, lanes, now)):
-        return 0
-    let_in = Job.objects.using(using).filter(pk__in=first, state=JobState.WAITING).update(state=JobState.READY)
+    first = dialect_of(connection).first_of_lanes(connection, lanes, now) if lanes else []
+    let_in = sum(by_halves([id for id in first if id not in refused], partial(_make_ready, using), using, refused))
     if let_in:
         wakeup.announce({wakeup.READY}, using)
     return let_in
+
+
+def _make_ready(using: str, ids: Sequence[int]) -> int:
+    return Job.objects.using(using).filter(pk__in=ids, state=JobState.WAITING).update(state=JobState.READY)

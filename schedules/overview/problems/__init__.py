@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
-from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_workers
+from schedules.overview.problems import of_declarations, of_jobs, of_leadership, of_schedules, of_upkeep, of_workers
 from schedules.overview.problems.of_declarations import detached, names_taken, seem_renamed
 from schedules.overview.problems.of_leadership import two_projects
 from schedules.overview.scope import Scope
@@ -38,6 +38,7 @@ KINDS: tuple[Callable[[Scope], Iterable[Problem]], ...] = (
     of_jobs.failed,
     of_workers.dead_slots,
     of_workers.unrecorded,
+    of_upkeep.refused_chores,
 )
 
 

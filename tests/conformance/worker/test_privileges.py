@@ -29,9 +29,10 @@ from tests.processes import eventually
 from tests.roles import Authorizer, Role, taken_from_other_sessions
 from tests.schedules.recurrence.moments import at
 from worker import queue, signals
-from worker.chores import PROMOTE_AGAIN_AFTER, Chores
+from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
+from worker.promotion import AGAIN_AFTER
 from worker.rescue import Rescue
 from worker.sessions.connection import private_connection
 
@@ -135,9 +136,9 @@ def test_what_may_not_be_promoted_keeps_no_chore_from_being_done_and_is_promoted
         with others.without("UPDATE", "worker_job"):
             for _ in range(3):
                 chores.do(using, database_now(using))
-            assert [(each["chore"], each["retry_in"]) for each in told] == [("promote", PROMOTE_AGAIN_AFTER)]
+            assert [(each["chore"], each["retry_in"]) for each in told] == [("promote", AGAIN_AFTER)]
             assert (state_of(due), FinishedJob.objects.count()) == ("scheduled", 0)
-        clock.advance(PROMOTE_AGAIN_AFTER)
+        clock.advance(AGAIN_AFTER)
         chores.do(using, database_now(using))
 
     assert state_of(due) == "ready"

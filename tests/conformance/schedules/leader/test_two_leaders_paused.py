@@ -25,7 +25,8 @@ from schedules.scheduler import tick
 from tests.conformance.model.virtual import VirtualClock
 from tests.conformance.schedules.leader.leaders import assert_each_ran_once, in_own_session
 from tests.schedules.recurrence.moments import at
-from worker.chores import HELD_BY_OTHERS, Chores
+from worker.chores import Chores
+from worker.promotion import HELD_BY_OTHERS
 
 SCHEDULES = 500
 ALWAYS, NOW_AND_THEN = 1.0, 0.3

@@ -28,7 +28,8 @@ from worker import queue, signals
 from worker.clock import database_now
 from worker.instants import unreadable_in
 from worker.models import FinishedJob, Job, JobState
-from worker.rescue import SHORTEST_PAUSE, Rescue
+from worker.refusals import SHORTEST_PAUSE
+from worker.rescue import Rescue
 
 pytestmark = pytest.mark.usefixtures("database")
 
