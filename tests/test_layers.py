@@ -60,10 +60,10 @@ The queue: it does the work, and knows nothing of schedules
   worker.erasure            dialects refusals
   worker.roster             clock dialects erasure
   worker.serving            masking roster
-  worker.reasons            serving tasks unknown
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure refusals signals wakeup
+  worker.reasons            queue serving tasks unknown
   worker.calls              arguments dialects parameters queue tasks
   worker.promotion          clock queue refusals signals
   worker.rescue             clock queue refusals roster signals
@@ -83,7 +83,7 @@ The clock: it decides what is due
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores promotion
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
-  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue serving tasks unknown
+  schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue reasons serving tasks unknown
   schedules.api             changes declarations overview spec | calls clock tasks
   schedules.uninstalled
   schedules                 declarations uninstalled

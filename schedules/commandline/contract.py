@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from schedules.overview.values import DelayedJob, HistoryLine, Lead, NextRun, Overview, Pause, Problem, Upcoming
+from schedules.overview.values import HistoryLine, Lead, NextRun, Overview, Pause, PendingJob, Problem, Upcoming
 from schedules.recurrence import Cron
 from schedules.recurrence.zones import local
 
@@ -115,7 +115,7 @@ def _history_line(line: HistoryLine) -> Object:
     }
 
 
-def _job(job: DelayedJob) -> Object:
+def _job(job: PendingJob) -> Object:
     return {
         "id": job.id,
         "task": job.task,
@@ -125,6 +125,8 @@ def _job(job: DelayedJob) -> Object:
         "run_at": instant(job.run_at),
         "attempts": job.attempts,
         "schedule": job.schedule,
+        "state": job.state,
+        "hindered": job.hindered or None,
     }
 
 

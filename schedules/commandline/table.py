@@ -14,7 +14,7 @@ from schedules.commandline.moments import moment
 from schedules.commandline.terminal import Screen, clean, coloured, count
 from schedules.models import Status
 from schedules.overview import MOST_COUNTED
-from schedules.overview.values import LATE, DelayedJob, Health, NextRun, Overview, Upcoming
+from schedules.overview.values import LATE, Health, NextRun, Overview, PendingJob, Upcoming
 from worker.messages.durations import ago, left
 from worker.signs import Tone, sign_of
 
@@ -46,7 +46,7 @@ def listing(overview: Overview, look: Look, *, empty: str) -> Iterator[str]:
     if rows:
         yield from laid_out(SCHEDULES, rows, look.screen)
     if overview.jobs:
-        yield from ["", *laid_out(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look.screen)]
+        yield from ["", *_job_lines(overview, look)]
     if rows or overview.jobs:
         yield ""
     yield from wrapped(_footer(overview, look), look.screen, indent=0)
@@ -120,7 +120,18 @@ def _when(schedule: Upcoming, look: Look) -> str:
     return (" · " if look.screen.glyphs else " - ").join(clean(part) for part in parts if part)
 
 
-def _job_row(job: DelayedJob, look: Look, now: datetime) -> Row:
+def _job_lines(overview: Overview, look: Look) -> Iterator[str]:
+    """Below each job that is due and cannot run stands why."""
+    head, *lines = laid_out(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look.screen)
+    yield head
+    for job, line in zip(overview.jobs, lines, strict=True):
+        yield line
+        if job.hindered:
+            for words in hanging("  ! ", clean(job.hindered), look.screen):
+                yield coloured(words, Tone.CONCERN, look.screen)
+
+
+def _job_row(job: PendingJob, look: Look, now: datetime) -> Row:
     return (
         Cell(moment(job.run_at, look.timezone, now)),
         Cell(left(job.run_at - now) if job.run_at > now else "due"),

@@ -1,4 +1,4 @@
-"""What is listed: schedules by their next run, what is declared and not in the database yet, and delayed jobs."""
+"""What is listed: schedules by their next run, what is declared and not in the database yet, and jobs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from schedules.models import Schedule, ScheduleQuerySet
 from schedules.overview import problems
 from schedules.overview.busy import unfinished_jobs
 from schedules.overview.past_runs import last_runs, with_newest
+from schedules.overview.pending import pending_jobs
 from schedules.overview.scope import MOST_NAMES, Scope
 from schedules.overview.selection import EVERYTHING, Selection, UnknownName
 from schedules.overview.upcoming import by_urgency, row_of, upcoming
-from schedules.overview.values import DelayedJob, Overview, Upcoming
+from schedules.overview.values import Overview, Upcoming
 from worker.dialects.portions import portions
 from worker.messages.echo import quoted
 from worker.messages.nearest import did_you_mean
-from worker.models import Job, JobState
 
-MOST_JOBS = 20
 MOST_COMPARED = 10_000
 """Names that are compared with one that is unknown."""
 MOST_TOLD = 5
@@ -39,7 +38,7 @@ def overview(using: str, now: datetime, runs: int, selection: Selection = EVERYT
     failing = {problem.schedule for problem in found if problem.schedule is not None}
     schedules = [*_stored(scope, runs, failing), *(() if selection.failing else _declared(scope, runs))]
     shown = filter(None, (selection.cut(each, now) for each in schedules))
-    return Overview(now, scope.lead, by_urgency(shown), _delayed_jobs(scope), found)
+    return Overview(now, scope.lead, by_urgency(shown), pending_jobs(scope), found)
 
 
 def of_rows(using: str, rows: Sequence[Schedule], now: datetime, runs: int) -> list[Upcoming]:
@@ -100,31 +99,3 @@ def _portions_of(rows: ScheduleQuerySet) -> Iterator[list[Schedule]]:
     while some:
         yield some
         some = list(rows.filter(pk__gt=some[-1].pk)[:AT_A_TIME]) if len(some) == AT_A_TIME else []
-
-
-def _delayed_jobs(scope: Scope) -> tuple[DelayedJob, ...]:
-    selection = scope.selection
-    if not selection.has_jobs:
-        return ()
-    delayed = Job.objects.using(scope.using).filter(state=JobState.SCHEDULED).order_by("run_at")
-    if selection.queue is not None:
-        delayed = delayed.filter(queue=selection.queue)
-    if selection.within is not None:
-        delayed = delayed.filter(run_at__lte=scope.now + selection.within)
-    jobs = list(delayed[:MOST_JOBS])
-    of_schedules = scope.all_rows.filter(pk__in={job.schedule_id for job in jobs if job.schedule_id is not None})
-    names = dict(of_schedules.values_list("pk", "name"))
-    return tuple(_delayed(job, None if job.schedule_id is None else names.get(job.schedule_id)) for job in jobs)
-
-
-def _delayed(job: Job, schedule: str | None) -> DelayedJob:
-    return DelayedJob(
-        id=job.pk,
-        task=job.task,
-        verbose_name=job.verbose_name,
-        queue=job.queue,
-        priority=job.priority,
-        run_at=job.run_at,
-        attempts=job.attempts,
-        schedule=schedule,
-    )

@@ -14,12 +14,15 @@ from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 
 from schedules.models import Instant, Kind, Occurrence, ScheduleQuerySet
 from schedules.occurrences.jobs import lane_of
+from schedules.overview.hindrances import hindrances
 from schedules.overview.values import HistoryLine, PastRun
 from worker import masking
 from worker.dialects.portions import portions
 from worker.instants import LAST
 from worker.models import FinishedJob, Job, JobState
 from worker.outcomes import read_error
+from worker.queue import UNSTARTED
+from worker.serving import living_workers
 
 MOST_HISTORY = 10
 MOST_KEYS = 500
@@ -64,7 +67,14 @@ def history(using: str, schedule_id: int, now: datetime) -> tuple[HistoryLine, .
     keys = [line.job_id for line in lines if line.job_id is not None]
     jobs = _read(FinishedJob.objects.using(using).filter(pk__in=keys), Job.objects.using(using).filter(pk__in=keys))
     runs: dict[int | None, PastRun] = {job.id: _past_run(job, now) for job in jobs}
-    return tuple(_history_line(line, runs.get(line.job_id)) for line in lines)
+    hindered = _hindered(using, [key for key, run in runs.items() if run.outcome in UNSTARTED and key], now)
+    return tuple(_history_line(line, runs.get(line.job_id), hindered.get(line.job_id or 0, "")) for line in lines)
+
+
+def _hindered(using: str, keys: Sequence[int], now: datetime) -> Mapping[int, str]:
+    """Of jobs that nobody has started yet: what keeps them from that."""
+    jobs = list(Job.objects.using(using).filter(pk__in=keys)) if keys else []
+    return hindrances(jobs, living_workers(using, now), now) if jobs else {}
 
 
 class _Job(NamedTuple):
@@ -120,7 +130,8 @@ def _past_run(job: _Job, now: datetime) -> PastRun:
     return PastRun(datetime.fromisoformat(error["at"]), RETRYING, reason, job_id=job.id)
 
 
-def _history_line(line: Occurrence, run: PastRun | None) -> HistoryLine:
+def _history_line(line: Occurrence, run: PastRun | None, hindered: str) -> HistoryLine:
+    reason = "; ".join(filter(None, [masking.text(line.reason), hindered]))
     has_started = run is not None and run.duration is not None
     return HistoryLine(
         scheduled_for=line.scheduled_for,
@@ -128,7 +139,7 @@ def _history_line(line: Occurrence, run: PastRun | None) -> HistoryLine:
         count=line.count,
         kind=line.kind,
         outcome=line.outcome if run is None else run.outcome,
-        reason=masking.text(line.reason) if run is None or not run.reason else run.reason,
+        reason=reason if run is None or not run.reason else run.reason,
         job_id=line.job_id,
         started_at=run.at if run is not None and has_started else None,
         duration=None if run is None else run.duration,

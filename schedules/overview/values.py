@@ -95,8 +95,8 @@ class Upcoming:
 
 
 @dataclass(frozen=True, slots=True)
-class DelayedJob:
-    """A job whose time has not come."""
+class PendingJob:
+    """A job that does not run yet."""
 
     id: int
     task: str
@@ -106,6 +106,9 @@ class DelayedJob:
     run_at: datetime
     attempts: int
     schedule: str | None
+    state: str
+    hindered: str
+    """Why it cannot run though it is due. Empty: it only waits for a slot, or for its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ class Overview:
     leader: Lead | None
     schedules: tuple[Upcoming, ...]
     """By their next run; those that have none last."""
-    jobs: tuple[DelayedJob, ...]
+    jobs: tuple[PendingJob, ...]
+    """By their time."""
     problems: tuple[Problem, ...]
 
 

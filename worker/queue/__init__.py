@@ -38,7 +38,7 @@ from worker.queue.history import BATCH, in_history, record, renumbered
 from worker.queue.inheritance import MOST_INTERRUPTIONS, rescue
 from worker.queue.into import enqueue, enqueue_many
 from worker.queue.lanes import hold_lane, leave_lane, let_go_lane, unfinished_of
-from worker.queue.notes import errors_with_note, noted
+from worker.queue.notes import errors_with_note, has_ended, noted
 from worker.queue.promotion import MOST_PROMOTED, next_due, next_run_at, promote, promote_again, promote_by_halves
 from worker.queue.turns import Round, let_in
 from worker.queue.unreadable import end_unreachable, end_unreadable
@@ -65,6 +65,7 @@ __all__ = [
     "enqueue",
     "enqueue_many",
     "errors_with_note",
+    "has_ended",
     "hold_lane",
     "in_the_recording_transaction",
     "is_refusal",

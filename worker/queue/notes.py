@@ -47,6 +47,16 @@ def noted(job: ClaimedJob) -> Ended | None:
     return Ended(job._replace(errors="".join(errors)), outcome, started_at, finished_at)
 
 
+def has_ended(errors: str) -> bool:
+    """Whether the errors of a job end in such a note."""
+    if KIND not in errors:
+        return False
+    try:
+        return bool(json.loads(errors.splitlines()[-1])["kind"] == KIND)
+    except (ValueError, TypeError, LookupError):
+        return False
+
+
 def _as_json(outcome: Outcome) -> dict[str, Any] | None:
     match outcome:
         case Succeeded():

@@ -50,7 +50,7 @@ NOTHING_DECLARED = (
 
 
 class Command(BaseCommand):
-    help = "List schedules and delayed jobs by their next run, show one in detail, or preview a cron expression."
+    help = "List schedules and jobs by their next run, show one in detail, or preview a cron expression."
     # It must work where a check fails: what is declared wrongly is listed as a problem.
     requires_system_checks = []
 

@@ -213,6 +213,24 @@ def test_the_next_delayed_jobs_stand_below_the_schedules(clock: VirtualClock) ->
     ]
 
 
+@pytest.mark.parametrize("columns", [60, 80])
+def test_below_a_job_that_is_due_and_cannot_run_stands_why(
+    clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    id = delayed(clock, run_at=at("09:30"), queue="mail")
+    delayed(clock)
+
+    lines = COLOUR.sub("", shown(terminal)).splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("NEXT"))
+    row, *why, next_row = lines[head + 1 : head + 4]
+
+    assert f"#{id}" in row
+    assert why == ["  ! No worker drains its queue. No worker is alive."]
+    assert "10:30" in next_row
+    assert max(map(len, (row, *why))) <= columns
+
+
 def test_nothing_declared_and_nothing_found_are_told_apart(clock: VirtualClock) -> None:
     assert listed()[0].startswith("No schedules yet. Declare one")
 
@@ -452,7 +470,7 @@ def test_a_run_by_hand_says_so(clock: VirtualClock) -> None:
     schedule = clock.declared(cron="0 0 * * *")
     changes.run_now(schedule, ALIAS, clock.now(), by="admin")
 
-    assert listed("s")[-1].endswith("by admin")
+    assert "by admin" in listed("s")[-1]
 
 
 def test_details_know_what_is_not_in_the_database_yet(clock: VirtualClock, settings: Settings) -> None:

@@ -1,0 +1,59 @@
+"""The jobs that do not run yet, those first whose time is first, and what keeps those that are due from running.
+
+Of those to come it reads a few by an index, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from heapq import nsmallest
+
+from django.db.models import Q
+
+from schedules.overview.hindrances import hindrances
+from schedules.overview.scope import Scope
+from schedules.overview.values import PendingJob
+from worker.models import Job, JobState
+
+MOST_JOBS = 20
+TO_COME = Q(state=JobState.SCHEDULED)
+DUE = Q(state=JobState.READY) | Q(state__in=(JobState.WAITING, JobState.HELD), lane__isnull=False)
+"""Only in a lane a job waits for others. That it is said lets an index find them."""
+
+
+def pending_jobs(scope: Scope) -> tuple[PendingJob, ...]:
+    if not scope.selection.has_jobs:
+        return ()
+    jobs = nsmallest(MOST_JOBS, _first_of_each_kind(scope), key=lambda job: (job.run_at, job.pk))
+    hindered = hindrances(jobs, scope.workers, scope.now) if jobs else {}
+    names = _names_of_schedules(jobs, scope)
+    return tuple(
+        PendingJob(
+            id=job.pk,
+            task=job.task,
+            verbose_name=job.verbose_name,
+            queue=job.queue,
+            priority=job.priority,
+            run_at=job.run_at,
+            attempts=job.attempts,
+            schedule=None if job.schedule_id is None else names.get(job.schedule_id),
+            state=job.state,
+            hindered=hindered.get(job.pk, ""),
+        )
+        for job in jobs
+    )
+
+
+def _first_of_each_kind(scope: Scope) -> Iterator[Job]:
+    jobs = Job.objects.using(scope.using).order_by("run_at", "pk")
+    if scope.selection.queue is not None:
+        jobs = jobs.filter(queue=scope.selection.queue)
+    if scope.selection.within is not None:
+        jobs = jobs.filter(run_at__lte=scope.now + scope.selection.within)
+    for kind in (TO_COME, DUE):
+        yield from jobs.filter(kind)[:MOST_JOBS]
+
+
+def _names_of_schedules(jobs: Iterable[Job], scope: Scope) -> dict[int, str]:
+    keys = {job.schedule_id for job in jobs if job.schedule_id is not None}
+    return dict(scope.all_rows.filter(pk__in=keys).values_list("pk", "name"))
