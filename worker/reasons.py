@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
@@ -12,6 +12,9 @@ from worker.models import Job, JobState
 from worker.queue import has_ended
 from worker.serving import what_is_served
 from worker.unknown import why_unknown
+
+PROMOTED_WITHIN = timedelta(minutes=1)
+"""After its time. Later than that, it is not a matter of time."""
 
 
 def why_it_waits(job: Job, now: datetime, served: Collection[str] | None) -> str:
@@ -37,6 +40,8 @@ def what_hinders(job: Job, now: datetime, served: Collection[str] | None) -> str
         return f"{_('This process does not know its task.')} {why_unknown(job.task)}"
     if job.state == JobState.WAITING:
         return _("The run before it, of the same schedule, is not finished.")
+    if job.state == JobState.SCHEDULED and now - job.run_at > PROMOTED_WITHIN:
+        return _("Its time has come, and no process has made it ready. list_schedule --check may say why.")
     return ""
 
 

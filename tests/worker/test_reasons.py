@@ -44,6 +44,13 @@ KNOWN = leave_trace.task.name
             "This process does not know its task. Nothing that this process has imported declares a task of that name.",
         ),
         (JobState.READY, {}, {"default"}, "It waits for a free slot."),
+        (JobState.SCHEDULED, {}, {"default"}, "It waits for a free slot."),
+        (
+            JobState.SCHEDULED,
+            {"run_at": NOW - timedelta(minutes=2)},
+            None,
+            "Its time has come, and no process has made it ready. list_schedule --check may say why.",
+        ),
         (JobState.READY, {}, None, "It waits for a free slot."),
     ],
 )
