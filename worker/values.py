@@ -119,6 +119,14 @@ class PutBack(NamedTuple):
     errors: str
 
 
+class Mark(NamedTuple):
+    """What tells the transaction of a run from others, and is gone when it has ended."""
+
+    name: str
+    is_prepared: bool = False
+    """Whether the session knows the statement that records the run."""
+
+
 class Ended(NamedTuple):
     """A run that is over: the job, what came of it, and from when to when, by the database's clock."""
 

@@ -20,7 +20,7 @@ from worker.dialects.many import ROWS, ManyRows
 from worker.dialects.portions import portions
 from worker.instants import written
 from worker.models import FinishedJob, Job, WorkerProcess
-from worker.values import ClaimedJob, Finish, NewJob, Wanted
+from worker.values import ClaimedJob, Finish, Mark, NewJob, Wanted
 
 GIVEN = tuple(name for name in NewJob._fields if name not in ("run_at", "delay"))
 """Columns that enqueueing is given. When a job starts is told by `run_at` and `delay` together."""
@@ -356,18 +356,18 @@ class Dialect:
         )
         self.delete(cursor, jobs, columns["id"])
 
-    def mark(self, connection: BaseDatabaseWrapper) -> str:
-        """Of a transaction that is to begin, and has begun then: it is gone when the transaction has ended."""
-        mark = connection.savepoint()
-        assert mark is not None, "There are no transactions in this database."
-        return str(mark)
+    def mark(self, connection: BaseDatabaseWrapper) -> Mark:
+        """Of a transaction that is to begin, and has begun then."""
+        savepoint = connection.savepoint()
+        assert savepoint is not None, "There are no transactions in this database."
+        return Mark(savepoint)
 
-    def require_mark(self, connection: BaseDatabaseWrapper, mark: str) -> None:
+    def require_mark(self, connection: BaseDatabaseWrapper, mark: Mark) -> None:
         """Raises DatabaseError if the transaction has ended meanwhile, or is broken. Before `finish_marked`."""
-        connection.savepoint_commit(mark)
+        connection.savepoint_commit(mark.name)
 
     def finish_marked(
-        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: str, *, commit: bool
+        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: Mark, *, commit: bool
     ) -> bool:
         """The same for one job in the transaction of that mark, which may be committed by it as well.
 

@@ -13,9 +13,10 @@ from django.db.transaction import TransactionManagementError
 
 from worker.dialects.many import ManyRowsByArrays, as_table
 from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
+from worker.dialects.single import ENDED, NOT_HELD, SingleRecord, single_record
 from worker.instants import read
 from worker.models import FinishedJob, Job, WorkerProcess
-from worker.values import ClaimedJob, Finish, NewJob, Wanted
+from worker.values import ClaimedJob, Finish, Mark, NewJob, Wanted
 
 
 class PostgreSQL(Dialect):
@@ -147,20 +148,22 @@ class PostgreSQL(Dialect):
             )
             return set(cursor.fetchall())
 
-    def mark(self, connection: BaseDatabaseWrapper) -> str:
+    def mark(self, connection: BaseDatabaseWrapper) -> Mark:
         """By the instant at which the transaction began, which it has for itself. It takes the round trip of BEGIN."""
+        asked = self._single(connection).asked
         session, level = connection.connection, connection.connection.isolation_level
         if any(each is not None for each in (level, session.read_only, session.deferrable)):
             with connection.cursor() as cursor:  # the driver knows how to begin, and does so first
-                cursor.execute(f"SELECT {_BEGUN_AT}")
-                return str(cursor.fetchone()[0])
+                cursor.execute(asked)
+                begun_at, is_prepared = cursor.fetchone()
+                return Mark(begun_at, is_prepared=is_prepared)
         with connection.wrap_database_errors:
-            answer = session.pgconn.exec_(f"BEGIN; SELECT {_BEGUN_AT}".encode())
+            answer = session.pgconn.exec_(f"BEGIN; {asked}".encode())
         if not answer.ntuples:
             raise OperationalError(session.pgconn.get_error_message())
-        return str(answer.get_value(0, 0).decode())
+        return Mark(answer.get_value(0, 0).decode(), is_prepared=answer.get_value(0, 1) == b"t")
 
-    def require_mark(self, connection: BaseDatabaseWrapper, mark: str) -> None:
+    def require_mark(self, connection: BaseDatabaseWrapper, mark: Mark) -> None:
         """As far as it is known here. That it is no other transaction is seen when it is finished."""
         connection.validate_no_broken_transaction()
         status = connection.connection.info.transaction_status
@@ -168,32 +171,30 @@ class PostgreSQL(Dialect):
             raise TransactionManagementError(f"The transaction of the job was ended or broken in it ({status.name}).")
 
     def finish_marked(
-        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: str, *, commit: bool
+        self, connection: BaseDatabaseWrapper, end: Finish, worker: str, mark: Mark, *, commit: bool
     ) -> bool:
         """One round trip with the commit, if the driver writes the values into the statement.
 
         What must not be committed is an error of the statement, so that the server goes no further.
         """
-        history = ", ".join((*RECORD, *FINISH))
-        sql = (
-            f"WITH gone AS (DELETE FROM {table(connection, Job)} WHERE id = %s AND claim = %s "
-            f"RETURNING {', '.join(RECORD)}), "
-            f"history AS (INSERT INTO {table(connection, FinishedJob)} ({history}) "
-            f"SELECT {', '.join(RECORD)}, {', '.join(['%s'] * len(FINISH))} FROM gone) "
-            f"SELECT CASE WHEN {_BEGUN_AT} <> %s THEN ('{_ENDED}' || count(*))::integer "
-            f"WHEN count(*) = 0 THEN ('{_NOT_HELD}' || count(*))::integer END FROM gone"
-        )
+        statement = self._single(connection)
         try:
             with connection.cursor() as cursor:
-                and_commit = "; COMMIT" if commit and hasattr(cursor, "mogrify") else ""
-                cursor.execute(sql + and_commit, [end.job.id, end.job.claim, *end[1:], worker, mark])
+                sql = statement.plain
+                if hasattr(cursor, "mogrify"):
+                    sql = (statement.again if mark.is_prepared else statement.first) + "; COMMIT" * commit
+                cursor.execute(sql, [end.job.id, end.job.claim, *end[1:], worker, mark.name])
         except DatabaseError as error:
-            if _NOT_HELD in str(error):
+            if NOT_HELD in str(error):
                 return False
-            if _ENDED in str(error):
+            if ENDED in str(error):
                 raise TransactionManagementError("The transaction of the job was ended within it.") from error
             raise
         return True
+
+    def _single(self, connection: BaseDatabaseWrapper) -> SingleRecord:
+        kinds = self.many.kinds_of(connection, FinishedJob, FINISH)
+        return single_record(table(connection, Job), table(connection, FinishedJob), tuple(kinds.values()))
 
 
 def _code_of(error: DatabaseError) -> str | None:
@@ -277,8 +278,6 @@ _URGENCY = "priority * -1"
 _FIRST, _LAST = -(2**15), 2**15 + 1
 """Around what it can be."""
 _IN_STRETCH = (f"({_URGENCY}, id) >= (stretch.urgency, stretch.mark)", f"{_URGENCY} < stretch.until")
-_BEGUN_AT = "extract(epoch FROM transaction_timestamp())::text"
-_ENDED, _NOT_HELD = "carillon: another transaction, ", "carillon: not held, "
 _UNDEFINED_TABLE = "42P01"
 _REFUSALS = {"42501", "P0001"}
 """No privilege, and a trigger that raises."""

@@ -43,7 +43,7 @@ from worker.queue.promotion import MOST_PROMOTED, next_due, next_run_at, promote
 from worker.queue.turns import Round, let_in
 from worker.queue.unreadable import end_unreachable, end_unreadable
 from worker.refusals import MOST_REFUSALS, is_refusal
-from worker.values import ANY_LENGTH, ClaimedJob, Ended, PutBack, Wanted
+from worker.values import ANY_LENGTH, ClaimedJob, Ended, Mark, PutBack, Wanted
 
 __all__ = [
     "BATCH",
@@ -165,19 +165,19 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
     return recorded
 
 
-def mark(using: str) -> str:
+def mark(using: str) -> Mark:
     """Begin the transaction of a run, in the outermost block of the caller, and say by what it is known."""
     connection = connections[using]
     return dialect_of(connection).mark(connection)
 
 
-def require_mark(using: str, mark: str) -> None:
+def require_mark(using: str, mark: Mark) -> None:
     """Raises DatabaseError where that transaction is seen to have ended, or to be broken."""
     connection = connections[using]
     dialect_of(connection).require_mark(connection, mark)
 
 
-def ack_marked(using: str, ended: Ended, worker: str, mark: str) -> bool:
+def ack_marked(using: str, ended: Ended, worker: str, mark: Mark) -> bool:
     """Record a success in the transaction of that mark, which may be committed then; the caller commits all the same.
 
     False: it was lost, and the transaction has to be undone. Raises DatabaseError if it is another transaction.

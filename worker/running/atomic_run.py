@@ -23,7 +23,7 @@ from worker.own_options import task_of
 from worker.running import execution
 from worker.running.open_transaction import TransactionLeftOpen, is_outdated
 from worker.running.slot_connections import NoSession, SlotConnections
-from worker.values import ClaimedJob, Ended
+from worker.values import ClaimedJob, Ended, Mark
 
 SHORTEST_DELAY = 5.0
 """Seconds until a job runs again whose success the database refused to record, for no fault of the job."""
@@ -135,7 +135,7 @@ class _Run:
             raise TransactionManagementError("The transaction of the job was ended within it.")
         self.own.require_no_transaction(but=connection.alias)
 
-    def _record(self, mark: str) -> None:
+    def _record(self, mark: Mark) -> None:
         ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())
         try:
             recorded = queue.ack_marked(self.runs.using, ended, self.runs.worker, mark)

@@ -261,6 +261,25 @@ def test_an_atomic_job_succeeds_however_its_session_is_set(
     assert FinishedJob.objects.filter(pk__in=jobs, state="succeeded", attempts=1).count() == 3
 
 
+def forget_what_is_prepared() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+
+
+@pytest.mark.only_on("postgresql")
+def test_an_atomic_job_succeeds_after_one_that_discarded_what_is_prepared(crew: Crew) -> None:
+    forget = declare_task(forget_what_is_prepared, None, {})
+    traced = atomic(trace)
+    for number in range(3):
+        traced.enqueue(str(number))
+        forget.enqueue()
+
+    crew.work_until_idle(threads=1)
+
+    assert traces() == {"0": 1, "1": 1, "2": 1}
+    assert FinishedJob.objects.filter(state="succeeded", attempts=1).count() == 6
+
+
 @pytest.mark.parametrize("raises", [False, True])
 def test_what_is_written_with_a_success_is_written_in_the_transaction_of_an_atomic_job(
     crew: Crew, monkeypatch: pytest.MonkeyPatch, raises: bool
