@@ -89,7 +89,7 @@ DATABASES = {
             # A transaction that will write waits for its turn at its beginning, where waiting is possible.
             "transaction_mode": "IMMEDIATE",
             # Readers and the one writer do not wait for each other.
-            "init_command": "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+            "init_command": "PRAGMA journal_mode = WAL",
         },
     },
 }

@@ -57,7 +57,7 @@ def _weaknesses(case: Case, journal: str, synchronous: str, timeout: timedelta, 
             Severity.WARNING,
             "The file has no write-ahead log, so readers and workers wait for each other.",
             facts,
-            f'Set {options}["init_command"] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL".',
+            f'Set {options}["init_command"] = "PRAGMA journal_mode = WAL".',
         )
     if synchronous == "off":
         yield Finding(
@@ -65,7 +65,7 @@ def _weaknesses(case: Case, journal: str, synchronous: str, timeout: timedelta, 
             Severity.WARNING,
             "Commits are not written through: a power cut may corrupt the file.",
             facts,
-            f'Set PRAGMA synchronous = NORMAL (with a write-ahead log) or FULL in {options}["init_command"].',
+            f'Take PRAGMA synchronous out of {options}["init_command"]: SQLite writes each commit through by itself.',
         )
     if timeout < SHORTEST_TIMEOUT:
         yield Finding(
