@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from schedules.testing import ManualClock
 from tests.app.tasks import leave_trace
-from tests.conformance.worker.process.workers import Crew, heard, unled
+from tests.conformance.worker.process.workers import Crew, heard, sleeps, unled
 from tests.conformance.worker.queue.jobs import ALIAS, claim, claim_one, enqueue, living_worker, state_of
 from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
@@ -216,13 +216,14 @@ def test_delayed_jobs_and_retries_run_under_a_worker_alone(
     settings.SCHEDULER = {"HEARTBEAT": 0.2}
     monkeypatch.setattr(deputies, "LEADER_MISSED_AFTER", 0.5)
     monkeypatch.setattr(deputies, "LOOK_FOR_LEADER_EVERY", 0.05)
-    delayed = leave_trace.using(schedule=0.5).enqueue("later").pk
+    delayed = leave_trace.using(schedule=2).enqueue("later").pk
 
-    with heard(signals.leader_missing) as told:
+    with heard(signals.leader_missing) as told, sleeps(monkeypatch) as slept:
         crew.start(leader_sign=unled, longest_sleep=30)
-        eventually(lambda: state_of(delayed) == "succeeded")
+        eventually(lambda: state_of(delayed) == "succeeded", within=30)
 
     row = FinishedJob.objects.get(pk=delayed)
     assert row.started_at is not None
-    assert 0 <= (row.started_at - row.run_at).total_seconds() < 10, "its longest sleep is three times that"
+    assert row.started_at >= row.run_at
+    assert all(each.seconds <= max(0.0, (each.due - each.now).total_seconds()) for each in slept if each.due)
     assert len(told) == 1

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from datetime import datetime
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from django.db import OperationalError, connections
@@ -188,3 +189,28 @@ def heard(signal: Signal) -> Iterator[list[dict[str, Any]]]:
         yield told
     finally:
         signal.disconnect(listen)
+
+
+class Sleep(NamedTuple):
+    """What a loop said that it may sleep."""
+
+    due: datetime | None
+    """When it knew then that the next job is to be promoted."""
+    now: datetime
+    seconds: float
+
+
+@contextmanager
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sleep]]:
+    """How long the loops of workers say that they sleep, turn by turn: a busy machine makes none of it longer."""
+    said: list[Sleep] = []
+    say = Loop._sleep
+
+    def listen(loop: Loop, due: datetime | None) -> float:
+        now = loop.clock.now()
+        said.append(Sleep(due, now, say(loop, due)))
+        return said[-1].seconds
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "_sleep", listen)
+        yield said
