@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, overload
 
 from schedules import changes
-from schedules.changes import RevisionConflict
+from schedules.changes import RevisionConflict, Wanted
 from schedules.declarations import Background
 from schedules.declarations.configured import task_of
 from schedules.declarations.ownership import give_back
@@ -38,6 +38,7 @@ __all__ = [
     "RevisionConflict",
     "get",
     "schedule",
+    "schedule_many",
 ]
 
 
@@ -211,27 +212,36 @@ def schedule(
     means the same recurrence keeps the next run. revision: of the handle, when it was read. Raises InvalidSchedule; or
     RevisionConflict, where somebody has edited it since. dry_run: change nothing, and say what it would do.
     """
+    given = {"args": args, "kwargs": kwargs, "enabled": enabled, "revision": revision}
     where = f"schedule(name={quoted(name)})"
-    spec = spec_of(
-        task_of(task, where),
-        where=where,
-        name=name,
-        source=Source.API,
-        args=args,
-        kwargs=kwargs,
-        enabled=enabled,
-        options=options,
-    )
-    alias = project_options().DATABASE
-    with Explained(where, alias, _IN_ASYNC_CODE):
-        known = Schedule.objects.using(alias).filter(identity=spec.identity).first()
-        now = database_now(alias)
-        edit = partial(changes.bring_in_line, spec, alias, now, revision=revision)
-        if dry_run:
-            return preview(spec.identity, edit, alias, now)
-        if known is None or revision is not None or not changes.is_as(known, spec):
-            edit()
-    return Handle(name)
+    wanted = [_wanted({"task": task, "name": name, **given, **options}, where)]
+    (made,) = _previews(wanted, where) if dry_run else _scheduled(wanted, where)
+    return made
+
+
+@overload
+def schedule_many(entries: Iterable[Mapping[str, Any]], *, dry_run: Literal[False] = False) -> list[Handle]: ...
+@overload
+def schedule_many(entries: Iterable[Mapping[str, Any]], *, dry_run: Literal[True]) -> list[Preview]: ...
+def schedule_many(entries: Iterable[Mapping[str, Any]], *, dry_run: bool = False) -> list[Handle] | list[Preview]:
+    """The same as `schedule` for each entry, in a few statements for all of them: all is done, or nothing.
+
+    entries: dictionaries of what `schedule` takes by name, `task` and `name` at the least. Returns the handles, in
+    order. Raises InvalidSchedule or RevisionConflict, which say the place of the entry in the list, and its name; also
+    for two entries of one name. dry_run: change nothing, and say what each of them would do by itself.
+    """
+    wanted: list[Wanted] = []
+    places: dict[str, int] = {}
+    for place, entry in enumerate(entries):
+        where = f"schedule_many[{place}]"
+        if not isinstance(entry, Mapping):
+            raise InvalidSchedule(must_be(where, entry, 'a dictionary such as {"task": …, "name": …, "cron": …}'))
+        where = f"{where} (name={quoted(entry.get('name', ''))})"
+        each = replace(_wanted(entry, where), where=where)
+        if (before := places.setdefault(each.spec.identity, place)) != place:
+            raise InvalidSchedule(f"{where}: entry {before} has the same name, and one schedule has one entry.")
+        wanted.append(each)
+    return _previews(wanted, "schedule_many(…)") if dry_run else _scheduled(wanted, "schedule_many(…)")
 
 
 def get(name: str) -> Handle:
@@ -248,4 +258,36 @@ def _row(name: str) -> Schedule:
     return row
 
 
+def _wanted(entry: Mapping[str, Any], where: str) -> Wanted:
+    spec = spec_of(
+        task_of(entry.get("task"), where),
+        where=where,
+        name=entry.get("name", ""),
+        source=Source.API,
+        args=entry.get("args", ()),
+        kwargs=entry.get("kwargs"),
+        enabled=entry.get("enabled", True),
+        options={option: value for option, value in entry.items() if option not in _OF_ENTRY},
+    )
+    return Wanted(spec, revision=entry.get("revision"))
+
+
+def _scheduled(wanted: Sequence[Wanted], where: str) -> list[Handle]:
+    alias = project_options().DATABASE
+    with Explained(where, alias, _IN_ASYNC_CODE):
+        return [Handle(row.name) for row in changes.all_in_line(wanted, alias)]
+
+
+def _previews(wanted: Sequence[Wanted], where: str) -> list[Preview]:
+    """Each would be made alone."""
+    alias = project_options().DATABASE
+    with Explained(where, alias, _IN_ASYNC_CODE):
+        now = database_now(alias)
+        return [
+            preview(each.spec.identity, partial(changes.all_in_line, [each], alias, now), alias, now) for each in wanted
+        ]
+
+
+_OF_ENTRY = ("task", "name", "args", "kwargs", "enabled", "revision")
+"""What an entry says besides the options of its schedule."""
 _IN_ASYNC_CODE = "await asgiref.sync.sync_to_async(…)(…)"

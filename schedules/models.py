@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
@@ -328,6 +329,11 @@ class Schedule(Columns, Owned, models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def put(self) -> dict[str, Any]:
+        """By column, what was put into it under its lock and is not written yet (`schedules.changes.row`)."""
+        return {}
 
     @property
     def status(self) -> Status:

@@ -46,6 +46,7 @@ TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./\.\./(tests/[\w/]+\.py)\)")
 DOORS: dict[str, Any] = {
     "Handle": api.Handle,
     "schedule": api.schedule,
+    "schedule_many": api.schedule_many,
     "get": api.get,
     "Background": Background,
     # As every exception, it takes its message.
@@ -228,7 +229,7 @@ def test_every_signal_is_documented_with_the_arguments_that_are_sent(module: Mod
 
 def test_every_change_of_a_schedule_that_is_told_is_documented() -> None:
     sources = "".join(_source(path) for path in _sources() if path.startswith("schedules/changes/"))
-    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\((.+)\)", sources))))
+    told = set(re.findall(r'"(\w+)"', "".join(re.findall(r"tell\w*\((.+)\)", sources))))
     (_, sentence) = page("reference/signals.md").table("Signal")["schedule_changed"]
     assert told == set(code_in(sentence)) - {"change"}
 

@@ -6,7 +6,8 @@ nothing with it. `now` is the database's, read before. While a verb waits for th
 """
 
 from schedules.changes.backfills import backfill
-from schedules.changes.declare import bring_in_line, edit, in_line, is_as, mark_declared, mark_undeclared, retire
+from schedules.changes.declare import edit, mark_declared, mark_undeclared, retire
+from schedules.changes.in_line import Wanted, all_in_line, bring_all_in_line, bring_in_line, is_as
 from schedules.changes.operate import delete, detach, give_back, run_now
 from schedules.changes.pauses import end_pauses, pause, resume
 from schedules.changes.rename import rename
@@ -18,7 +19,10 @@ from schedules.changes.wishes import first_row
 
 __all__ = [
     "RevisionConflict",
+    "Wanted",
+    "all_in_line",
     "backfill",
+    "bring_all_in_line",
     "bring_in_line",
     "delete",
     "detach",
@@ -27,7 +31,6 @@ __all__ = [
     "first_row",
     "follow_tasks",
     "give_back",
-    "in_line",
     "is_as",
     "mark_declared",
     "mark_undeclared",

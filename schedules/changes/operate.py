@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from schedules.changes.declare import bring_in_line
+from schedules.changes.in_line import bring_in_line
 from schedules.changes.row import explain_past, in_force, locked, plan_next, put, tell, whys
 from schedules.models import Kind, Occurrence, Schedule, Source
 from schedules.occurrences import ledger
@@ -40,7 +40,7 @@ def detach(schedule: Schedule, using: str, now: datetime) -> None:
             raise InvalidSchedule(f"{row.name}: it {row.owned}, so there is no code to detach it from.")
         if row.retired_at is not None:
             explain_past(row, using, now, whys(row))
-        put(row, using, source=Source.ADMIN, undeclared_at=None, retired_at=None)
+        put(row, source=Source.ADMIN, undeclared_at=None, retired_at=None)
         plan_next(row, using, now)
     tell(row, "detached", using)
 
@@ -54,7 +54,7 @@ def give_back(schedule: Schedule, spec: Spec, using: str, now: datetime) -> Sche
         with locked(schedule.pk, using) as row:
             if row.is_declared:
                 raise InvalidSchedule(f"{row.name}: it belongs to {row.declared_in} already.")
-            put(row, using, source=spec.source)
+            put(row, source=spec.source)
         row = bring_in_line(spec, using, now)
     tell(row, "given_back", using)
     return row

@@ -47,7 +47,6 @@ def pause(
         let_due_run(row, using, now)
         put(
             row,
-            using,
             paused_at=row.paused_at or now,
             paused_until=until,
             paused_by=by[:255],
@@ -99,7 +98,7 @@ def end_pause(row: Schedule, using: str, now: datetime, *, held_back_until: date
     if held_back_until is not None:
         with broken_if_unreadable(row, using, now):
             explain_paused(row, using, held_back_until, now)
-    put(row, using, **NOT_PAUSED)
+    put(row, **NOT_PAUSED)
     for lane in lanes_of(row.pk):
         queue.let_go_lane(lane, using)
     plan_next(row, using, now)

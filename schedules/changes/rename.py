@@ -17,5 +17,5 @@ from schedules.models import Schedule, identity_of
 def rename(schedule: Schedule, name: str, using: str, now: datetime) -> None:
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         names = [*row.former_names, *([] if row.name in row.former_names else [row.name])]
-        put(row, using, name=name, identity=identity_of(name), formerly="\n".join(names), changed_at=now)
+        put(row, name=name, identity=identity_of(name), formerly="\n".join(names), changed_at=now)
     tell(row, "renamed", using)

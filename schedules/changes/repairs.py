@@ -27,14 +27,14 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
     then not be of a leap.
     """
     with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
-        if row.revision != schedule.revision + 1:
+        if row.revision != schedule.revision:
             raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
         _forget_after(row, using, now)
-        put(row, using, **instants_again(row, now))
-        put(row, using, settled_until=min(now, row.settled_until))
+        put(row, **instants_again(row, now))
+        put(row, settled_until=min(now, row.settled_until))
         if row.broken:
             explain_past(row, using, now, whys(row))
-            put(row, using, broken="")
+            put(row, broken="")
         plan_next(row, using, now)
     tell(row, "repaired", using)
 

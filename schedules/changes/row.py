@@ -1,17 +1,20 @@
-"""One schedule's row under its lock, and what every change of it is made of: explain, put, plan the next run, tell.
+"""Rows of schedules under their locks, and what every change of one is made of: explain, put, plan the next run, tell.
 
-It knows how, not when: the verbs stand in the files beside it.
+What is put into a row is written when its lock is about to end, with what is put into the others: one statement for
+all that change alike. It knows how, not when: the verbs stand in the files beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db import connections, transaction
+from django.db.models import Choices, F, QuerySet
 
 from schedules import signals
 from schedules.models import Schedule
@@ -19,10 +22,11 @@ from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import COUNTED_BY, UNREADABLE, instants_again, require_instants
 from schedules.occurrences.materialize import materialize, why_broken
 from schedules.planning import Plan, Standing, Why, explain, next_run, stood_still
-from schedules.planning.due import BEGINNING, Ledgered
+from schedules.planning.due import BEGINNING, Ledgered, NotRun
 from schedules.recurrence.zones import zone_version
 from schedules.spec import InvalidSchedule
 from worker import wakeup
+from worker.dialects import dialect_of
 from worker.instants import is_real
 
 READ_AT_ONCE = 100
@@ -46,9 +50,22 @@ def some_by_some(rows: QuerySet[Schedule]) -> Iterator[list[Schedule]]:
 
 @contextmanager
 def locked(pk: int, using: str) -> Iterator[Schedule]:
-    """The row as it is, locked until the transaction ends, its revision moved on. A write comes first, for SQLite."""
-    Schedule.objects.using(using).filter(pk=pk).update(revision=F("revision") + 1)
-    yield Schedule.objects.using(using).select_for_update().get(pk=pk)
+    """The row as it is, locked until the transaction ends. Its revision is moved on. Raises Schedule.DoesNotExist."""
+    with all_locked([pk], using) as rows:
+        if not rows:
+            raise Schedule.DoesNotExist
+        yield rows[0]
+
+
+@contextmanager
+def all_locked(pks: Sequence[int], using: str) -> Iterator[list[Schedule]]:
+    """The same of those that there are. All lock them in the order of identities, so no two wait for each other."""
+    those = Schedule.objects.using(using).filter(pk__in=pks).order_by("identity")
+    if pks and not dialect_of(connections[using]).row_lock:
+        those.order_by().update(revision=F("revision"))  # SQLite has no lock but the one that a write takes
+    rows = list(those.select_for_update()) if pks else []
+    yield rows
+    write(rows, using)
 
 
 @contextmanager
@@ -66,6 +83,7 @@ def in_force(pk: int, using: str) -> Iterator[Schedule]:
 def materialize_due(row: Schedule, using: str, now: datetime) -> None:
     """What the row says is due runs, as the policy decides."""
     if row.next_run_at is not None and row.next_run_at <= now:
+        write([row], using)
         materialize(using, now, [row])
         row.refresh_from_db(from_queryset=Schedule.objects.using(using))  # another cannot read whatever stands there
 
@@ -109,8 +127,12 @@ def _pause_of(row: Schedule) -> str:
 
 
 def _write(row: Schedule, plan: Plan, using: str, now: datetime) -> None:
-    ledger.write([ledger.not_run(row.pk, what, term=None, now=now) for what in plan.not_run], using)
-    put(row, using, settled_until=plan.cursor)
+    explain_not_run(row, plan.not_run, using, now)
+    put(row, settled_until=plan.cursor)
+
+
+def explain_not_run(row: Schedule, not_run: Iterable[NotRun], using: str, now: datetime) -> None:
+    ledger.write([ledger.not_run(row.pk, what, term=None, now=now) for what in not_run], using)
 
 
 def plan_next(row: Schedule, using: str, now: datetime) -> None:
@@ -121,7 +143,7 @@ def plan_next(row: Schedule, using: str, now: datetime) -> None:
             require_instants(row, *COUNTED_BY, "paused_until")
         if not (row.paused_at or row.retired_at or row.broken):
             next_run_at = next_run(row.recurrence, row.policies, row.settled_until, row.runs)
-    put(row, using, next_run_at=next_run_at, zone_version=zone_version(), changed_at=now)
+    put(row, next_run_at=next_run_at, zone_version=zone_version(), changed_at=now)
 
 
 @contextmanager
@@ -131,18 +153,63 @@ def broken_if_unreadable(row: Schedule, using: str, now: datetime) -> Iterator[N
         yield
     except UNREADABLE as error:
         reason = why_broken(error)
-        put(row, using, broken=reason, **instants_again(row, now))
+        put(row, broken=reason, **instants_again(row, now))
         transaction.on_commit(
             lambda: signals.schedule_broken.send_robust(None, name=row.name, reason=reason), using=using
         )
 
 
-def put(row: Schedule, using: str, **columns: Any) -> None:
-    Schedule.objects.using(using).filter(pk=row.pk).update(**columns)
+def put(row: Schedule, **columns: Any) -> None:
+    """Into a row under its lock. It is written when the lock is about to end."""
+    row.put.update(columns)
     for name, value in columns.items():
         setattr(row, name, value)
 
 
+def insert(rows: Sequence[Schedule], using: str) -> None:
+    """Rows that are new, as they stand. Raises IntegrityError where one of their names is taken."""
+    if rows:
+        connection = connections[using]
+        values = [tuple(_plain(getattr(row, column)) for column in _COLUMNS) for row in rows]
+        pks = dialect_of(connection).insert_rows(connection, Schedule, _COLUMNS, values)
+        for row, pk in zip(rows, pks, strict=True):
+            row.pk = pk
+            row.put.clear()
+
+
+def write(rows: Iterable[Schedule], using: str) -> None:
+    """Write what was put into rows under their locks, and move their revisions on."""
+    alike = defaultdict[tuple[str, ...], list[Schedule]](list)
+    for row in rows:
+        alike[tuple(sorted(row.put))].append(row)
+    connection = connections[using]
+    for columns, those in alike.items():
+        values = [(row.pk, _after(row.revision), *(_plain(getattr(row, name)) for name in columns)) for row in those]
+        dialect_of(connection).many.change(connection, Schedule, ("id", "revision", *columns), values)
+        for row in those:
+            row.revision = _after(row.revision)
+            row.put.clear()
+
+
+def _after(revision: object) -> int:
+    return revision + 1 if isinstance(revision, int) else 1  # SQLite may hold any text there
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Choices) else value
+
+
 def tell(row: Schedule, change: str, using: str) -> None:
+    tell_all({change: [row]}, using)
+
+
+def tell_all(changed: Mapping[str, Iterable[Schedule]], using: str) -> None:
+    """`changed`: rows by what was done to them."""
     wakeup.announce({wakeup.LATER}, using)
-    transaction.on_commit(lambda: signals.schedule_changed.send_robust(None, name=row.name, change=change), using=using)
+    for change, rows in changed.items():
+        for row in rows:
+            tell_one = partial(signals.schedule_changed.send_robust, None, name=row.name, change=change)
+            transaction.on_commit(tell_one, using=using)
+
+
+_COLUMNS = tuple(str(field.column) for field in Schedule._meta.concrete_fields if not field.primary_key)

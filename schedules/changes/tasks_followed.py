@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db import transaction
 from django.db.models import Q
 
-from schedules.changes.row import one_by_one, put
+from schedules.changes.row import one_by_one
 from schedules.models import Schedule
 from schedules.occurrences.jobs import leave_behind
 from schedules.occurrences.materialize import Authority
@@ -34,9 +34,11 @@ def _follow(name: str, task: Task, using: str, authority: Authority) -> Iterator
         differs |= ~Q(own_options__contains=option) & ~Q(**{option: value})
     for row in one_by_one(Schedule.objects.using(using).filter(differs, task=name)):
         if row.task == name:  # MySQL's collations take one task for another
+            its = {each: now[each] for each in now.keys() - row.own_options.split()}
             with transaction.atomic(using=using):
                 authority.prove()
-                put(row, using, **{each: now[each] for each in now.keys() - row.own_options.split()})
+                Schedule.objects.using(using).filter(pk=row.pk).update(**its)
+                row.queue = task.queue if "queue" in its else row.queue
                 leave_behind(row, using)
         yield
     yield

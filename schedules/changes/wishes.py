@@ -18,10 +18,8 @@ from django.db.models import QuerySet
 from schedules import signals
 from schedules.changes.meaning import anchor_of, instants_of, limits_of
 from schedules.changes.pauses import end_pause, hold_back, let_due_run
-from schedules.changes.row import explain_past, plan_next, put, whys
+from schedules.changes.row import explain_not_run, explain_past, plan_next, put, whys
 from schedules.models import Kind, Occurrence, Schedule
-from schedules.occurrences import ledger
-from schedules.occurrences.jobs import leave_behind
 from schedules.planning.due import Ledgered, NotRun
 from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
@@ -50,7 +48,7 @@ def wish_of(spec: Spec) -> Wish:
 
 def first_row(spec: Spec, now: datetime) -> Schedule:
     """The row of a schedule that there was not before. Nothing fires for the time before now."""
-    row = Schedule(identity=spec.identity, revision=0, created_at=now, changed_at=now, **spec.columns())
+    row = Schedule(identity=spec.identity, created_at=now, changed_at=now, **spec.columns())
     row.enabled, row.settled_until = spec.enabled, now
     if spec.start is None:
         row.anchor = now if spec.repeat else None
@@ -62,15 +60,17 @@ def first_row(spec: Spec, now: datetime) -> Schedule:
     return row
 
 
-def begin(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
-    """Let a row count that was just made as its `first_row`."""
-    _settle_past_one_off(row, wish, using, now)
+def begin(row: Schedule, wish: Wish, using: str, now: datetime) -> list[NotRun]:
+    """Let a row count that is its `first_row`, and not stored yet. Returns what is to be explained of it then."""
+    at = _past_one_off(row, now)
+    explained = [] if at is None else _settle_past_one_off(row, at, wish, using)
     plan_next(row, using, now)
     _tell_if_over(row, using, now)
+    return explained
 
 
-def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
-    """Bring a row in line with a wish."""
+def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> bool:
+    """Bring a row in line with a wish. Returns whether its task or queue is another now: it may leave jobs behind."""
     let_due_run(row, using, now)
     ran_as = row.task, row.queue
     returns, wished = row.retired_at is not None, _as_wished(row, wish, using, now)
@@ -79,14 +79,14 @@ def follow(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
         _turn(row, wished, wish, using, now)
         _tell_if_over(row, using, now)
     else:
-        put(row, using, **wish.columns, anchor=wished.anchor)
-    if returns or fires_elsewhere:
-        _settle_past_one_off(row, wish, using, now)
+        put(row, **wish.columns, anchor=wished.anchor)
+    at = _past_one_off(row, now) if returns or fires_elsewhere else None
+    if at is not None and not _is_explained(row, at, using):
+        explain_not_run(row, _settle_past_one_off(row, at, wish, using), using, now)
     if wish.enabled is not None and (returns or wish.enabled != row.enabled):
         _follow_enabled(row, wish.enabled, using, now)
-    if (row.task, row.queue) != ran_as:
-        leave_behind(row, using)
     plan_next(row, using, now)
+    return (row.task, row.queue) != ran_as
 
 
 def _as_wished(row: Schedule, wish: Wish, using: str, now: datetime) -> Schedule:
@@ -101,23 +101,23 @@ def _turn(row: Schedule, wished: Schedule, wish: Wish, using: str, now: datetime
     """Explain what did not run under the old columns, or else, where nobody can read these, under the new ones."""
     why = whys(row)
     is_explained = explain_past(row, using, now, why)
-    put(row, using, **wish.columns, anchor=wished.anchor, broken="", retired_at=None)
+    put(row, **wish.columns, anchor=wished.anchor, broken="", retired_at=None)
     if not is_explained:
         explain_past(row, using, now, why)
 
 
-def _settle_past_one_off(row: Schedule, wish: Wish, using: str, now: datetime) -> None:
-    """It runs at once or is missed, unless the ledger has it: then it ran, or will not, whatever is wished."""
-    at = row.run_at
-    if at is None or at > max(now, row.settled_until) or _is_explained(row, at, using):
-        return
+def _past_one_off(row: Schedule, now: datetime) -> datetime | None:
+    """When it was to run once, if that is over."""
+    return row.run_at if row.run_at is not None and row.run_at <= max(now, row.settled_until) else None
+
+
+def _settle_past_one_off(row: Schedule, at: datetime, wish: Wish, using: str) -> list[NotRun]:
+    """It runs at once or is missed, if the ledger does not have it: then it ran, or will not, whatever is wished."""
     if wish.runs_late:
-        put(row, using, settled_until=at - TICK)
-    else:
-        late = NotRun(Ledgered.MISSED, at, at, 1, "its time was past when it was first seen")
-        ledger.write([ledger.not_run(row.pk, late, term=None, now=now)], using)
-        tell_past = partial(signals.run_at_past.send_robust, None, name=row.name, run_at=at)
-        transaction.on_commit(tell_past, using=using)
+        put(row, settled_until=at - TICK)
+        return []
+    transaction.on_commit(partial(signals.run_at_past.send_robust, None, name=row.name, run_at=at), using=using)
+    return [NotRun(Ledgered.MISSED, at, at, 1, "its time was past when it was first seen")]
 
 
 def _tell_if_over(row: Schedule, using: str, now: datetime) -> None:
@@ -144,8 +144,8 @@ def _lines(row: Schedule, using: str) -> QuerySet[Occurrence]:
 def _follow_enabled(row: Schedule, enabled: bool, using: str, now: datetime) -> None:
     """An operator's pause stays, whatever the declaration says."""
     if not enabled and row.paused_at is None:
-        put(row, using, paused_at=now, pause_reason=PAUSE_REASON, paused_as_declared=True)
+        put(row, paused_at=now, pause_reason=PAUSE_REASON, paused_as_declared=True)
         hold_back(row, using, now)
     elif enabled and row.paused_as_declared:
         end_pause(row, using, now, held_back_until=now)
-    put(row, using, enabled=enabled)
+    put(row, enabled=enabled)

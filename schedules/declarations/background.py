@@ -24,7 +24,6 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
 from worker.calls import CALL, Calls, Explained, InvalidCall, replaces, replacing
-from worker.clock import database_now
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
 from worker.models import Job
@@ -214,7 +213,8 @@ class Background(Generic[P, R, Made]):
             Explained(f"{self.task.name}(…)", alias, "await ….aenqueue(…)"),
             replacing(spec.task, spec.arguments, self.parameters, alias) if replaces(self.options) else _NO_TRANSACTION,
         ):
-            return changes.in_line(spec, alias) or changes.bring_in_line(spec, alias, database_now(alias))
+            (row,) = changes.all_in_line([changes.Wanted(spec)], alias)
+            return row
 
     def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:
         begins = self.options.get("schedule")

@@ -5,7 +5,7 @@ It refuses to know which runs there are: the tick's are decided in `planning`, t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -74,6 +74,14 @@ def leave_behind(schedule: Readable, using: str) -> None:
     """Move the jobs that do not count out of the lane: they wait, and whoever is in the lane does not wait for them."""
     lane, elsewhere = lanes_of(schedule.id)
     queue.leave_lane(lane, partial(counts, schedule), elsewhere, using)
+
+
+def leave_all_behind(schedules: Iterable[Readable], using: str) -> None:
+    """The same for each that has such jobs."""
+    changed = {lane_of(each.id): each for each in schedules}
+    for lane, jobs in queue.unfinished_of(list(changed), using).items() if changed else ():
+        if not all(counts(changed[lane], job) for job in jobs):
+            leave_behind(changed[lane], using)
 
 
 def by_hand(row: Schedule, now: datetime) -> Run:

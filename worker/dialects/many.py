@@ -5,6 +5,7 @@ It knows columns and values, and nothing of what they mean; what it is given is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from worker.dialects.portions import portions
 from worker.instants import written
 
 ROWS = 500
-"""In one statement, where each value is a parameter."""
+"""In one statement, where it carries no arrays."""
 
 Row = Sequence[Any]
 
@@ -31,8 +32,7 @@ class ManyRows:
         with connection.cursor() as cursor:
             for some in portions(values, ROWS):
                 cursor.execute(
-                    f"INSERT INTO {_table(connection, model)} ({', '.join(columns)}) "
-                    f"VALUES {', '.join([row] * len(some))}",
+                    f"{insertion(connection, model, columns)} VALUES {', '.join([row] * len(some))}",
                     [value for each in some for value in each],
                 )
 
@@ -40,7 +40,7 @@ class ManyRows:
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
         """Put the values into the rows that have the key, which is the first column."""
-        key, *changed = columns
+        key, *changed = _names(connection, columns)
         with connection.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE {_table(connection, model)} SET {', '.join(f'{column} = %s' for column in changed)} "
@@ -71,6 +71,27 @@ class ManyRows:
             yield f"{column} IN ({', '.join(['%s'] * len(some))})", [*some]
 
 
+class ManyRowsByJson(ManyRows):
+    """MySQL: a statement for each row would be a round trip for each."""
+
+    def change(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
+    ) -> None:
+        """All comes as text, so that the column refuses what is not fit for it: JSON_TABLE would make NULL of that."""
+        (key, *changed), own = _names(connection, columns), _table(connection, model)
+        kinds = ["bigint", *["longtext"] * len(changed)]
+        given = ", ".join(f"c{place} {kind} PATH '$[{place}]'" for place, kind in enumerate(kinds))
+        values = ", ".join(f"{own}.{column} = given.c{place}" for place, column in enumerate(changed, 1))
+        with connection.cursor() as cursor:
+            for some in portions(_values(connection, model, columns, rows), ROWS):
+                plain = [[int(value) if isinstance(value, bool) else value for value in row] for row in some]
+                cursor.execute(
+                    f"UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({given})) AS given "
+                    f"STRAIGHT_JOIN {own} FORCE INDEX (PRIMARY) ON {own}.{key} = given.c0 SET {values}",
+                    [json.dumps(plain)],
+                )
+
+
 class ManyRowsByArrays(ManyRows):
     """PostgreSQL: one statement for any number of rows."""
 
@@ -89,10 +110,9 @@ class ManyRowsByArrays(ManyRows):
     ) -> None:
         if rows:
             source, params = as_table(self.kinds_of(connection, model, columns), list(zip(*rows, strict=True)))
-            names = ", ".join(columns)
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"INSERT INTO {_table(connection, model)} ({names}) SELECT {names} FROM {source}", params
+                    f"{insertion(connection, model, columns)} SELECT {', '.join(columns)} FROM {source}", params
                 )
 
     def change(
@@ -163,6 +183,15 @@ def _values(connection: BaseDatabaseWrapper, model: type[models.Model], columns:
         return written(value, connection.vendor) if is_dated and value is not None else value
 
     return [tuple(map(adapted, row, dated)) for row in rows]
+
+
+def insertion(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row) -> str:
+    """How a statement begins that inserts these columns."""
+    return f"INSERT INTO {_table(connection, model)} ({', '.join(_names(connection, columns))})"
+
+
+def _names(connection: BaseDatabaseWrapper, columns: Row) -> list[str]:
+    return [connection.ops.quote_name(column) for column in columns]
 
 
 def _table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:

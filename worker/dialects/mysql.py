@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from worker.dialects.many import ManyRowsByJson
 from worker.dialects.portable import Dialect, in_list, table
 from worker.instants import in_bounds
 from worker.models import CallLock, Job
@@ -29,6 +30,7 @@ class MySQL(Dialect):
     share_lock = "LOCK IN SHARE MODE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     join_in_order = "STRAIGHT_JOIN"
+    many = ManyRowsByJson()
 
     def instant(self, value: datetime) -> datetime:
         return value.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
-from worker.dialects.many import ROWS, ManyRows
+from worker.dialects.many import ROWS, ManyRows, Row, insertion
 from worker.dialects.portions import portions
 from worker.instants import written
 from worker.models import FinishedJob, Job, WorkerProcess
@@ -124,11 +124,20 @@ class Dialect:
 
     def insert_row(self, connection: BaseDatabaseWrapper, model: type[models.Model], **columns: Any) -> int:
         """Insert a row of any table, without a signal. Returns its id."""
-        values = [self.to_database(connection, value) for value in columns.values()]
-        sql = f"INSERT INTO {table(connection, model)} ({', '.join(columns)}) VALUES {in_list(values)}"
-        with connection.cursor() as cursor:
-            (id,) = self.execute_insert(cursor, sql, values, 1)
+        (id,) = self.insert_rows(connection, model, tuple(columns), [tuple(columns.values())])
         return id
+
+    def insert_rows(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]
+    ) -> list[int]:
+        """The same of many. Returns their ids in the same order."""
+        ids: list[int] = []
+        with connection.cursor() as cursor:
+            for some in portions(rows, ROWS):
+                values = [self.to_database(connection, value) for row in some for value in row]
+                sql = f"{insertion(connection, model, columns)} VALUES {', '.join([in_list(columns)] * len(some))}"
+                ids += self.execute_insert(cursor, sql, values, len(some))
+        return ids
 
     # promote
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, OperationalError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
-from worker.dialects.many import ManyRowsByArrays, as_table
+from worker.dialects.many import ManyRowsByArrays, Row, as_table, insertion
 from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
 from worker.dialects.single import ENDED, NOT_HELD, SingleRecord, single_record
 from worker.instants import read
@@ -74,6 +74,21 @@ class PostgreSQL(Dialect):
         with connection.cursor() as cursor:
             cursor.execute(f"{sql} RETURNING id, pg_notify(%s, %s)", [*params, channel, topic])
             return [id for id, _ in cursor.fetchall()]
+
+    def insert_rows(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]
+    ) -> list[int]:
+        if len(rows) == 1:
+            return super().insert_rows(connection, model, columns, rows)
+        kinds = self.many.kinds_of(connection, model, tuple(columns))
+        source, params = as_table(kinds, list(zip(*rows, strict=True)))
+        names = ", ".join(columns)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"{insertion(connection, model, columns)} SELECT {names} FROM {source} ORDER BY place RETURNING id",
+                params,
+            )
+            return sorted(id for (id,) in cursor.fetchall())
 
     def hold(self, connection: BaseDatabaseWrapper, key: int) -> None:
         with connection.cursor() as cursor:

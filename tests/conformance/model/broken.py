@@ -166,7 +166,7 @@ OF_THE_CLOCK: dict[str, Broken] = {
         [ClockMachine.pause, ClockMachine.declare_as_enabled_or_not],
     ),
     "a one-off in the past does not run": Broken(
-        [Fault(wishes, "_settle_past_one_off", "put(row, using, settled_until=at - TICK)", "pass")],
+        [Fault(wishes, "_settle_past_one_off", "put(row, settled_until=at - TICK)", "pass")],
         [ClockMachine.tick, ClockMachine.change_recurrence],
     ),
     "a backfill runs what ran": Broken(

@@ -99,7 +99,8 @@ def declared(name: str = "s", *, start: str | None = None, **given: Any) -> Sche
 
 
 def _in_line(spec: Spec, now: datetime) -> Schedule:
-    return changes.in_line(spec, ALIAS) or changes.bring_in_line(spec, ALIAS, now)
+    (row,) = changes.all_in_line([changes.Wanted(spec)], ALIAS, now)
+    return row
 
 
 def sync(using: str, clock: Clock, started_at: datetime, specs: Sequence[Spec], *rest: Any) -> None:

@@ -192,13 +192,13 @@ def _step(detail: str) -> dict[str, str]:
 
 
 def _scans(plan: Any) -> Iterator[str]:
-    """Places where a plan reads a whole table of ours: `ended` is the list of what a batch ends, `in_line` of lanes."""
+    """Places where a plan reads a whole table of ours. `ended` and `given` are lists of a batch, `in_line` of lanes."""
     for part in _parts(plan):
         if part.get("Node Type") == "Seq Scan" and part["Relation Name"] in _BIG_TABLES:
             yield f"Seq Scan of {part['Relation Name']}"
         if re.fullmatch(_KEYS, part.get("Index Name", "")) and "Index Cond" not in part:
             yield f"All along {part['Index Name']}"
-        if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended")):
+        if part.get("access_type") in ("ALL", "index") and not part["table_name"].startswith(("<", "ended", "given")):
             yield f"{part['access_type']} of {part['table_name']}"
         if re.match("SCAN (?!CONSTANT ROW|ended|in_line)", part.get("detail", "")) and "key" not in part:
             yield part["detail"]
