@@ -79,7 +79,7 @@ The clock: it decides what is due
   schedules.spec            | arguments calls own_options tasks
   schedules.signals         | events masking
   schedules.occurrences     signals | dialects erasure queue tasks
-  schedules.changes         occurrences signals spec | calls clock dialects erasure queue tasks wakeup
+  schedules.changes         occurrences signals spec | calls clock dialects dialects.portions erasure queue tasks wakeup
   schedules.declarations    changes occurrences signals spec | arguments backoff calls clock dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores promotion
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
