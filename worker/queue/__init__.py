@@ -91,6 +91,9 @@ __all__ = [
     "unretried",
 ]
 
+MOST_UNREAD = 3
+"""Answers in a row in which a claim may find what cannot be read. After one more it is no fault of a row."""
+
 
 class Hook(NamedTuple):
     """What somebody else writes about outcomes of one kind: `write(ended, using)`."""
@@ -135,12 +138,13 @@ def claim(
         beyond=beyond,
         longest=longest,
     )
-    try:
-        return dialect_of(connection).claim(connection, wanted)
-    except UNREADABLE:
-        if not end_unreadable(using, wanted.token):
-            raise
-    return dialect_of(connection).claim(connection, wanted._replace(token=new_token()))
+    for _ in range(MOST_UNREAD):
+        try:
+            return dialect_of(connection).claim(connection, wanted)
+        except UNREADABLE:
+            end_unreadable(using, wanted.token)  # unless another worker has ended it meanwhile
+            wanted = wanted._replace(token=new_token())
+    return dialect_of(connection).claim(connection, wanted)
 
 
 def is_suspect(job: ClaimedJob) -> bool:

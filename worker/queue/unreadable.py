@@ -13,17 +13,15 @@ from worker.queue.fence import UNHELD
 from worker.queue.history import end, put_right
 
 
-def end_unreadable(using: str, claim: int) -> int:
+def end_unreadable(using: str, claim: int) -> None:
     """End as failed the jobs that are ready, or under that claim, and of which something cannot be read.
 
-    All that is under the claim goes back: its answer could not be read. Returns how many were ended.
+    All that is under the claim goes back: its answer could not be read.
     """
     Job.objects.using(using).filter(claim=claim).update(state=JobState.READY, **UNHELD)
     ready = Job.objects.using(using).filter(state=JobState.READY)
-    found = unreadable_in(ready)
-    for id, columns in found.items():
+    for id, columns in unreadable_in(ready).items():
         _end_one(using, ready.filter(pk=id), id, columns)
-    return len(found)
 
 
 def end_unreachable(using: str) -> Iterator[int]:

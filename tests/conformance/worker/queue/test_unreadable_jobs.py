@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection
@@ -16,6 +17,7 @@ from tests.conformance.unreadable import Spoilt, put, spoilt
 from tests.conformance.worker.process.workers import Crew, heard
 from tests.conformance.worker.queue.jobs import (
     ALIAS,
+    another_session,
     claim,
     claimed_by_the_dead,
     enqueue,
@@ -76,6 +78,29 @@ def test_each_alone_is_claimed_or_ended() -> None:
         assert other in claim_all(), each
         assert state_of(id) in ("running", "failed"), each
         Job.objects.all().delete()
+
+
+def test_a_claim_outlives_a_row_that_another_worker_ends_before_it_can() -> None:
+    spoilt_one = next(each for each in spoilt(Job) if each.column == "run_at")
+    id = enqueue()
+    put(Job, id, spoilt_one)
+    good = enqueue()
+    states: list[str | None] = []
+
+    def overtake(execute: Callable[..., Any], *what: Any) -> Any:
+        """The claim has failed, and what it took goes back: that is the first statement that begins so."""
+        result = execute(*what)
+        if what[0].startswith("UPDATE") and not states:
+            with another_session() as using:
+                queue.release(using, claim(using=using))
+            states.append(state_of(id))
+        return result
+
+    with connection.execute_wrapper(overtake):
+        taken = claim()
+
+    assert states == ["failed"]
+    assert [job.id for job in taken] == [good]
 
 
 def test_a_worker_drains_the_queue_all_the_same(crew: Crew) -> None:
