@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 
 def _require_our_worker() -> None:
-    """A file or folder of a project comes first on Python's path. It is not imported, since it may do anything."""
+    """Raises if a file or folder of the project hides our package. That is not imported: it may do anything."""
     found = find_spec("worker")
     file = Path(found.origin if found and found.origin else "").resolve()
     if file.name.endswith(".py") and file.parent != Path(__file__).resolve().parent.with_name("worker"):
@@ -50,7 +50,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The decorators need Django's models, which exist only some time after Django has imported this package.
 
-    In a project that does not install the app they never do.
+    In a project that does not install the app, the models never exist.
     """
     if name in ("background", "scheduled"):
         from django.apps import apps

@@ -54,12 +54,12 @@ class Handle:
 
     @property
     def row(self) -> Schedule:
-        """The schedule as it stands now. Raises NoSuchSchedule."""
+        """The schedule as it is now. Raises NoSuchSchedule."""
         return _row(self.name)
 
     @property
     def revision(self) -> str:
-        """What it says now, as a short text that is another one once somebody has edited it. A run leaves it alone."""
+        """A short text that changes with each edit of the schedule. A run or a pause does not change it."""
         return changes.revision_of(self.row)
 
     @overload
@@ -71,10 +71,10 @@ class Handle:
     def pause(
         self, reason: str, until: datetime | None = None, *, by: str = "", dry_run: bool = False
     ) -> Preview | None:
-        """Hold what is to come, and what waits behind a run, until it is resumed or until that aware instant.
+        """Run nothing more until somebody resumes the schedule, or until that aware instant.
 
-        What is ready or running goes on, and what failed is tried again; who wants none of that cancels these jobs.
-        `dry_run`, of this verb and the others: change nothing, and say what it would do.
+        Jobs that wait behind a run are held. Jobs that are ready, running or to be tried again go on: cancel them, if
+        they must not run. With `dry_run` this verb and the others change nothing, and return a `Preview`.
         """
         if until is not None and not is_instant(until):
             raise InvalidSchedule(must_be(f"{self.name}: until", until, AN_INSTANT))
@@ -86,11 +86,11 @@ class Handle:
     @overload
     def resume(self, *, catch_up: bool = False, dry_run: Literal[True]) -> Preview: ...
     def resume(self, *, catch_up: bool = False, dry_run: bool = False) -> Preview | None:
-        """End the pause. What came due meanwhile is recorded as paused; with `catch_up` the policy decides."""
+        """End the pause. Runs that came due during it are recorded as paused; with `catch_up` the policy decides."""
         return self._edit(dry_run, changes.resume, catch_up=catch_up)
 
     def run_now(self, *, by: str = "") -> Job:
-        """Enqueue a job at once. The next run stays where it is."""
+        """Enqueue a job at once, and return it. The next run keeps its time."""
         id = changes.run_now(*self._at_once(), by=self._text("by", by))
         return Job.objects.using(project_options().DATABASE).get(pk=id)
 
@@ -115,11 +115,11 @@ class Handle:
     @overload
     def repair(self, *, dry_run: Literal[True]) -> Preview: ...
     def repair(self, *, dry_run: bool = False) -> Preview | None:
-        """Count again from now: after the database's clock was set back, or when a broken schedule has been mended.
+        """Count again from now: after the database's clock was set back, or when a broken schedule's cause is gone.
 
-        What that one did not run will not run, and is in the ledger as broken.
+        What it did not run while it was broken will not run, and is in the ledger as broken.
 
-        Raises InvalidSchedule if the schedule is changed at this moment: then look at it again.
+        Raises InvalidSchedule if somebody changes the schedule at the same moment: then look at it again.
         """
         return self._edit(dry_run, changes.repair)
 
@@ -128,9 +128,9 @@ class Handle:
     @overload
     def detach(self, *, dry_run: Literal[True]) -> Preview: ...
     def detach(self, *, dry_run: bool = False) -> Preview | None:
-        """Make what code or settings declare an operator's own: what they say is ignored from then on.
+        """Make a declared schedule an operator's own: its declaration in code or settings is ignored from then on.
 
-        Raises InvalidSchedule where they do not declare it.
+        Raises InvalidSchedule if neither code nor settings declare it.
         """
         return self._edit(dry_run, changes.detach)
 
@@ -139,14 +139,14 @@ class Handle:
     @overload
     def give_back(self, *, dry_run: Literal[True]) -> Preview: ...
     def give_back(self, *, dry_run: bool = False) -> Preview | None:
-        """Let code or settings have it again, which declare a schedule of that name: from now on it follows them.
+        """Let the schedule follow the code or settings again that declare its name.
 
-        Raises InvalidSchedule where nothing declares it, or where it is theirs already.
+        Raises InvalidSchedule if nothing declares it here, or if it follows its declaration already.
         """
         return self._edit(dry_run, give_back)
 
     def delete(self) -> None:
-        """Remove it with its ledger; jobs that nobody has started are cancelled."""
+        """Remove the schedule with its ledger. Jobs that have not started are cancelled."""
         changes.delete(self.row, project_options().DATABASE)
 
     def _edit(self, dry_run: bool, verb: Callable[..., object], **given: Any) -> Preview | None:
@@ -204,13 +204,14 @@ def schedule(
     dry_run: bool = False,
     **options: Any,
 ) -> Handle | Preview:
-    """Make a schedule of that name, or edit the one that was made here before: `cron=…`, `repeat=…` or `run_at=…`.
+    """Make a schedule of that name, or edit the one that the API made before: `cron=…`, `repeat=…` or `run_at=…`.
 
-    The name of one that is retired may be used again: its row goes on as this one, with its history.
+    task: what a decorator made, or the task's name. args, kwargs: what each run is given. revision: `Handle.revision`,
+    as you read it. dry_run: change nothing, and return a `Preview`. options: as in settings.SCHEDULES.
 
-    task: what to run, or its name. args, kwargs: for each run. Options: as in settings.SCHEDULES. An edit that
-    means the same recurrence keeps the next run. revision: of the handle, when it was read. Raises InvalidSchedule; or
-    RevisionConflict, where somebody has edited it since. dry_run: change nothing, and say what it would do.
+    Returns the handle, or the `Preview`. If the recurrence means the same as before, the next run stays. The name of a
+    retired schedule may be used again: its row goes on as this schedule, with its history. Raises InvalidSchedule if
+    an option cannot work, and RevisionConflict if somebody has edited the schedule since that revision.
     """
     given = {"args": args, "kwargs": kwargs, "enabled": enabled, "revision": revision}
     where = f"schedule(name={quoted(name)})"

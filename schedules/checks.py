@@ -1,7 +1,7 @@
-"""System checks of the clock: what is declared, and what it will do that may surprise. Ids: docs/reference/checks.md.
+"""System checks of schedules: faults in declarations, and effects that may surprise. Ids: docs/reference/checks.md.
 
-Only what code and settings tell; a check asks the database only where Django says that it may. Whether there is a
-leader, and how runs go, is no matter of checks: see `list_schedule --check`.
+They look at code and settings. They ask the database only if Django says that they may. Whether there is a leader, and
+how runs go, is not for checks: see `list_schedule --check`.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _owners(scope: Scope) -> Iterator[CheckMessage]:
         yield checks.Warning(each.message, id="schedules.W007")
     for name, place in detached(scope):
         yield Info(
-            f'The schedule "{name}" was detached: what {place} says of it is ignored.',
+            f'The schedule "{name}" was detached, so its declaration in {place} is ignored.',
             hint="Give it back to the code in the admin, or by give_back() in schedules.api.",
             id="schedules.I003",
         )
@@ -133,7 +133,7 @@ def _unrouted() -> Iterator[CheckMessage]:
     if not all(routed):
         yield checks.Warning(
             f'SCHEDULER["DATABASE"] is "{alias}", but no router sends the models of schedules and worker there: '
-            "migrate makes their tables in every database, and queries of your own look into another.",
+            "migrate creates their tables in every database, and your own queries ask another database.",
             hint='Append "schedules.routers.SchedulerRouter" to DATABASE_ROUTERS.',
             id="schedules.W008",
         )
@@ -151,8 +151,8 @@ def _shadowed_options() -> Iterator[CheckMessage]:
     for task in background_tasks():
         for name in task.shadowed:
             yield checks.Warning(
-                f'The parameter "{name}" of task {task.task.name} bears the name of an option, '
-                "so a direct call refuses it as a keyword.",
+                f'The parameter "{name}" of task {task.task.name} has the name of an option, '
+                "so a direct call cannot pass it as a keyword.",
                 hint=f"Rename it, or call .using(…).enqueue({name}=…).",
                 id="schedules.W001",
             )
@@ -163,9 +163,9 @@ def _taken_keywords() -> Iterator[CheckMessage]:
     for task in background_tasks():
         if task.parameters.takes_any_keyword:
             yield checks.Warning(
-                f"Task {task.task.name} takes any keyword, but a direct call keeps those that are options "
+                f"Task {task.task.name} takes any keyword (**kwargs), but a direct call takes those that are options "
                 "(queue=, priority=, repeat= …) for itself.",
-                hint="Name its parameters, or call .enqueue(queue=…), which hands all of them to the task.",
+                hint="Name its parameters, or call .enqueue(queue=…), which passes all of them to the task.",
                 id="schedules.W009",
             )
 
@@ -176,7 +176,7 @@ def _declared_twice() -> Iterator[CheckMessage]:
         if spec.name in by_name:
             yield checks.Warning(
                 f'The schedule "{spec.name}" is declared in {by_name[spec.name].declared_in} and in SCHEDULES; '
-                "the settings prevail.",
+                "the settings win.",
                 hint="Give one of them another name.",
                 id="schedules.W002",
             )
@@ -186,8 +186,8 @@ def _crowded_jitter() -> Iterator[CheckMessage]:
     for spec in declared():
         if spec.policies.jitter and (gap := _shortest_gap(spec)) and gap < spec.policies.jitter:
             yield checks.Warning(
-                f'The schedule "{spec.name}" has a jitter of {spec.policies.jitter} s, but its runs come as close as '
-                f"{gap} s: they are spread over no more than that.",
+                f'The schedule "{spec.name}" has a jitter of {spec.policies.jitter} s, but two of its runs are only '
+                f"{gap} s apart: they are spread over no more than that.",
                 hint=f"Set jitter to at most {gap}.",
                 id="schedules.W003",
             )
@@ -199,8 +199,8 @@ def _over(now: datetime) -> Iterator[CheckMessage]:
         if until is not None and until < now:
             yield checks.Warning(
                 f'The schedule "{spec.name}" was to repeat until {until.isoformat()}, which is past: '
-                "nothing of it runs any more.",
-                hint="Put its repeat_until off, or take its declaration out.",
+                "it does not run any more.",
+                hint="Give it a later repeat_until, or take its declaration out.",
                 id="schedules.W005",
             )
 

@@ -1,6 +1,6 @@
-"""The tables of the clock: schedules, the ledger of their occurrences, and the terms of leaders.
+"""The tables: schedules, the ledger of their occurrences, and the terms of leaders.
 
-Rows of `Schedule` change only through `schedules.occurrences` (the tick) and `schedules.changes`; nothing
+Rows of `Schedule` change only through `schedules.occurrences` (the tick) and `schedules.changes`. Nothing
 calls `save()` on them.
 """
 
@@ -46,7 +46,7 @@ _MAKERS: Mapping[str, str] = {Source.API: "the API", Source.ADMIN: "an operator"
 
 
 class Status(models.TextChoices):
-    """How a schedule stands."""
+    """The status of a schedule."""
 
     ACTIVE = "active", _("active")
     PAUSED = "paused", _("paused")
@@ -97,7 +97,7 @@ HIDING = re.compile(r" ~[0-9a-f]{16}\Z")
 
 
 def identity_of(name: str) -> str:
-    """What makes a schedule the same: a digest, since databases differ in which names they take for equal."""
+    """Identifies a schedule: a digest of its name, because databases differ in which names they take for equal."""
     return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -119,7 +119,7 @@ class ScheduleQuerySet(LenientQuerySet["Schedule"]):
         return self.filter(source__in=DECLARED)
 
     def in_force(self) -> Self:
-        """Neither ended nor retired: what it does, or does not, matters to somebody."""
+        """Neither ended nor retired."""
         return self.filter(_IN_FORCE)
 
     def planned(self) -> Self:
@@ -131,7 +131,7 @@ class ScheduleQuerySet(LenientQuerySet["Schedule"]):
         return self.filter(_BROKEN, next_run_at=None)
 
     def unreachable(self) -> Self:
-        """Those of which an index tells that they hold no instant where a tick looks for one."""
+        """Those whose next run is not an instant, so that no tick finds them. An index has them."""
         return self.filter(_BEYOND_TIME, retired_at=None, broken="")
 
     def retired(self) -> Self:
@@ -169,23 +169,23 @@ class ScheduleQuerySet(LenientQuerySet["Schedule"]):
 
 
 class Owned:
-    """For whatever has a schedule's `source` and `declared_in` as its attributes: to whom it belongs."""
+    """Whose a schedule is. A mixin for values that have its `source` and `declared_in`."""
 
     __slots__ = ()
 
     @property
     def is_declared(self: Any) -> bool:
-        """To the code or the settings."""
+        """Whether it belongs to the code or the settings."""
         return self.source in DECLARED
 
     @property
     def is_detached(self: Any) -> bool:
-        """To an operator, who took it from the code on purpose."""
+        """Whether an operator detached it from the code."""
         return self.source == Source.ADMIN and bool(self.declared_in)
 
     @property
     def owned(self: Any) -> str:
-        """By whom, as in "a schedule of that name was made by a call"."""
+        """Whose it is, in words: "a schedule of that name …"."""
         if self.is_declared:
             return f"is declared in {self.declared_in}"
         if self.is_detached:
@@ -194,7 +194,7 @@ class Owned:
 
 
 class Schedule(Columns, Owned, models.Model):
-    """Which task, with which arguments, on which recurrence, under which policies, and when next."""
+    """A schedule: which task, with which arguments, on which recurrence, by which policies, and when it runs next."""
 
     identity = models.CharField(max_length=64, editable=False)
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
@@ -205,7 +205,7 @@ class Schedule(Columns, Owned, models.Model):
         max_length=255,
         default="",
         blank=True,
-        help_text=_('The object it was made for: "app.Model:key".'),
+        help_text=_('The user or object for which it runs, such as "app.Model:key".'),
     )
     source = models.CharField(_("source"), max_length=10, choices=Source.choices)
     declared_in = models.CharField(_("declared in"), max_length=255, default="", blank=True)
@@ -241,7 +241,7 @@ class Schedule(Columns, Owned, models.Model):
         help_text=_('Seconds, or text such as "5 minutes" or "1 month".'),
     )
     run_at = InstantField(_("run once at"), null=True, blank=True)
-    anchor = InstantField(_("first run"), null=True, blank=True, help_text=_("From here a repeat counts."))
+    anchor = InstantField(_("first run"), null=True, blank=True, help_text=_("The instant from which a repeat counts."))
     timezone = models.CharField(_("time zone"), max_length=64, default="UTC")
     dst_gap = models.CharField(_("if the clock skips it"), max_length=10, choices=DST_GAP, default="run")
     dst_overlap = models.CharField(_("if the clock repeats it"), max_length=10, choices=DST_OVERLAP, default="first")
@@ -249,7 +249,9 @@ class Schedule(Columns, Owned, models.Model):
     # The policies
     starts_at = InstantField(_("starts at"), null=True, blank=True)
     repeat_until = InstantField(_("repeat until"), null=True, blank=True)
-    max_runs = models.PositiveIntegerField(_("max runs"), null=True, blank=True, help_text=_("It ends after so many."))
+    max_runs = models.PositiveIntegerField(
+        _("max runs"), null=True, blank=True, help_text=_("The schedule ends after so many runs.")
+    )
     exclude = models.TextField(
         _("excluded dates"),
         default="",
@@ -261,7 +263,7 @@ class Schedule(Columns, Owned, models.Model):
         max_length=10,
         choices=CATCH_UP,
         default="latest",
-        help_text=_("Of several overdue runs."),
+        help_text=_("Which of several overdue runs happen."),
     )
     catch_up_window = models.PositiveIntegerField(
         _("catch-up window"),
@@ -337,7 +339,7 @@ class Schedule(Columns, Owned, models.Model):
 
     @property
     def status(self) -> Status:
-        """The gravest that holds, whatever the time is."""
+        """Its status, without a look at the clock. If several hold, the most serious one."""
         if self.retired_at:
             return Status.RETIRED
         if self.broken:
@@ -347,11 +349,11 @@ class Schedule(Columns, Owned, models.Model):
         return Status.ACTIVE if self.next_run_at else Status.ENDED
 
     def status_at(self, now: datetime) -> Status:
-        """As it is shown: one that stands still since the clock was set back is broken, though its row looks active."""
+        """Its status at that instant, as it is shown. If it stands still after the clock was set back, it is broken."""
         return Status.BROKEN if self.is_ahead(now) else self.status
 
     def is_ahead(self, now: datetime) -> bool:
-        """Whether the database's clock was set back, so that it would stand still for more than a period."""
+        """Whether the database's clock was set back, so that the schedule would stand still for more than a period."""
         if self.status is not Status.ACTIVE or self.next_run_at is None:
             return False
         has_begun = self.anchor is None or self.anchor <= self.settled_until
@@ -359,7 +361,7 @@ class Schedule(Columns, Owned, models.Model):
 
     @property
     def args(self) -> list[Any]:
-        """As they were given. Raises InvalidArguments for what cannot be read."""
+        """The arguments, as they were given. Raises InvalidArguments if they cannot be read."""
         return decode(self.arguments)[0]
 
     @property
@@ -430,7 +432,7 @@ class Occurrence(models.Model):
 
     @property
     def latest(self) -> datetime:
-        """The last instant that it stands for."""
+        """The last instant of the line."""
         return self.scheduled_until or self.scheduled_for
 
 
@@ -448,7 +450,7 @@ class Leadership(models.Model):
     started_at = InstantField(_("started at"))
     renewed_at = InstantField(_("renewed at"), db_index=True)
     ended_at = InstantField(_("ended at"), null=True)
-    trouble = models.TextField(_("trouble"), default="", help_text=_("What keeps the leader from scheduling."))
+    trouble = models.TextField(_("trouble"), default="", help_text=_("Why the leader makes no ticks."))
     chores_refused = models.TextField(
         _("refused chores"), default="", help_text=_("Upkeep that the database refuses, and why: a line each.")
     )

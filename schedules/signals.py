@@ -1,4 +1,4 @@
-"""The events of the clock, and the one place that makes log lines of them. Receivers get keyword arguments."""
+"""The signals of schedules and leaders, and the one place that writes log lines for them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def _log_standby(leader: str, **_: Any) -> None:
 
 def _log_met(own: str, others: list[str], **_: Any) -> None:
     leader_log.error(
-        "processes of %s declare schedules in the tables of %s, so none is retired; give each a database or schema",
+        "processes of %s declare schedules in the tables of %s, so no schedule is retired; give each "
+        "project a database or schema",
         line(", ".join(others)),
         line(own),
     )
@@ -107,18 +108,22 @@ def _log_broken(name: str, reason: str, **_: Any) -> None:
 
 def _log_run_at_past(name: str, run_at: datetime, **_: Any) -> None:
     schedule_log.warning(
-        "%s was to run once at %s, which was past when it was first seen: missed", line(name), run_at.isoformat()
+        "%s was to run once at %s, which was already past when it was first seen: recorded as missed",
+        line(name),
+        run_at.isoformat(),
     )
 
 
 def _log_repeat_until_past(name: str, repeat_until: datetime, **_: Any) -> None:
-    schedule_log.warning("%s was to repeat until %s, which is past: nothing runs", line(name), repeat_until.isoformat())
+    schedule_log.warning(
+        "%s was to repeat until %s, which is past: it does not run", line(name), repeat_until.isoformat()
+    )
 
 
 def _log_begins_anew(name: str, formerly: str, **_: Any) -> None:
     schedule_log.warning(
-        "%s begins anew, while %s, which did the same, is declared no more and goes on for ten minutes; if it was "
-        "renamed, renamed_from says so",
+        "%s is a new schedule; %s, which does the same, is not declared any more and goes on for ten "
+        "minutes. If it was renamed, add renamed_from",
         line(name),
         line(formerly),
     )

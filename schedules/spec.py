@@ -1,7 +1,7 @@
-"""What somebody wants scheduled, checked and in its final form: the one way from given options to a schedule.
+"""A declaration (`Spec`): given options, checked, in their final form. The only way from options to a schedule.
 
-Decorators, calls, settings, the API and the admin all come through `spec_of`, so all refuse the same things, in the
-same words. It knows no table and no clock.
+Decorators, calls, settings, the API and the admin all use `spec_of`. So they refuse the same things, in the same
+words. It knows no table and no clock.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def spec_of(
 
 def _name(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or len(name) > NAME_LENGTH or not name.isprintable():
-        raise InvalidSchedule(f"the name {echo(name)} will not do: give 1 to {NAME_LENGTH} printable characters.")
+        raise InvalidSchedule(f"the name {echo(name)} cannot be used: give 1 to {NAME_LENGTH} printable characters.")
     return name
 
 
@@ -205,7 +205,7 @@ def _start(schedule: object, first_run: object, timezone: str) -> Start | None:
     if first_run is None or first_run == "":
         return None if schedule is None else start_of(schedule)
     if schedule is not None:
-        raise InvalidSchedule("give one of schedule and first_run, which says the same.")
+        raise InvalidSchedule("give schedule or first_run, but not both: they mean the same.")
     return Start(at=_first_run(first_run, timezone))
 
 
@@ -226,8 +226,8 @@ def _begun_by_limit(start: Start, policies: Policies, options: Mapping[str, Any]
     """What does not repeat by distance has instants of its own, so an instant to start at is a limit of these."""
     if options.get("first_run") is not None:
         raise InvalidSchedule(
-            "first_run is where a repeat counts from, and cron and run_at have instants of their own. "
-            "To let them begin later, give starts_at."
+            "first_run goes with repeat only: it says where the repeat counts from. "
+            "To let cron begin later, give starts_at."
         )
     if start.at is None:
         return (start if start.delay else None), policies
@@ -248,7 +248,7 @@ def _require_some_run(name: str, recurrence: dict[str, Any], policies: Policies,
         limits = {"run_at": recurrence["run_at"], "first_run": first}
         limits |= {limit: getattr(policies, limit) for limit in ("starts_at", "repeat_until", "exclude")}
         told = (f"{limit} is {_told(value)}" for limit, value in limits.items() if value)
-        raise InvalidSchedule(f"nothing of it would ever run: {', '.join(told)}. Change one of these.")
+        raise InvalidSchedule(f"the schedule would never run: {', '.join(told)}. Change one of them.")
 
 
 def _told(limit: datetime | tuple[date, ...]) -> str:

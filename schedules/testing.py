@@ -1,4 +1,4 @@
-"""For tests: jobs that run here and now, declarations that are forgotten, and a clock that moves when it is told to."""
+"""For tests: run jobs at once, forget declarations afterwards, and move a clock by hand."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ BATCH = 1000
 
 
 def run_jobs(*, queues: Sequence[str] = (), clock: Clock | None = None, most: int = 1000) -> list[FinishedJob]:
-    """Run all that is due in this thread, one job after the other, and return those that ended, in order.
+    """Run all jobs that are due, in this thread, one after the other. Returns those that ended, in order.
 
-    Tasks work on the connection of the test and in its transaction. Schedules that are due give their jobs, and what a
-    job enqueues runs too. What fails is in the job, and one that is to be tried again later is not returned.
-    queues: their names; none: all. clock: what tells the time, if not the database. Raises RuntimeError when `most`
-    jobs have run and there are still more.
+    Tasks use the connection and the transaction of the test. Schedules that are due make their jobs, and jobs that a
+    job enqueues run too. A failed job has its error; one that is to be tried again later is not returned.
+
+    queues: names of queues; without names, all queues. clock: tells the time instead of the database. Raises
+    RuntimeError if `most` jobs have run and there are still more.
     """
     with _signed_in(queues) as worker_id:
         runs = _Runs(worker_id, queues, clock)
@@ -46,16 +47,16 @@ def run_jobs(*, queues: Sequence[str] = (), clock: Clock | None = None, most: in
 
 
 def isolated_registry(*, empty: bool = False) -> AbstractContextManager[None]:
-    """Forget afterwards the tasks and schedules that are declared within. It holds for all threads of the process.
+    """Forget the tasks and schedules that are declared within it. It holds for all threads of the process.
 
-    empty: know nothing meanwhile of what was declared before. A module that is first imported within declares nothing
-    once it is over, since Python does not run it again.
+    empty: within it, what was declared before is unknown. If a module is imported within it for the first time, its
+    tasks are unknown afterwards, because Python does not run the module again.
     """
     return registry.isolated(empty=empty)
 
 
 class ManualClock:
-    """Stands still until a test moves it: the time of day, an aware instant, and seconds that no one can set."""
+    """A clock that stands still until the test moves it: a time of day (aware), and monotonic seconds."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -68,12 +69,12 @@ class ManualClock:
         return self._seconds
 
     def advance(self, seconds: float) -> None:
-        """Time goes on."""
+        """Let time pass: both clocks go forward by so many seconds."""
         self._now += timedelta(seconds=seconds)
         self._seconds += seconds
 
     def set(self, now: datetime) -> None:
-        """Somebody sets the time of day, forward or back. No time passes."""
+        """Set the time of day, forward or back, as a person might. No time passes."""
         self._now = now
 
 

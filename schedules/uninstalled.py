@@ -1,6 +1,6 @@
-"""What the decorators are in a project that does not install our apps: their functions stay usable, and make no jobs.
+"""The decorators in a project that does not install our apps: functions stay usable, and a call says what is missing.
 
-So a reusable app may offer tasks to projects that run none. It must import without our tables.
+So a reusable app may offer tasks to projects that do not run Carillon. This module must import without our tables.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_a_task_of_the_script_that_runs_is_refused_since_no_worker_finds_it(tmp_
     said = _fails(tmp_path, {"script.py": f"import django\n\ndjango.setup()\n{REPORT}"}, "shop/script.py")
 
     assert said.endswith(
-        'InvalidTask: Task "__main__.report": it is defined in the script that runs, where no worker finds it: '
+        'InvalidTask: Task "__main__.report": it is defined in the script that runs, where no worker can find it: '
         "move it into a module, such as tasks.py."
     )
 

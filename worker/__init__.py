@@ -1,4 +1,4 @@
-"""A database queue for Django with delays, retries and pooled workers. It knows nothing of clocks or calendars."""
+"""A job queue in the database, with delays, retries and workers with threads. It knows nothing of schedules."""
 
 from worker.outcomes import Cancel, Fail, Snooze
 

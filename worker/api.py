@@ -1,6 +1,6 @@
-"""What code may rely on of the queue besides its models and signals: the errors that it raises.
+"""The errors that the queue raises. With `worker.models` and `worker.signals` they are its public names.
 
-An error says that it is of the door at which it stands: tracebacks show that name, and a pickle finds it there.
+The `__module__` of each error is the module from which users import it: tracebacks and pickles show that name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long a failed job waits before its next attempt. Pure: no clock, no Django, no chance."""
+"""How long a failed job waits before its next attempt. Pure: no clock, no Django, no randomness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call of a task, checked → a job to enqueue. It refuses to know what else a call may ask for, such as to repeat."""
+"""A call of a task, checked → a job to enqueue. It does not know calls that repeat."""
 
 from __future__ import annotations
 

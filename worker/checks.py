@@ -1,7 +1,7 @@
 """System checks of the queue: its options, and whether its database can hold it. Ids: docs/reference/checks.md.
 
-Only what settings tell; a check asks the database only where Django says that it may. How work is going is no
-matter of checks: see `list_schedule --check`.
+They look at settings. They ask the database only if Django says that they may. How work is going is not for checks: see
+`list_schedule --check`.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def _sqlite_faults(connection: Any) -> list[CheckMessage]:
     if str(given.get("transaction_mode")).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
         found.append(
             checks.Warning(
-                f'Transactions in database "{alias}" do not say beforehand that they will write, '
-                'so they fail with "database is locked" where they could wait.',
+                f'Transactions in database "{alias}" take the write lock only when they first write, '
+                'so they fail with "database is locked" instead of waiting.',
                 hint=_option(alias, "transaction_mode", "IMMEDIATE"),
                 id="worker.W001",
             )
@@ -120,7 +120,7 @@ def _sqlite_faults(connection: Any) -> list[CheckMessage]:
     if not _has_write_ahead_log(connection):
         found.append(
             checks.Warning(
-                f'Database "{alias}" keeps no write-ahead log, so readers and workers keep each other waiting.',
+                f'Database "{alias}" has no write-ahead log, so readers and workers wait for each other.',
                 hint=_option(alias, "init_command", "PRAGMA journal_mode = WAL"),
                 id="worker.W002",
             )

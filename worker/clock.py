@@ -1,7 +1,7 @@
-"""The database's clock: facts are dated by it, whatever the hosts believe.
+"""The database's clock: it dates all facts, whatever the clocks of hosts say.
 
-Between two readings it is carried forward by this process's monotonic clock, which no one can set. What measures spans
-of time is handed a clock: a loop its own, a test one that it moves by hand.
+Between two readings it is carried forward by this process's monotonic clock, which no one can set. Code that measures
+spans of time gets a clock as an argument; a test gives one that it moves by hand.
 """
 
 from __future__ import annotations

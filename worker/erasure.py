@@ -1,9 +1,9 @@
-"""Deleting rows of ours: no signal of a model is sent for them, so that nobody who listens to all models sees them go.
+"""Delete rows of our tables without model signals.
 
-Whoever listens without a sender would be called for each of a million pruned jobs, could stop the worker by raising,
-and could enqueue another job for each.
+A receiver that is connected to all models would be called for each of a million pruned jobs. It could stop the worker
+by raising, or enqueue another job for each.
 
-What is old goes a portion at a time: nobody can do much else while a million rows are deleted at once.
+Old rows are deleted a portion at a time, because deleting a million rows at once delays everything else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What happens is told, and whoever hears it stops nothing: neither a receiver nor a part of the log that fails.
+"""Send signals and write the log, so that a receiver or a log handler that fails stops nothing.
 
-A failure there is said on standard error, the one place that is left.
+Such a failure is written to standard error.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def say_unheard(error: BaseException) -> None:
         kind, place = kind_of(error), place_of(error)
         times = _count(kind, place)
         if str(times).strip("0") == "1":
-            told = line(f"what watches the jobs has failed, and stops none of them: {kind}: {message_of(error)}")
+            told = line(f"a receiver or a log handler has failed; no job is affected: {kind}: {message_of(error)}")
             sys.stderr.write(f"{told[:LONGEST_LINE]} ({place}; {times} so far)\n")
 
 

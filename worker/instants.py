@@ -1,13 +1,11 @@
-"""Columns of instants: aware and in UTC, whatever the project says of time zones, and read whatever stands in them.
+"""Columns of instants: aware and in UTC, whatever the project's settings, and readable whatever their values are.
 
-Django would give and take naive ones under `USE_TZ = False`, and would keep them by another clock under
-`DATABASES[…]["TIME_ZONE"]`. Here an hour that the clock repeats is two hours, and our SQL and Django's agree.
+With `USE_TZ = False`, Django would give and take naive datetimes. With `DATABASES[…]["TIME_ZONE"]`, it would store them
+in another zone. Here the two instants of an hour that the clock repeats stay apart, and our SQL and Django's agree.
 
-One row must not stop the others.
-
-PostgreSQL keeps infinity and years that Python has not, MySQL a month or a year of zero, SQLite any text. Reading
-those raises, and with them whatever was asked for in the same statement. It is then asked again, and what is no instant
-is read as the first or last of all. Nobody pays for that who reads what can be read.
+One row must not stop the others. PostgreSQL stores infinity and years that Python does not have, MySQL a month or year
+of zero, SQLite any text. Reading one of these raises, and the whole statement fails. Then the statement is sent again,
+and a value that is not an instant is read as the first or last of all. Statements that do not fail cost nothing more.
 """
 
 from __future__ import annotations

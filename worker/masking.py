@@ -1,7 +1,7 @@
-"""What people may see of arguments and errors: no secrets, and nothing that a terminal would obey.
+"""Mask secrets in arguments and errors, and escape characters that are commands to a terminal.
 
-Decides what is hidden, by the names in SCHEDULER["HIDE"], as Django's debug pages do. What is stored stays as it is;
-where it is shown, and how, others decide. A secret that stands in a text without its name is not recognised.
+The names in SCHEDULER["HIDE"] decide what is hidden, as on Django's debug pages. Stored values are not changed. A
+secret in a text without its name is not recognised.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def as_entered(entered: Any, shown: Any, stored: Any) -> Any:
             known = [*zip(shown, stored, strict=True), *[(None, None)] * len(entered)]
             return [as_entered(value, *known[place]) for place, value in enumerate(entered)]
     if MASK in json.dumps(entered):
-        raise ValueError(f"{MASK} stands for a value that is hidden; give the value.")
+        raise ValueError(f"{MASK} stands for a hidden value. Enter the value itself.")
     return entered
 
 

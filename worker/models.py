@@ -1,4 +1,4 @@
-"""The tables of the queue: live jobs, their history, and the processes that work.
+"""The tables of the queue: live jobs, finished jobs (the history), and worker processes.
 
 Rows of jobs change only through `worker.queue`, and those of workers through `worker.roster`; nothing calls `save()` on
 them.
@@ -43,7 +43,7 @@ class FinishedState(models.TextChoices):
 
 
 class JobRecord(models.Model):
-    """What a job is, in the queue and in history alike."""
+    """The columns that a job has in the queue and in history alike."""
 
     task = models.CharField(_("task"), max_length=TASK_NAME_LENGTH)
     arguments = models.TextField(
@@ -91,7 +91,7 @@ class JobRecord(models.Model):
         fields: Iterable[str] | None = None,
         from_queryset: models.QuerySet[Self] | None = None,
     ) -> None:
-        """From where it was written or read, whatever routers say: they may send readers to a copy that lags behind."""
+        """Read from the database that it came from, whatever routers say: they may name a replica that lags."""
         if from_queryset is None:
             from_queryset = rows_of(type(self), using or self._state.db)
         super().refresh_from_db(using, fields, from_queryset)
@@ -146,7 +146,7 @@ class Job(JobRecord):
 
 
 class FinishedJob(JobRecord):
-    """What became of a job. Rows are only ever added, and pruned by age."""
+    """A finished job. Rows are only added, and pruned by age."""
 
     id = models.BigIntegerField(primary_key=True)
     state = models.CharField(_("state"), max_length=10, choices=FinishedState.choices)
@@ -174,7 +174,7 @@ class FinishedJob(JobRecord):
 
 
 class CallLock(models.Model):
-    """What a call locks that replaces others, in a database without locks that end with a transaction.
+    """A row that a call with `remove_existing_tasks` locks, in databases without locks that end with a transaction.
 
     A row stands for many calls. It holds nothing, and may be deleted at any time.
     """

@@ -1,4 +1,4 @@
-"""What running a job yields: a value. `worker.running` decides it, and `worker.queue` records it."""
+"""The outcome of an attempt: a value. `worker.running` decides it, and `worker.queue` records it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cancel(Exception):
 class Fail(Exception):
     """Raise it in a task to end the job as failed, with the message as the reason. It is not retried.
 
-    For what no further attempt would mend. It is a failure as any other: with its traceback, and told as a problem.
+    Use it where another attempt could not succeed. Like any failure it has a traceback, and is reported as a problem.
     """
 
     __module__ = "worker"

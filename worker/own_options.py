@@ -1,6 +1,6 @@
-"""What is said of a task for one schedule alone, and so for its jobs: a text of JSON in their rows, `task_options`.
+"""Options of a task that one schedule overrides for its jobs: JSON in the column `task_options` of their rows.
 
-None, as it mostly is: the task says all. `max_attempts` has a column of its own.
+Mostly it is None: the task's options hold. `max_attempts` has a column of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before asking or trying again, ever longer as long as that is in vain. Pure: no clock."""
+"""Backoff: how long to wait before asking or trying again; longer each time that it failed. Pure: no clock."""
 
 from __future__ import annotations
 

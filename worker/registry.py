@@ -1,6 +1,6 @@
-"""Names, and what this process knows by them. What is declared while the registries are isolated is forgotten after it.
+"""A registry: names, and the objects that this process knows by them. Tests can isolate all registries.
 
-It knows neither what is declared nor what may be declared twice.
+Names that are declared while registries are isolated are forgotten afterwards.
 """
 
 from __future__ import annotations

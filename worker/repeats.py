@@ -1,6 +1,6 @@
-"""Rate limiting of log lines: of what is said again and again, some is said, and how often it was left out.
+"""Rate limiting of log lines: a line that comes again and again is written seldom, with how often it was left out.
 
-Pure: no clock, no log. Lines are the same that differ in their numbers and durations only.
+Pure: no clock, no log. Lines that differ only in their numbers and durations count as the same.
 """
 
 from __future__ import annotations

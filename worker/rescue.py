@@ -1,9 +1,9 @@
-"""The rescue of what dead workers held: who is dead is found by watching, struck off the roster, and inherited from.
+"""Rescue: find dead workers by watching their signs of life, delete their rows, and give their jobs to others.
 
-Whoever watches distrusts itself. It looks twice in a heartbeat, and forgets what it saw where a look, or the pause
-before one, was longer than it should be (`worker.vigil`). When somebody has said nothing for half of `RESCUE_AFTER`,
-each look writes to its row as well: what holds up signs of life, a lock on the table or on the whole server, a server
-or a disk that stands still, holds up that look, too. And a burial that had to wait is undone.
+The watcher distrusts itself. It looks twice in a heartbeat, and forgets what it saw if a look, or the pause before one,
+took longer than it should (`worker.vigil`). When a worker has been silent for half of `RESCUE_AFTER`, each look also
+writes to its row. So whatever delays signs of life (a lock on the table or the server, a server or a disk that stands
+still) delays that look too. If the deletion of a worker's row had to wait, it is undone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The heartbeats of workers: each signs in, gives signs of life, and signs off; who is silent is struck off.
+"""The table of workers: each signs in, gives signs of life (heartbeats), and signs off. Dead ones are struck off.
 
-Who that is, no statement here decides: a heartbeat's date is for people, and may stand in the future where a clock was
-set. For whoever watches (`worker.rescue`) it is a sign that differs from the one before it, and nothing else.
+No statement here decides which workers are dead. The date of a sign of life is for people, and may be in the future if
+a clock was set. The watcher (`worker.rescue`) only sees whether a sign differs from the one before.
 """
 
 from __future__ import annotations

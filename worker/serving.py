@@ -1,4 +1,4 @@
-"""Which workers live, and which queues they drain."""
+"""Which workers are alive, and which queues they drain."""
 
 from __future__ import annotations
 

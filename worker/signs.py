@@ -1,6 +1,6 @@
-"""How a state looks, wherever it is shown: its glyph, and what it means for whoever looks. Pure.
+"""How a state looks, in the admin and in a terminal alike: its glyph and its tone (good, bad …). Pure.
 
-A page turns a tone into a colour by its style sheet, a command by `schedules.commandline.terminal`: they know no state.
+A page turns a tone into a colour by its style sheet, and a command does so by `schedules.commandline.terminal`.
 """
 
 from __future__ import annotations

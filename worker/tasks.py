@@ -1,4 +1,4 @@
-"""Tasks: Python callables by name, with how their jobs are to be run. It refuses to know when they run.
+"""Tasks: Python callables by name, and the options of their jobs. It does not know when they run.
 
 The registry is the only way from a name in the database to code: a row can call nothing that was not declared.
 """
@@ -174,17 +174,18 @@ def run_option_problem(name: str, value: object) -> str | None:
 def _taken_names(task: Task) -> Iterator[str]:
     """A former name means one task, and no other has it."""
     if (owner := _FORMER_NAMES.get(task.name)) is not None:
-        yield f"{owner} was called so before (formerly). Give one of them another name."
+        yield f"{owner} had this name before (formerly). Give one of them another name."
     for former in task.formerly:
         owner = former if _REGISTRY.get(former) is not None else _FORMER_NAMES.get(former)
         if owner not in (None, task.name):
-            yield f"it was called {quoted(former)} before (formerly), but {owner} has that name."
+            yield f"its former name {quoted(former)} (formerly) belongs to {owner}. Take it out."
 
 
 def _faults(task: Task) -> Iterable[str]:
     if getattr(task.function, "__module__", None) == "__main__":
         yield (
-            "it is defined in the script that runs, where no worker finds it: move it into a module, such as tasks.py."
+            "it is defined in the script that runs, where no worker can find it: move it into a module, "
+            "such as tasks.py."
         )
     for kind, remedy in _deferred(task.function):
         yield f"it is {kind}, so a call would not run it: {remedy} inside a plain function."
@@ -233,8 +234,8 @@ def _place(function: Callable[..., Any]) -> tuple[str, str]:
 
 _DEFERRING = (
     (iscoroutinefunction, "an async function", "call it with asgiref.sync.async_to_sync"),
-    (inspect.isasyncgenfunction, "an async generator function", "go through it with asgiref.sync.async_to_sync"),
-    (inspect.isgeneratorfunction, "a generator function", "go through it"),
+    (inspect.isasyncgenfunction, "an async generator function", "loop over it with asgiref.sync.async_to_sync"),
+    (inspect.isgeneratorfunction, "a generator function", "loop over it"),
 )
 _REGISTRY: Registry[Task] = Registry()
 _FORMER_NAMES: Registry[str] = Registry()

@@ -12,7 +12,7 @@ def why_unknown(task: str) -> str:
     """A sentence about the name of a task that is not declared in this process."""
     module = task.rpartition(".")[0]
     if not module:
-        return _("Nothing that this process has imported declares a task of that name.")
+        return _("No module that this process has imported declares a task of that name.")
     if module in sys.modules:
         return _("Its module %(module)s declares no such task.") % {"module": module}
     if apps.get_containing_app_config(module) is None:

@@ -1,7 +1,6 @@
 """The values that cross between the queue and its callers: a job to add, a claim, a job that is held, how a run ended.
 
-Where a value has a job's columns, the names of its fields are the names of the columns, and nobody writes them down
-again.
+If a value has a job's columns, its fields have the names of the columns. They are written down only here.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """A failure detector: who is alive is seen, not dated. Pure: it is told what was seen, and when.
 
-A date says when somebody lived by a clock that may have been set, and behind a lock even the youngest is an old one. So
-a sign of life is compared with nothing but the one before it: whoever gives none that differs, for as long as somebody
-looked without a break, is silent. And whoever looks distrusts itself: where it was held up it saw nothing, and all whom
-it watches get their whole time again.
+The date of a sign of life comes from a clock that may have been set, and behind a lock even the newest one is old. So a
+sign is compared only with the one before it. A worker is silent if its sign has not changed for as long as the watcher
+looked without a break. The watcher distrusts itself: if it was held up, it saw nothing, and all whom it watches get
+their whole time again.
 
-Seconds are those of one monotonic clock, that of whoever looks.
+Seconds are those of one monotonic clock, the watcher's.
 """
 
 from __future__ import annotations

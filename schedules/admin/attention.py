@@ -1,4 +1,4 @@
-"""What needs attention, on top of the list of schedules: each problem with where to look. `overview` finds them."""
+"""The problems shown above the list of schedules, each with a link to its rows. `overview` finds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which field of a form an error of `spec_of` is about, and how it reads there."""
+"""Which field of the form an error of `spec_of` belongs to, and its text there."""
 
 from __future__ import annotations
 

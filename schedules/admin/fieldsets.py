@@ -36,7 +36,7 @@ TO_EDIT = [
         _("Jobs"),
         {
             "fields": ["queue", "priority", *RUN_OPTIONS, "creator"],
-            "description": _("What is left empty is as the task says when a job runs."),
+            "description": _("Fields left empty take the value of the task when a job runs."),
             "classes": ["collapse"],
         },
     ),

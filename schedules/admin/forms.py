@@ -1,6 +1,6 @@
-"""What an operator may enter: a schedule of their own, and why one is paused.
+"""The forms of the admin: a schedule, and the reason for a pause.
 
-Whether a schedule could work, `spec_of` decides, as it does for everybody else; in `faults` its errors find fields.
+`spec_of` decides whether a schedule can work, as it does for code and API. `faults` finds the fields of its errors.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class ScheduleForm(ScheduleModelForm):
         label=gettext_lazy("Fresh connection"), help_text=gettext_lazy("Whether each run has its own.")
     )
     may_fail = FlagField(
-        label=gettext_lazy("May fail"), help_text=gettext_lazy("Whether its failures are no problem to tell.")
+        label=gettext_lazy("May fail"), help_text=gettext_lazy("Whether its failures are left out of the problems.")
     )
     if_past = forms.ChoiceField(
         label=gettext_lazy("If that one instant is past"),
@@ -186,17 +186,17 @@ class ScheduleForm(ScheduleModelForm):
             try:
                 given[name] = masking.as_entered(given.get(name), *((shown, stored) if keeps else (None, None)))
             except ValueError as fault:
-                was_for = _("What is hidden was given for %(task)s. For another task, enter it again.")
+                was_for = _("Hidden values were given for %(task)s. For another task, enter them again.")
                 self.add_error(name, str(fault) if keeps else was_for % {"task": self.instance.task})
 
     def _require_own_name(self, name: str) -> None:
         """Not that of a call, taken or free: whether it is taken would tell if somebody guessed what the call hides."""
         if _CALL.search(name):
             self.add_error(
-                "name", _("Put a blank before the bracket. Names such as task(…) are for schedules that calls make.")
+                "name", _("Put a blank before the bracket: only schedules that calls make have names such as task(…).")
             )
         elif owner := self._owner_of(name):
-            said = _("A schedule of this name %(owned)s. Choose another name, or go on with that one.")
+            said = _("A schedule of this name %(owned)s. Choose another name, or edit that schedule.")
             self.add_error("name", said % {"owned": owner.owned})
 
     def _check(self, given: dict[str, Any]) -> None:
@@ -212,7 +212,7 @@ class ScheduleForm(ScheduleModelForm):
         if given["if_past"]:
             self.spec = replace(self.spec, runs_late=given["if_past"] == "run")
         else:
-            self.add_error("if_past", _("It is past. Choose whether it runs at once or is recorded as missed."))
+            self.add_error("if_past", _("It is past. Choose: run at once, or record it as missed."))
 
     def _spec(self, given: dict[str, Any]) -> Spec:
         args, kwargs = from_json(given["args"], given["kwargs"])
@@ -242,13 +242,13 @@ class PauseForm(forms.Form):
         label=gettext_lazy("Reason"),
         max_length=255,
         widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True}),
-        help_text=gettext_lazy("Shown wherever somebody wonders why nothing runs."),
+        help_text=gettext_lazy("Shown wherever Carillon says why the schedule does not run."),
     )
     until = forms.DateTimeField(
         label=gettext_lazy("Until"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text=gettext_lazy("Leave it empty to pause until somebody resumes."),
+        help_text=gettext_lazy("Leave it empty to pause until somebody resumes the schedule."),
     )
 
     def __init__(self, *args: Any, now: datetime, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a schedule's page tells of its past: its last jobs and the last lines of its ledger."""
+"""The past of a schedule on its page: its last jobs and the last lines of its ledger."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def last_lines(row: Schedule, site: str, now: datetime) -> list[ToldLine]:
 
 def _unfinished(job: Job, site: str, now: datetime) -> ToldJob:
     state = labels.status(job.state, job.get_state_display())
-    reason = _("The schedule goes on without it: it has another task or queue now.") if is_left_behind(job) else ""
+    reason = _("Its schedule has another task or queue now.") if is_left_behind(job) else ""
     page = page_of_job(site, type(job), job.pk)
     return ToldJob(f"#{job.pk}", page, state, labels.moment(job.run_at, now), labels.NOTHING, reason)
 

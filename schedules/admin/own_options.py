@@ -1,4 +1,4 @@
-"""Fields for what a schedule says of its task. Left empty, the task says it."""
+"""Fields for options of the task that a schedule may override. An empty field takes the task's value."""
 
 from __future__ import annotations
 

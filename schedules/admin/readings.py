@@ -1,4 +1,4 @@
-"""Instants in a form, by the clock of the schedule's own zone: as they are shown, and as they are entered."""
+"""Instants in a form: shown and entered by the clock of the schedule's own zone."""
 
 from __future__ import annotations
 

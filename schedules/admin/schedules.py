@@ -1,7 +1,7 @@
 """The pages of schedules: what there is, when it runs, and who may edit or delete it.
 
-A declared schedule belongs to its code, and no field of it can be changed here. All others can be edited; what is
-entered goes the way of every declaration, through `spec_of` and `schedules.changes`. The verbs are in `verbs`.
+A declared schedule belongs to its code, and no field of it can be changed here. All others can be edited. Values that
+are entered go through `spec_of` and `schedules.changes`, like every declaration. The verbs are in `verbs`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a form is stale: somebody else has changed the schedule since it was opened. By whom, and which fields."""
+"""Whether a form is stale: who has changed the schedule since the form was opened, and which fields."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def changed_since(row: Schedule, opened: str) -> str | None:
     labels = {field.name: str(field.verbose_name) for field in Schedule._meta.concrete_fields}
     fields = ", ".join(labels[name] for name in changed)
     return _(
-        "Not saved: %(by)s changed it since you opened this page (%(fields)s). Open the page again, and edit what it "
-        "says now."
+        "Not saved: %(by)s changed this schedule after you opened the page (%(fields)s). "
+        "Open the page again, and edit what it shows now."
     ) % {"by": by, "fields": fields}
 
 

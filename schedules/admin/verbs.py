@@ -130,8 +130,8 @@ class ScheduleVerbs(TablesAdmin):
             done += 1
         if skipped:
             said = ngettext(
-                "Skipped %(count)d to which it does not apply.",
-                "Skipped %(count)d to which it does not apply.",
+                "Skipped %(count)d, to which this action does not apply.",
+                "Skipped %(count)d, to which this action does not apply.",
                 skipped,
             )
             self._say(request, said, skipped, messages.WARNING)
@@ -156,22 +156,22 @@ class ScheduleVerbs(TablesAdmin):
 
 
 WHAT_A_PAUSE_DOES = gettext_lazy(
-    "Holds what is to come, and what waits behind a run. What is ready or running goes on, and what failed is tried "
-    "again: cancel it among the jobs, as long as it is not running."
+    "Runs to come do not happen, and jobs that wait behind a run are held. Jobs that are ready, running or to be "
+    "tried again go on: cancel them under Jobs, as long as they are not running."
 )
 
 
 def _effects(row: Schedule) -> dict[str, Verb]:
-    run = _('Enqueues %(task)s on queue "%(queue)s" at once. The next run stays where it is.')
+    run = _('Enqueues %(task)s on queue "%(queue)s" at once. The next run keeps its time.')
     return {
         "run_now": Verb(_("Run now"), run % {"task": row.task, "queue": row.queue}),
         "pause": Verb(_("Pause…"), f"{_('Asks for the reason.')} {WHAT_A_PAUSE_DOES}"),
-        "resume": Verb(_("Resume"), _("What was due meanwhile stays in the ledger as paused.")),
-        "detach": Verb(_("Detach"), _("Makes it yours to edit. What the code says is ignored from then on.")),
+        "resume": Verb(_("Resume"), _("Runs that came due during the pause stay in the ledger as paused.")),
+        "detach": Verb(_("Detach"), _("You can edit it then. Its declaration in the code is ignored from then on.")),
         "give_back": Verb(
-            _("Give back to the code"), _("The code declares it, too. It follows the code from then on.")
+            _("Give back to the code"), _("The code declares it, too. From then on it follows the code.")
         ),
-        "repair": Verb(_("Repair"), _("Counts again from now. What it did not run while it was broken will not run.")),
+        "repair": Verb(_("Repair"), _("Counts again from now. Runs that it missed while it was broken will not run.")),
     }
 
 

@@ -1,8 +1,8 @@
 """The life of a schedule's row: every change of it that is not the tick's. The door: the verbs.
 
-Each is one transaction under the row's lock that bumps its revision, so a tick which read the row before does
-nothing with it. `now` is the database's, read before. While a verb waits for the row a tick may go on, to a later
-`now`: so the cursor is never taken from `now` where it stands beyond it.
+Each verb is one transaction under the row's lock, and raises the row's revision. So a tick that read the row before
+does nothing with it. `now` is the database's time, read beforehand. While a verb waits for the lock, a tick may move
+the cursor beyond this `now`. So a verb never moves the cursor back to `now`.
 """
 
 from schedules.changes.backfills import backfill

@@ -64,11 +64,11 @@ def _check_range(name: str, start: datetime, end: datetime, now: datetime, force
     if not is_instant(start) or not is_instant(end):
         raise InvalidSchedule(f"{name}: start and end must be aware datetimes; given {echo(start)} and {echo(end)}.")
     if not start <= end <= now:
-        raise InvalidSchedule(f"{name}: a backfill runs from a past start to a past end; given {start} to {end}.")
+        raise InvalidSchedule(f"{name}: a backfill needs a past start and a later past end; given {start} to {end}.")
     if start < now - options().KEEP_LEDGER and not force:
         raise InvalidSchedule(
-            f"{name}: the ledger is kept for {options().KEEP_LEDGER.days} days, so nobody knows what ran at {start}. "
-            "Pass force=True to run it all the same."
+            f"{name}: the ledger is kept for {options().KEEP_LEDGER.days} days, so it no longer says what "
+            f"ran at {start}. Pass force=True to run the range all the same."
         )
 
 

@@ -1,6 +1,6 @@
-"""What a wish means beside what a row says: whether both want the same instants, and from where a repeat counts.
+"""Whether a wish and a row mean the same instants, and from which instant a repeat counts.
 
-What is spelled otherwise and means the same changes nothing of when a schedule runs.
+A recurrence that is written in another way, and means the same, does not change when a schedule runs.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def detach(schedule: Schedule, using: str, now: datetime) -> None:
     """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         if not row.is_declared:
-            raise InvalidSchedule(f"{row.name}: it {row.owned}, so there is no code to detach it from.")
+            raise InvalidSchedule(f"{row.name}: it {row.owned}, so it has no declaration to detach it from.")
         if row.retired_at is not None:
             explain_past(row, using, now, whys(row))
         put(row, source=Source.ADMIN, undeclared_at=None, retired_at=None)
@@ -53,7 +53,9 @@ def give_back(schedule: Schedule, spec: Spec, using: str, now: datetime) -> Sche
     with transaction.atomic(using=using):
         with locked(schedule.pk, using) as row:
             if row.is_declared:
-                raise InvalidSchedule(f"{row.name}: it belongs to {row.declared_in} already.")
+                raise InvalidSchedule(
+                    f"{row.name}: it already follows {row.declared_in}; there is nothing to give back."
+                )
             put(row, source=spec.source)
         row = bring_in_line(spec, using, now)
     tell(row, "given_back", using)

@@ -1,6 +1,6 @@
-"""Pausing and resuming: what a pause holds back is explained, and what was due before it runs.
+"""Pause and resume: occurrences in a pause are explained in the ledger, and those due before it still run.
 
-A pause that has an end is over at that instant, whoever notices and when.
+A pause that has an end is over at that instant, whenever a process notices.
 """
 
 from __future__ import annotations

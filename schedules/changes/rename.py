@@ -1,7 +1,7 @@
-"""Another name for the same schedule: its row goes on, with its ledger, its grid, a pause and its jobs.
+"""Rename a schedule: its row goes on, with its ledger, its instants, a pause and its jobs.
 
-What is drawn from a name, `H` and jitter, stays drawn from the first one. The former names are kept, since processes of
-the release before know no other.
+`H` and jitter are still computed from its first name. The former names are kept, because processes of the release
+before know only these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where time itself was wrong: the clock was set back, or the rules of a zone have changed."""
+"""Repair a schedule after the clock was set back, and compute next runs anew after the rules of a zone changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def repair(schedule: Schedule, using: str, now: datetime) -> None:
     """
     with transaction.atomic(using=using), in_force(schedule.pk, using) as row:
         if row.revision != schedule.revision:
-            raise InvalidSchedule(f"{row.name}: it was changed at this moment. Look at it again.")
+            raise InvalidSchedule(f"{row.name}: somebody changed it at the same moment. Look at it again.")
         _forget_after(row, using, now)
         put(row, **instants_again(row, now))
         put(row, settled_until=min(now, row.settled_until))

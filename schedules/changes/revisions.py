@@ -1,6 +1,6 @@
-"""What a schedule says, marked, so that two editors notice each other. A tick, a pause and its task's own leave it.
+"""The revision of a schedule's values, so that two editors notice each other. A tick or a pause does not change it.
 
-A mark is made with the project's SECRET_KEY: whoever sees one learns nothing of arguments that are hidden.
+A mark is made with the project's SECRET_KEY: a person who sees one learns nothing about hidden arguments.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def require_revision(row: Schedule, revision: str | None) -> None:
     """Raises RevisionConflict. None: whatever it was."""
     if revision is not None and revision != revision_of(row):
         raise RevisionConflict(
-            f"{row.name}: it has been changed since, or was made anew, so this edit is of something that is no more. "
-            "Look at it again, and edit that."
+            f"{row.name}: it was changed, or deleted and made anew, after this revision was read. "
+            "Read it again, and repeat the edit."
         )
 
 

@@ -74,8 +74,8 @@ def in_force(pk: int, using: str) -> Iterator[Schedule]:
     with locked(pk, using) as row:
         if row.retired_at is not None:
             raise InvalidSchedule(
-                f"{row.name}: it is retired, since nothing declares it any more. Declare it again, detach it, or make "
-                "another schedule of that name."
+                f"{row.name}: it is retired, because nothing declares it any more. Declare it again, detach "
+                f"it, or make another schedule of that name."
             )
         yield row
 

@@ -1,4 +1,7 @@
-"""Rows show what their tasks are now. A run asks the task itself, so this is for what is seen and counted."""
+"""Bring queue, priority and attempts in rows in line with their tasks, for pages, lists and counts.
+
+A run asks the task itself.
+"""
 
 from __future__ import annotations
 

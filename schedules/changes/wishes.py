@@ -1,7 +1,7 @@
-"""From a wish to a row: the one path of declarations, calls, the API and the form, so that one wish has one effect.
+"""From a wish to a row: the only path, for declarations, calls, the API and the form. So the same wish has one effect.
 
-Rule E1: what was due before runs under the old columns. What else did not run by now is explained and never will,
-unless somebody asks for it. As long as the instants mean the same, whatever they are spelled like, the grid stays.
+Rule E1: occurrences that were due before run by the old columns. Other instants before now are explained in the
+ledger, and never run unless somebody asks for it. If the recurrence means the same, the instants stay.
 """
 
 from __future__ import annotations

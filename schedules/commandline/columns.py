@@ -1,7 +1,7 @@
-"""Cells in columns, fitted to a terminal. What stands in them is the business of whoever fills them.
+"""Lay out cells in columns that fit a terminal. The caller decides what is in them.
 
 Widths are those that a terminal shows: a letter of East Asia or an emoji takes two columns, an accent none. A text that
-is too long is cut between what people see as letters, and says so. Where that is not enough, whole columns are left
+is too long is cut between two characters as people see them, and marked. If that is not enough, whole columns are left
 out, with their heads.
 """
 

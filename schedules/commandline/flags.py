@@ -1,4 +1,4 @@
-"""Flags that say nothing beside another one: they are refused, since who gave one would believe that it is obeyed."""
+"""Refuse flags that have no effect beside another one: a person who gives one expects an effect."""
 
 from __future__ import annotations
 

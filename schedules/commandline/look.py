@@ -1,4 +1,4 @@
-"""How instants and results are written, given what the output can show."""
+"""How instants and results are written, according to what the output can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a command whose output is not read to its end, as in `list_schedule | head`: it ends, quietly."""
+"""End a command without a message if its output is not read to the end, as in `list_schedule | head`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What `list_schedule` writes on a terminal or into a pipe: the list, and the verdict for a monitor.
 
-It decides on columns and words. What there is to show, and which of it, is decided elsewhere.
+It decides on columns and words. `overview` decides what there is to show.
 """
 
 from __future__ import annotations

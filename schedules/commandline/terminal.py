@@ -1,4 +1,4 @@
-"""What a stream of output can show, and text made fit for it. What is written there, the commands decide."""
+"""What an output stream can show (width, colours, signs), and text made fit for it."""
 
 from __future__ import annotations
 

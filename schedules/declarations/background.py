@@ -298,7 +298,7 @@ def _parameters_of(task: Task) -> Parameters:
         return Parameters(task.function, f"{task.name}(…)", CALL_OPTIONS)
     except (TypeError, ValueError) as unknown:
         raise InvalidTask(
-            f"{echo(task.function)} cannot be a task: nobody knows which arguments it takes."
+            f"{echo(task.function)} cannot be a task: Python cannot tell which arguments it takes."
         ) from unknown
 
 

@@ -1,6 +1,6 @@
-"""The names of a schedule that a call makes: the one that makes it the same, and the one that is shown.
+"""The two names of a schedule that a call makes: one identifies it, and one is shown.
 
-Equal calls have one name, and others another. The one that is shown has no secrets of the arguments.
+Equal calls have equal names, and different calls different ones. The shown name contains no secret arguments.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""To whom a schedule belongs that code or settings declare, too: to the code again, once somebody says so."""
+"""Give a schedule back to the code or settings that declare its name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Schedules that are declared under another name than before: those that say so, and those that only look like it.
+"""Renamed schedules: those with `renamed_from`, and those that look renamed and do not say so.
 
-Each function does a portion with each step.
+Each step of a function does a portion.
 """
 
 from __future__ import annotations

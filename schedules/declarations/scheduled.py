@@ -1,4 +1,4 @@
-"""@scheduled: schedules that code declares beside its tasks, and all that were declared so in this process."""
+"""@scheduled: declare schedules beside their tasks. It keeps all that this process has declared in this way."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The doctor: what is wrong with a running installation, and what to do about it. It reads, and changes nothing.
 
-Here it is decided what is examined, in which order, and what happens where an examination may not look. What each
-looks for is its own business; `findings` has the words that they share, `report` shows what they found.
+This file decides what is examined, in which order, and what happens if an examination may not look. Each examination
+decides what it looks for. `findings` has the values that they share, and `report` writes what they found.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _look(case: Case, examination: Examination) -> Iterator[Finding]:
             "unreadable",
             Severity.ERROR,
             f"Could not look at {examination.subject}: {masking.text(f'{type(error).__name__}: {error}')}",
-            remedy="See what is found of the values in our tables, and correct it.",
+            remedy="See the findings on values in Carillon's tables, and correct these values.",
         )
 
 
@@ -119,9 +119,11 @@ def _unseen(examination: Examination, error: DatabaseError) -> Finding:
             "unreadable",
             Severity.ERROR,
             sentence,
-            remedy="Apply the migrations, and run it with the privileges that the processes have.",
+            remedy="Apply the migrations, and run this command with the database privileges that the processes have.",
         )
-    return Finding("not-seen", Severity.UNKNOWN, sentence, remedy="Run it as a database user who may.")
+    return Finding(
+        "not-seen", Severity.UNKNOWN, sentence, remedy="Run the doctor as a database user who may look at it."
+    )
 
 
 def _server(case: Case) -> str:

@@ -1,7 +1,4 @@
-"""The values that examinations share: a finding, what it is worth, and the case that is examined.
-
-What is examined is decided elsewhere, and so is how it looks.
-"""
+"""The values that examinations share: a finding, its severity, and the case that is examined."""
 
 from __future__ import annotations
 

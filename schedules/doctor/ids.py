@@ -1,6 +1,6 @@
-"""Examines where the ids of jobs come from: a finished job keeps its id, so none may be given again.
+"""Examines the sequence of job ids: a finished job keeps its id, so no new job may get that id.
 
-They are after manage.py sqlsequencereset, which knows the live table alone, loaddata, or a table that was truncated.
+It may, after manage.py sqlsequencereset, which knows the live table alone, after loaddata, or after a TRUNCATE.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _finding(case: Case, last: int, remedy: str) -> Finding:
     return Finding(
         "ids-behind-history",
         Severity.ERROR,
-        "New jobs get ids that history has already.",
+        "New jobs get ids that history already has.",
         facts,
         remedy.format(last=finished, next=finished + 1),
     )

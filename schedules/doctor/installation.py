@@ -63,8 +63,8 @@ def clock(case: Case) -> Iterator[Finding]:
     yield Finding(
         "clock-skew",
         Severity.WARNING,
-        f"This host's clock is {'ahead of' if skew > timedelta() else 'behind'} the database's, which dates the work: "
-        "timezone.now() in a task disagrees with the times of schedules.",
+        f"This host's clock is {'ahead of' if skew > timedelta() else 'behind'} the database's, whose clock "
+        f"is used for all work: timezone.now() in a task disagrees with the times of schedules.",
         facts,
         "Let NTP (chrony, systemd-timesyncd) set the clocks of both hosts.",
     )
@@ -83,7 +83,8 @@ def zone_data(case: Case) -> Iterator[Finding]:
         f"{count(planned.filter(zone_version__in=editions).count(), 'next run')} computed with other zone data than "
         "this process has.",
         {"edition": edition, "computed with": ", ".join(editions)},
-        "Install the same pytz everywhere: each minute a leader plans anew what others have planned with other data.",
+        "Install the same pytz everywhere: each minute a leader computes next runs again that others have "
+        "computed with other data.",
     )
 
 

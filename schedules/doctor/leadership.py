@@ -49,13 +49,13 @@ def terms(case: Case) -> Iterator[Finding]:
         lost = lost.exclude(pk=case.health.leader.term)
     facts: Facts = {"lost": lost.count(), "begun": begun.count(), "within": LATELY}
     if lost.count() <= MOST_LOST:
-        yield Finding("terms", Severity.OK, "The lead is steady.", facts)
+        yield Finding("terms", Severity.OK, "The lead changes rarely.", facts)
         return
     names = lost.order_by("leader").values_list("leader", flat=True).distinct()
     yield Finding(
         "flapping",
         Severity.WARNING,
-        "The lead is lost again and again.",
+        "Leaders have lost the lead again and again.",
         {**facts, "leaders": ", ".join(names[:5])},
         "Read what these processes logged as lost: the server ends a session that is silent for 3 s (a host that "
         "is overloaded or suspended), and so may a proxy or a pooler with a shorter limit; or they crash.",

@@ -75,7 +75,9 @@ def isolation(case: Case) -> Iterator[Finding]:
     for _, level in rows(case, ISOLATION):
         facts = {"isolation": level}
         if level == "READ-COMMITTED":
-            yield Finding("isolation", Severity.OK, "Transactions are isolated as the queue needs it.", facts)
+            yield Finding(
+                "isolation", Severity.OK, "The isolation level of transactions is the one that the queue needs.", facts
+            )
         else:
             yield Finding(
                 "isolation-too-strict",
@@ -93,10 +95,10 @@ def tables(case: Case) -> Iterator[Finding]:
         yield Finding(
             "no-transactions",
             Severity.ERROR,
-            f"{table} is kept by {engine}, which has no transactions: no promise holds there.",
+            f"{table} is stored by {engine}, which has no transactions, so no guarantee holds.",
             {"table": table, "engine": engine},
             f"ALTER TABLE {table} ENGINE = InnoDB",
         )
     if not others:
         sizes = {str(table): Bytes(size) for table, _, size in found}
-        yield Finding("tables", Severity.OK, "All our tables are kept by InnoDB.", sizes)
+        yield Finding("tables", Severity.OK, "All of Carillon's tables are stored by InnoDB.", sizes)

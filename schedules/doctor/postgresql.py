@@ -1,7 +1,7 @@
 """Examines a PostgreSQL server: what holds back vacuum, and whether our tables are vacuumed.
 
-The live table is changed by each job. While an old snapshot is open, dead rows pile up in it, and
-whoever looks everywhere reads over them.
+Each job changes the live table. While an old snapshot is open, dead rows pile up in it, and a claim that looks
+everywhere reads over them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def prepared_transactions(case: Case) -> Iterator[Finding]:
             Severity.WARNING,
             f'The prepared transaction "{gid}" holds back vacuum.',
             {"gid": gid, "owner": owner, "prepared before": age},
-            "COMMIT PREPARED or ROLLBACK PREPARED, as whoever coordinates it decides.",
+            "COMMIT PREPARED or ROLLBACK PREPARED, as its coordinator decides.",
         )
     if not found:
         yield Finding("prepared-transactions", Severity.OK, "No prepared transaction holds back vacuum.")
@@ -135,7 +135,7 @@ def vacuum(case: Case) -> Iterator[Finding]:
     yield from ailing
     if not ailing:
         sizes = {str(row[0]): Bytes(row[4]) for row in found}
-        yield Finding("vacuum", Severity.OK, "Our tables are vacuumed.", sizes)
+        yield Finding("vacuum", Severity.OK, "Carillon's tables are vacuumed.", sizes)
 
 
 def _ailments(table: str, live: int, dead: int, age: timedelta | None, size: Bytes, manual: bool) -> Iterator[Finding]:
@@ -154,8 +154,8 @@ def _ailments(table: str, live: int, dead: int, age: timedelta | None, size: Byt
             Severity.WARNING,
             f"Dead rows pile up in {table}.",
             facts,
-            f"VACUUM {table}. If that removes little, something holds it back: see the findings on transactions. "
-            "Autovacuum that is too slow is helped by a higher autovacuum_vacuum_cost_limit.",
+            f"VACUUM {table}. If that removes little, a transaction holds it back: see the findings on transactions. "
+            "If autovacuum is too slow, raise autovacuum_vacuum_cost_limit.",
         )
 
 

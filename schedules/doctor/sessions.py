@@ -1,4 +1,4 @@
-"""Examines whether SCHEDULER["LOCK"] and ["WAKEUP"] fit what stands between us and the database."""
+"""Examines whether SCHEDULER["LOCK"] and ["WAKEUP"] fit: is there a pooler in front of the database?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lock(case: Case) -> Iterator[Finding]:
             "lock-behind-pooler",
             Severity.ERROR,
             "The leader's lock belongs to a session, and a pooler is in front of the database: "
-            "in transaction mode nobody has a session of their own, so two processes may lead.",
+            "in transaction mode a client has no session of its own, so two processes may lead.",
             facts,
             'Set SCHEDULER["LOCK"] = "auto", or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
         )
@@ -30,7 +30,7 @@ def lock(case: Case) -> Iterator[Finding]:
         yield Finding(
             "lock",
             Severity.OK,
-            "The leader's lock lasts for a transaction, though no pooler is seen.",
+            "The leader's lock lasts for a transaction, although there seems to be no pooler.",
             facts,
             'With SCHEDULER["LOCK"] = "auto" the server would take the lock from a leader that hangs.',
         )
@@ -48,7 +48,7 @@ def wakeup(case: Case) -> Iterator[Finding]:
             "Processes listen for new work, and a pooler is in front of the database: "
             "in transaction mode it drops notifications, so jobs wait for the next look.",
             facts,
-            'Set SCHEDULER["WAKEUP"] = "auto", with which they look five times a second, '
+            'Set SCHEDULER["WAKEUP"] = "auto", with which processes look five times a second, '
             'or name an alias in SCHEDULER["DATABASE"] that goes past the pooler.',
         )
     else:

@@ -1,4 +1,4 @@
-"""Examines an SQLite database: what is in force in its session, and where its file lies."""
+"""Examines an SQLite database: the settings of its session, and the file system of its file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _weaknesses(case: Case, journal: str, synchronous: str, timeout: timedelta, 
         yield Finding(
             "short-timeout",
             Severity.WARNING,
-            "Writers give up soon when another one is at work.",
+            "Writers wait only shortly for each other, and then fail.",
             facts,
             f'Set {options}["timeout"] = 20.',
         )

@@ -1,6 +1,6 @@
-"""Examines what stands in our tables: instants that are none, and in SQLite texts where a number belongs.
+"""Examines the values in our tables: instants that cannot be read, and in SQLite text in place of a number.
 
-Nothing stands still for them. But what such a row says is not done, or not as somebody meant it.
+Such a value stops nothing else. But its own row is not done, or not as it was meant.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NEWEST = 10_000
 
 def values(case: Case) -> Iterator[Finding]:
     found = [finding for model in MODELS for finding in _of(case, model)]
-    yield from found or [Finding("values", Severity.OK, "What stands in our tables can be read.")]
+    yield from found or [Finding("values", Severity.OK, "All values in Carillon's tables can be read.")]
 
 
 def _of(case: Case, model: type[models.Model]) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _finding(table: str, column: str, keys: list[Any]) -> Finding:
     return Finding(
         "unreadable-values",
         Severity.ERROR,
-        f"{table}.{column} has a value that is no instant or number.",
+        f"{table}.{column} has a value that is not an instant or a number.",
         {"table": table, "column": column, "rows": len(keys), "id": first},
-        f"Put there what it should be: UPDATE {table} SET {column} = … WHERE id = {first};",  # noqa: S608  it is shown
+        f"Write the correct value there: UPDATE {table} SET {column} = … WHERE id = {first};",  # noqa: S608  it is shown
     )

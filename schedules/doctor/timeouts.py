@@ -1,6 +1,6 @@
-"""Examines what an administrator has set for the sessions of the project: after which time the server cuts them short.
+"""Examines limits on the project's sessions, such as statement_timeout, that an administrator has set.
 
-For a page such limits are wise. A job may take longer, and so may what a process of ours has to wait for.
+Such limits suit web pages. A job may take longer, and a process of ours may have to wait longer.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ SHORT = timedelta(minutes=1)
 CANCELS = "A statement that takes longer is cancelled: the attempt of its job has failed."
 NO_LOCK = "A statement that waits longer for a lock is cancelled: the attempt of its job has failed."
 IDLE_IN_TRANSACTION = (
-    "A task that says nothing to the database for longer within a transaction, as an atomic one always is, "
+    "A task that sends no statement for longer within a transaction (an atomic task always is in one) "
     "loses its session, and the attempt has failed."
 )
-IDLE = (
-    "A task that says nothing to the database for longer loses its session: its next statement fails, "
-    "and so does the attempt."
-)
+IDLE = "A task that sends no statement for longer loses its session: its next statement fails, and so does the attempt."
 
 
 class Timeout(NamedTuple):
@@ -41,7 +38,8 @@ POSTGRESQL = {
     "idle_in_transaction_session_timeout": Timeout(IDLE_IN_TRANSACTION, unit=MILLISECOND),
     "idle_session_timeout": Timeout(IDLE, unit=MILLISECOND),
     "transaction_timeout": Timeout(
-        "A transaction that lasts longer is ended with its session, an atomic task's too: the attempt has failed.",
+        "A transaction that lasts longer is ended with its session, even that of an atomic task: the "
+        "attempt has failed.",
         unit=MILLISECOND,
     ),
 }

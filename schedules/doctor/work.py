@@ -1,6 +1,6 @@
 """Examines the work: what is late, failing or broken, who drains which queue, what was given up.
 
-What counts as a problem is decided in `schedules.overview.problems`; here it gets its weight and its remedy.
+`schedules.overview.problems` decides what is a problem. Here each gets its severity and its remedy.
 """
 
 from __future__ import annotations
@@ -27,8 +27,14 @@ TREATMENTS = {
         Severity.ERROR,
         "Correct the entry in SCHEDULES; until then its schedule, if there is one, stays as it is.",
     ),
-    "not-synced": (Severity.WARNING, "Declarations are taken over when a leader starts."),
-    "broken": (Severity.ERROR, "Correct what it says, in code or in the admin, and call get(name).repair()."),
+    "not-synced": (
+        Severity.WARNING,
+        "Start or restart a leader: it writes declarations into the database when it begins to lead.",
+    ),
+    "broken": (
+        Severity.ERROR,
+        "Remove that cause, in code or in the admin. Then press Repair there, or call get(name).repair().",
+    ),
     "ahead": (Severity.ERROR, "schedules.api.get(name).repair(), or Repair in the admin: it counts again from now."),
     "unknown-task": (
         Severity.WARNING,
@@ -36,11 +42,14 @@ TREATMENTS = {
     ),
     "late": (
         Severity.WARNING,
-        "Start more slots (--threads, --processes), or give slow jobs a queue of their own; see that a leader runs.",
+        "Start more slots (--threads, --processes), or give slow jobs a queue of their own; check that a leader runs.",
     ),
     "failed-jobs": (
         Severity.WARNING,
-        "Their tracebacks are in the admin, under Finished jobs: retry them there. A task may say may_fail=True.",
+        (
+            "Their tracebacks are in the admin, under Finished jobs: retry them there. If failures of a task do "
+            "not matter, give it may_fail=True."
+        ),
     ),
     "failing": (Severity.WARNING, "Its traceback is in the admin, under Finished jobs."),
     "left-behind": (
@@ -53,16 +62,19 @@ TREATMENTS = {
     ),
     "name-taken": (
         Severity.ERROR,
-        "Rename one of them; or let the code have it: Give back in the admin, or give_back() in schedules.api.",
+        "Rename one of them. Or give the schedule back to the code, in the admin or with give_back() in schedules.api.",
     ),
     "dead-slots": (
         Severity.ERROR,
-        "Restart that process. Its standard error says what ended the threads; see its limits of threads and memory.",
+        "Restart that process. Its standard error says what ended the threads; check its limits on threads and memory.",
     ),
-    "unreadable": (Severity.ERROR, "Apply the migrations, and run it with the privileges that the processes have."),
+    "unreadable": (
+        Severity.ERROR,
+        "Apply the migrations, and run this command with the database privileges that the processes have.",
+    ),
     "unrecorded": (
         Severity.ERROR,
-        "Give the database what it misses: privilege, table or room on the disk. Then the outcomes are recorded.",
+        "Provide what is missing: a privilege, a table or room on the disk. Then the outcomes are recorded.",
     ),
     "chore-refused": (
         Severity.ERROR,

@@ -1,4 +1,4 @@
-"""Whether somebody leads. For people a date tells it; who acts on it watches for signs of life (`worker.vigil`)."""
+"""Whether a process leads. People see a date; a process that acts on it watches signs of life (`worker.vigil`)."""
 
 from __future__ import annotations
 

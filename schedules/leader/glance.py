@@ -1,6 +1,6 @@
-"""A glance: the clock, and when there is next something for the leader to do, in one statement.
+"""A glance: one statement that reads the clock, and when the leader next has something to do.
 
-A leader without work asks nothing else, once a second. What is to be done then, the tick finds out.
+A leader without work asks only this, once a second. The tick then finds out what is to be done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The leader's advisory lock on three databases: at most one process holds it, and whoever holds it can prove it.
+"""The leader's advisory lock on three databases: at most one process holds it, and can prove that it does.
 
 A lock belongs to a private session (`using`). The server ends that session when its holder falls silent for
 `LEASE` seconds, so a hung leader cannot keep the lead; SQLite has no server, there a stopped process keeps it.

@@ -1,7 +1,7 @@
-"""The projects that declare schedules in the same tables, by their settings modules. There should be one.
+"""The projects (settings modules) that declare schedules in the same tables. There should be only one.
 
-Each takes what another has declared for what has left its own code. So while processes of two live, nothing of that is
-marked or retired, and everybody who looks is told.
+To each, the schedules of another look as if they had left its own code. So while processes of two projects are alive,
+none of these schedules is marked or retired, and the log, checks and lists say so.
 """
 
 from __future__ import annotations

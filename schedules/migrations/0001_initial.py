@@ -45,9 +45,7 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended at")),
                 (
                     "trouble",
-                    models.TextField(
-                        default="", help_text="What keeps the leader from scheduling.", verbose_name="trouble"
-                    ),
+                    models.TextField(default="", help_text="Why the leader makes no ticks.", verbose_name="trouble"),
                 ),
                 (
                     "chores_refused",
@@ -77,7 +75,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text='The object it was made for: "app.Model:key".',
+                        help_text='The user or object for which it runs, such as "app.Model:key".',
                         max_length=255,
                         verbose_name="creator",
                     ),
@@ -154,7 +152,10 @@ class Migration(migrations.Migration):
                 (
                     "anchor",
                     models.DateTimeField(
-                        blank=True, help_text="From here a repeat counts.", null=True, verbose_name="first run"
+                        blank=True,
+                        help_text="The instant from which a repeat counts.",
+                        null=True,
+                        verbose_name="first run",
                     ),
                 ),
                 ("timezone", models.CharField(default="UTC", max_length=64, verbose_name="time zone")),
@@ -181,7 +182,10 @@ class Migration(migrations.Migration):
                 (
                     "max_runs",
                     models.PositiveIntegerField(
-                        blank=True, help_text="It ends after so many.", null=True, verbose_name="max runs"
+                        blank=True,
+                        help_text="The schedule ends after so many runs.",
+                        null=True,
+                        verbose_name="max runs",
                     ),
                 ),
                 (
@@ -203,7 +207,7 @@ class Migration(migrations.Migration):
                             ("none", "run none that is late"),
                         ],
                         default="latest",
-                        help_text="Of several overdue runs.",
+                        help_text="Which of several overdue runs happen.",
                         max_length=10,
                         verbose_name="catch-up",
                     ),

@@ -1,6 +1,6 @@
-"""What a tick reads of the schedules that are due: what the decision and its job need, and no more.
+"""Due schedules as a tick reads them: only the columns that the decision and its job need.
 
-A whole row costs three times as much to read, and a tick reads thousands.
+To read whole rows would cost three times as much, and a tick reads thousands.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def require_instants(schedule: Readable, *names: str) -> None:
     for name in names:
         at = getattr(schedule, name)
         if at is not None and not is_real(at):
-            raise ValueError(f"What stands in {name} is no instant that can be read. {_REMEDIES[name]}")
+            raise ValueError(f"The value of {name} cannot be read as an instant. {_REMEDIES[name]}")
 
 
 def instants_again(schedule: Readable, now: datetime) -> dict[str, datetime | None]:
@@ -91,9 +91,9 @@ def instants_again(schedule: Readable, now: datetime) -> dict[str, datetime | No
 
 
 _REMEDIES = {
-    "settled_until": "Once it is repaired it counts from the time at which this was noticed.",
-    "anchor": "Once it is repaired it counts from the time at which this was noticed.",
-    "paused_until": "Once it is repaired the pause has no end, until somebody resumes it.",
+    "settled_until": "Once it is repaired, it counts from the time at which this was noticed.",
+    "anchor": "Once it is repaired, it counts from the time at which this was noticed.",
+    "paused_until": "Once it is repaired, the pause lasts until somebody resumes the schedule.",
     "run_at": "Give it another instant, or delete it.",
     "next_run_at": "The leader computes it anew within a minute.",
 }

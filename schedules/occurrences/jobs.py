@@ -1,6 +1,6 @@
-"""A run of a schedule → its job. The one mapping: for the tick, for *run now* and for a backfill.
+"""A run of a schedule → its job. The only mapping: for the tick, for *run now* and for a backfill.
 
-It refuses to know which runs there are: the tick's are decided in `planning`, the others somebody asked for.
+It does not decide which runs there are: `planning` decides those of a tick, and a person asks for the others.
 """
 
 from __future__ import annotations

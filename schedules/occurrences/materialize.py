@@ -1,8 +1,8 @@
-"""Due occurrences → ledger lines and jobs, in one transaction. The heart of the clock.
+"""Due occurrences → ledger lines and jobs, in one transaction.
 
-Who may do it is the caller's business (`prove`). That it is done once rests on two walls here: the schedule's
-`revision` is compared under a row lock and moved, so of two that read the same state one finds it changed; and
-the ledger takes each occurrence once.
+The caller decides who may do it (`prove`). Two guards here make sure that it is done once. The schedule's `revision` is
+compared under a row lock and raised: if two processes read the same state, one finds it changed. And the ledger takes
+each occurrence once.
 """
 
 from __future__ import annotations

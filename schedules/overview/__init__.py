@@ -1,7 +1,7 @@
-"""How everything stands: the one read model, for the command line, the admin and the doctor alike.
+"""The read model: schedules, runs and problems, for the command line, the admin and the doctor alike.
 
-It reads, and changes nothing. A selection is part of the query, so that a part costs a part; and `health` asks for what
-is wrong alone, which is little where little is wrong, however many schedules there are.
+It reads, and changes nothing. A selection is part of the query, so a part costs less than all. `health` asks only for
+what is wrong. Its cost follows the number of problems, and not the number of schedules.
 """
 
 from schedules.overview.health import MOST_COUNTED, counted, health

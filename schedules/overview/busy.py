@@ -1,4 +1,4 @@
-"""Which schedules are busy: an unfinished run decides, with the next tick, on what is overdue."""
+"""Which schedules have an unfinished run. Their `overlap` policy then decides on overdue occurrences."""
 
 from __future__ import annotations
 

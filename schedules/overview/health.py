@@ -1,4 +1,4 @@
-"""Whether all is well: what is wrong, and the little that is told where nothing is. For monitors, which ask often."""
+"""The health check for monitors: all problems, and the few figures that are shown if there are none."""
 
 from __future__ import annotations
 

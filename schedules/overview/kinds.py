@@ -1,4 +1,4 @@
-"""Which different values columns have. What it costs is how many those are, and not how many rows there are."""
+"""The distinct values of columns. The cost follows the number of values, and not the number of rows."""
 
 from __future__ import annotations
 

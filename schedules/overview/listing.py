@@ -1,4 +1,4 @@
-"""What is listed: schedules by their next run, what is declared and not in the database yet, and jobs."""
+"""The list: schedules by their next run, declarations that are not in the database yet, and jobs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an edit would do, before it is made: it is made, looked at, and rolled back.
+"""Preview an edit: make it, look at the result, and roll it back.
 
-So a preview is true whatever edits learn to do. It holds the row's lock for as long as the edit itself would.
+So a preview shows exactly what the edit would do. It holds the row's lock for as long as the edit itself would.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is looked at: one database at one instant, and the part of it that is asked for.
+"""The scope of a look: one database, one instant, and the selection that is asked for.
 
-What several questions need is read once here, and only if one of them needs it. It only reads.
+Values that several questions need are read once, and only if one of them needs them. It only reads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which part of the overview is asked for: as filters of the query where there are rows, else of what is declared."""
+"""The selection (names, queue, paused …): filters of the query, and the same for declarations without a row."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""A schedule as a value: what it is, how it stands, and when it runs next. It reads no table.
+"""A schedule as a value: what it is, its status, and when it runs next. It reads no table.
 
-How its last run ended is found in `past_runs`, what needs attention is asked in `problems`, and how it looks the
-callers decide.
+`past_runs` finds how its last run ended, `problems` finds what needs attention, and callers decide how it looks.
 """
 
 from __future__ import annotations

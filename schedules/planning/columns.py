@@ -1,6 +1,6 @@
-"""What the columns of a schedule say, as values: a recurrence and policies. Pure: no Django, no clock.
+"""The columns of a schedule as values: a recurrence and policies. Pure: no Django, no clock.
 
-Schedules whose columns say the same share the values, which cost more to make than to use.
+Schedules with equal columns share the values, because these cost more to make than to use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The occurrences of a schedule that are due and undecided, as spans of time, for there may be a million of them.
+"""The occurrences of a schedule that are due and undecided, as spans of time, because there may be a million.
 
-Pure: no Django, no clock. It knows how to take some out and say why; `planning` decides which.
+Pure: no Django, no clock. It can take some out and say why; `planning` decides which.
 """
 
 from __future__ import annotations

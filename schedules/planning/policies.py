@@ -1,6 +1,6 @@
-"""What a schedule may ask for: catch-up, overlap, jitter and limits, and what is wrong with a given value.
+"""The policies of a schedule (catch-up, overlap, jitter, limits), and what is wrong with a given value.
 
-Pure: no Django, no clock. What follows from them is decided in `planning`.
+Pure: no Django, no clock. `planning` applies them.
 """
 
 from __future__ import annotations

@@ -75,11 +75,11 @@ class Recurrence(Protocol):
 
     @property
     def meaning(self) -> Hashable:
-        """Equal for two that fire at the same instants, whatever they were spelled like."""
+        """A value that is equal for two recurrences with the same instants, however they are written."""
 
 
 def note(recurrence: Recurrence, instant: datetime) -> str | None:
-    """What a change of the clock has to do with the run of the recurrence at this instant; None: nothing."""
+    """What a change of the clock has to do with a run at this instant, in words. None: nothing."""
     return recurrence.note(instant) if isinstance(recurrence, Cron | CalendarEvery) else None
 
 
@@ -94,7 +94,7 @@ def recurrence_of(
     dst_gap: GapRule = "run",
     dst_overlap: OverlapRule = "first",
 ) -> Recurrence:
-    """The recurrence that exactly one of `cron`, `repeat` and `run_at` describes; a look-up when known."""
+    """The recurrence that exactly one of `cron`, `repeat` and `run_at` describes. Equal input gives the same value."""
     if not isinstance(repeat, str):
         repeat = parse_repeat(repeat)
     for text in (cron, timezone, name, dst_gap, dst_overlap):
@@ -128,4 +128,4 @@ def _recurrence_of(
 
 def _check_instant(given: object) -> None:
     if not (given is None or isinstance(given, datetime)):
-        raise InvalidRecurrence(f"{shown(given)} stands where a recurrence has an aware datetime.")
+        raise InvalidRecurrence(f"{shown(given)} is not an aware datetime, which a recurrence needs here.")

@@ -1,4 +1,4 @@
-"""What other schedulers write in a cron expression and this one does not: the sentence says what does the same here."""
+"""Hints for cron expressions of other schedulers, such as `CRON_TZ=` and `@every 5m`: what to write here."""
 
 from __future__ import annotations
 

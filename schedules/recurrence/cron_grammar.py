@@ -207,7 +207,7 @@ def _without_alias(expression: str) -> str:
     if not alias.startswith("@"):
         return expression
     if alias == "@reboot":
-        raise InvalidRecurrence('"@reboot" is not a time: when a process starts has no part in a schedule.')
+        raise InvalidRecurrence('"@reboot" is not supported: a schedule does not depend on when a process starts.')
     if alias not in ALIASES:
         raise InvalidRecurrence(f"{shown(expression)} is not an alias: expected one of {', '.join(ALIASES)}.")
     return ALIASES[alias]

@@ -24,7 +24,9 @@ def naive_utc(instant: object) -> datetime:
     try:
         return instant.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as beyond:
-        raise InvalidRecurrence(f"{instant.isoformat()} has no date in UTC.") from beyond
+        raise InvalidRecurrence(
+            f"{instant.isoformat()} is too near the first or last year to be converted to UTC."
+        ) from beyond
 
 
 def aware(instant: datetime) -> datetime:

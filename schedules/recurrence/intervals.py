@@ -248,4 +248,4 @@ def _checked(amount: object, unit: str) -> int:
 def _told(value: object) -> str:
     """The number itself, if it is short: to turn one of 5,000 digits into text is an error of its own."""
     short = isinstance(value, float | timedelta) or (isinstance(value, int) and abs(value) < 10**20)
-    return str(value) if short else "A number beyond all bounds" if isinstance(value, int) else shown(value)
+    return str(value) if short else "A number that is too large" if isinstance(value, int) else shown(value)

@@ -22,4 +22,4 @@ def shown(given: object) -> str:
 def check_text(given: object) -> None:
     """Raises InvalidRecurrence unless it is a text."""
     if not isinstance(given, str):
-        raise InvalidRecurrence(f"{shown(given)} stands where a recurrence has text.")
+        raise InvalidRecurrence(f"{shown(given)} is not text, which a recurrence needs here.")

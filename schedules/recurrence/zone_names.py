@@ -1,6 +1,6 @@
-"""What may have been meant by a text that is the name of no time zone. A hint that is wrong would be worse than none.
+"""Hints for a text that is not the name of a time zone: which zone may be meant. No hint is better than a wrong one.
 
-It knows no zone: which names there are, the caller says.
+It knows no zone: the caller gives the names.
 """
 
 from __future__ import annotations

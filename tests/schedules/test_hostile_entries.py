@@ -411,7 +411,7 @@ def test_whatever_is_given_at_once_works_or_is_refused_in_one_line(
     [
         ({"cron": "75 1 * * *"}, 'minute 75 is out of range in "75 1 * * *" (0-59'),
         ({"cron": "0 0 31 2 *"}, '"0 0 31 2 *" never occurs.'),
-        ({"cron": 5}, "A value of type int stands where a recurrence has text."),
+        ({"cron": 5}, "A value of type int is not text, which a recurrence needs here."),
         ({"cron": NIGHTLY, "timezone": "../../etc/passwd"}, '"../../etc/passwd" is not a time zone that is known here'),
         ({"repeat": -1}, "-1 seconds is not an interval: expected 1-"),
         ({"repeat": float("nan")}, "nan is not an interval: expected seconds, a timedelta"),

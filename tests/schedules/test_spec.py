@@ -107,7 +107,7 @@ def test_a_creator_is_kept_as_its_model_and_key() -> None:
         ({"cron": "75 1 * * *"}, 'minute 75 is out of range in "75 1 * * *"'),
         ({"cron": "* * *"}, '"* * *" has 3 fields'),
         ({"cron": "0 0 31 2 *"}, '"0 0 31 2 *" never occurs.'),
-        ({"cron": 5}, "A value of type int stands where a recurrence has text."),
+        ({"cron": 5}, "A value of type int is not text, which a recurrence needs here."),
         ({"cron": "* * * * *", "timezone": "Europe/Pari"}, '"Europe/Pari" is not a time zone'),
         ({"cron": "* * * * *", "dst_gap": "jump"}, "dst_gap is 'jump', but must be one of run, skip."),
         ({"repeat": -1}, "-1 seconds is not an interval"),
@@ -130,7 +130,7 @@ def test_a_creator_is_kept_as_its_model_and_key() -> None:
         ({"repeat": 60, "args": [{1, 2}]}, "argument 1 is {1, 2} (set), which is not JSON."),
         (
             {"repeat": 60, "kwargs": {"who": User(pk=1)}},
-            'argument "who" is a model instance (User), which may be another',
+            'argument "who" is a model instance (User), whose row may have changed',
         ),
         (
             {"repeat": 60, "args": [{"at": [object]}]},
@@ -152,7 +152,7 @@ def test_what_could_not_work_is_refused_in_a_sentence_that_opens_with_the_place(
 
 @pytest.mark.parametrize("name", ["", " ", "x" * (NAME_LENGTH + 1), "a\nb", "a\0b", 7, None])
 def test_a_name_that_will_not_do_is_refused(name: Any) -> None:
-    with pytest.raises(InvalidSchedule, match=r"^here: the name .* will not do: give 1 to 255 printable characters"):
+    with pytest.raises(InvalidSchedule, match=r"^here: the name .* cannot be used: give 1 to 255 printable characters"):
         spec(name, repeat=60)
 
 
@@ -192,7 +192,7 @@ JULY, AUGUST = at("07-01 00:00"), at("08-01 00:00")
     ],
 )
 def test_limits_that_leave_nothing_are_refused_and_named(given: dict[str, Any], told: list[str]) -> None:
-    with pytest.raises(InvalidSchedule, match=r"^here: nothing of it would ever run: ") as refused:
+    with pytest.raises(InvalidSchedule, match=r"^here: the schedule would never run: ") as refused:
         spec(**given)
 
     for each in told:
@@ -220,5 +220,5 @@ def test_a_first_run_that_is_no_instant_is_refused_and_told_how(first_run: Any) 
 
 
 def test_a_first_run_of_what_has_instants_of_its_own_is_refused_and_starts_at_named() -> None:
-    with pytest.raises(InvalidSchedule, match=r"^here: first_run is where a repeat counts from, .* give starts_at\.$"):
+    with pytest.raises(InvalidSchedule, match=r"^here: first_run goes with repeat only: .* give starts_at\.$"):
         spec(cron="@daily", first_run=JULY)

@@ -95,7 +95,7 @@ def test_a_part_of_the_log_that_raises_is_said_on_stderr_and_stops_nobody(
 
     assert heard == ["task", "task"]
     first, *_ = said = capsys.readouterr().err.splitlines()
-    assert first.startswith("what watches the jobs has failed, and stops none of them: RuntimeError: what")
+    assert first.startswith("a receiver or a log handler has failed; no job is affected: RuntimeError: what")
     assert "test_events.py, line " in first
     assert "hunter2" not in first
     assert len(said) <= 2
@@ -132,7 +132,7 @@ def test_a_receiver_that_raises_where_even_the_log_of_that_fails_is_said_on_stde
     finally:
         log.removeFilter(bad)
 
-    assert "what watches the jobs has failed" in capsys.readouterr().err
+    assert "a receiver or a log handler has failed" in capsys.readouterr().err
 
 
 def test_what_fails_again_and_again_is_not_said_each_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,7 +118,9 @@ def test_a_value_of_a_class_of_ones_own_is_stored_as_what_it_equals() -> None:
     (came,), _ = decode(encode([Birthday(2026, 12, 24)], {}))
 
     assert (type(came), came) == (date, date(2026, 12, 24))
-    with pytest.raises(InvalidArguments, match=r"argument 1 is .* \(Rounded\), which does not equal Decimal\('1.5'\)"):
+    with pytest.raises(
+        InvalidArguments, match=r"argument 1 is .* \(Rounded\), but would be stored as Decimal\('1.5'\)"
+    ):
         encode([Rounded("1.5")], {})
 
 
@@ -185,10 +187,10 @@ class Odd:
     [
         (
             User(pk=7),
-            "a model instance (User), which may be another when the task runs. Pass it.pk, and load it in the ",
+            "a model instance (User), whose row may have changed when the task runs. Pass it.pk, and load it in the ",
         ),
         (User(pk=7), "in the task: User.objects.get(pk=…)."),
-        (SimpleLazyObject(lambda: User(pk=7)), "a model instance (User), which may be another"),
+        (SimpleLazyObject(lambda: User(pk=7)), "a model instance (User), whose row may have changed"),
         (
             User.objects.filter(pk=7),
             'list(it.values_list("pk", flat=True)), and load them in the task: User.objects.fil',
@@ -200,12 +202,12 @@ class Odd:
         ({1: "one"}, "Its keys must be strings: pass {str(key): each for key, each in it.items()}."),
         (Shade.DARK, "Pass it.value, and write Shade(…) in the task."),
         (Shade.MIXED, "Pass it.name, and write Shade[…] in the task."),
-        (float("nan"), "It is no finite number: pass None, or a text."),
-        (Decimal("Infinity"), "It is no finite number"),
-        (Decimal("NaN"), "It is no finite number"),
+        (float("nan"), "It is not a finite number: pass None, or a text."),
+        (Decimal("Infinity"), "It is not a finite number"),
+        (Decimal("NaN"), "It is not a finite number"),
         (pytz.timezone("Europe/Paris").localize(datetime(2026, 7, 2)), "pass it.astimezone(datetime.timezone.utc)."),
         (datetime(2026, 7, 2, fold=1), "pass it.replace(fold=0), or an aware datetime."),
-        (time(3, tzinfo=UTC), "Pass it.replace(tzinfo=None, fold=0), and the name of its zone beside it."),
+        (time(3, tzinfo=UTC), "Pass it.replace(tzinfo=None, fold=0), and the name of its zone as another argument."),
         (
             object,
             "which is not JSON. Pass strings, numbers, booleans, None, dates, times, timedelta, UUID, Decimal, li",
@@ -265,7 +267,7 @@ def test_a_model_within_a_list_is_refused_by_the_name_of_its_class() -> None:
 def test_a_tag_that_was_not_written_here_is_refused_with_its_place(tag: Any) -> None:
     for text in (json.dumps([[[tag]], {}]), json.dumps([[{"deep": tag}], {}]), json.dumps([[tag], {}])):
         with pytest.raises(
-            InvalidArguments, match=r'read: argument 1: "\$.*" (holds .*, but must hold a text|is no kind of)'
+            InvalidArguments, match=r'read: argument 1: "\$.*" (holds .*, but must hold a text|is not a kind of)'
         ):
             decode(text)
     with pytest.raises(InvalidArguments, match=r'^argument "name": "\$'):

@@ -196,7 +196,7 @@ def test_what_stands_as_it_was_shown_is_what_is_stored(entered: Any, meant: Any)
 def test_a_mask_in_a_new_place_is_refused(entered: Any) -> None:
     _, shown = masking.arguments("", [], STORED)
 
-    with pytest.raises(ValueError, match="give the value"):
+    with pytest.raises(ValueError, match="Enter the value itself"):
         masking.as_entered(entered, shown, STORED)
 
 

@@ -41,7 +41,10 @@ KNOWN = leave_trace.task.name
             JobState.READY,
             {"task": "gone"},
             None,
-            "This process does not know its task. Nothing that this process has imported declares a task of that name.",
+            (
+                "This process does not know its task. No module that this process has imported declares a task "
+                "of that name."
+            ),
         ),
         (JobState.READY, {}, {"default"}, "It waits for a free slot."),
         (JobState.SCHEDULED, {}, {"default"}, "It waits for a free slot."),
@@ -72,7 +75,7 @@ def test_an_unknown_task_says_whether_its_app_its_import_or_its_declaration_is_m
     assert why_unknown("tests.app.raises.report") == (
         "Nothing imports tests.app.raises: put the task into tasks.py, or import it in ready()."
     )
-    assert why_unknown("report") == "Nothing that this process has imported declares a task of that name."
+    assert why_unknown("report") == "No module that this process has imported declares a task of that name."
 
 
 def test_looking_for_an_unknown_task_imports_nothing() -> None:

@@ -66,11 +66,11 @@ def test_what_a_task_was_called_before_is_the_task() -> None:
 def test_a_former_name_means_one_task() -> None:
     tasks.register(Task(report, "new", formerly=("old",)))
 
-    with pytest.raises(InvalidTask, match="new was called so before"):
+    with pytest.raises(InvalidTask, match="new had this name before"):
         tasks.register(Task(other, "old"))
-    with pytest.raises(InvalidTask, match=r'it was called "old" before .formerly., but new has that name'):
+    with pytest.raises(InvalidTask, match=r'its former name "old" .formerly. belongs to new'):
         tasks.register(Task(other, "third", formerly=("old",)))
-    with pytest.raises(InvalidTask, match=r'it was called "new" before .formerly., but new has that name'):
+    with pytest.raises(InvalidTask, match=r'its former name "new" .formerly. belongs to new'):
         tasks.register(Task(other, "fourth", formerly=("new",)))
 
 

@@ -20,7 +20,7 @@ def shown(task: str, arguments: str) -> SafeString:
         args, kwargs = masking.arguments(task, *stored_json(arguments))
         text = pretty({"args": args, "kwargs": kwargs})
     except InvalidArguments:
-        text = _("These are no arguments: not written by Carillon, or nested too deeply to be shown.")
+        text = _("These arguments cannot be shown: they were not written by Carillon, or are nested too deeply.")
     return format_html('<pre class="carillon-json">{}</pre>', text)
 
 

@@ -1,11 +1,11 @@
 """What all our pages in the admin share: where the rows come from, and how an operator's verb is done.
 
-A verb is an admin action with a permission of its own. On a list it works on what is selected; on an object's
-page it is a button that posts to `do/<verb>/` and works on that one. So each verb is written once, and the
-permission is asked for in one place. What the verbs are, each page decides for itself.
+A verb is an admin action with a permission of its own. On a list it works on the selected rows. On the page of an
+object it is a button that posts to `do/<verb>/` and works on that object. So each verb is written once, and its
+permission is checked in one place. Each page decides which verbs it has.
 
-A list answers no question but those of its own filters: by a look-up in a column whose secrets are masked, somebody
-who may only look would read them letter by letter.
+A list answers only the look-ups of its own filters. Otherwise a person who may only look could read masked secrets
+letter by letter.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class TablesAdmin(AnyModelAdmin):
         if not self.has_view_or_change_permission(request, row) or verb not in permitted:
             raise PermissionDenied
         if verb not in self.verbs(row):
-            self.message_user(request, _("That does not apply any more."), messages.WARNING)
+            self.message_user(request, _("This action does not apply any more."), messages.WARNING)
             return HttpResponseRedirect(self.page_of(row.pk))
         response: HttpResponse | None = getattr(self, verb)(request, self.get_queryset(request).filter(pk=row.pk))
         return response or HttpResponseRedirect(self.page_of(row.pk))

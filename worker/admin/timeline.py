@@ -1,4 +1,4 @@
-"""The story of a job, from its nominal time to its end, as the steps of a timeline. Pure reading of one row."""
+"""The timeline of a job, from its nominal time to its end. It reads one row."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def stored_json(text: str) -> tuple[list[Any], dict[str, Any]]:
         raise _unreadable(f"{one_line(str(fault))}.") from None
     if end == len(text) and type(args) is list and type(kwargs) is dict:
         return args, kwargs
-    raise InvalidArguments("The stored arguments are not a list and an object, in a list of two, and nothing else.")
+    raise InvalidArguments("The stored arguments must be a list of exactly two values: a list and an object.")
 
 
 def _unreadable(why: object) -> InvalidArguments:
@@ -185,8 +185,8 @@ def _plain(path: Path, value: Any) -> Any:
         raise InvalidArguments(f"{_place(path)} is {refusal(value, _name(path))}")
     if not _are_equal(named, value):
         raise InvalidArguments(
-            f"{_place(path)} is {echo(value)} ({one_line(type(value).__name__)}), which does not equal {echo(plain)}, "
-            "as which it would be stored. Pass what it is to be when it comes back."
+            f"{_place(path)} is {echo(value)} ({one_line(type(value).__name__)}), but would be stored as "
+            f"{echo(plain)}, which is not equal to it. Pass the value that the task should get."
         )
     if kind in KINDS:
         return tag_of(plain)

@@ -1,6 +1,7 @@
-"""What to pass instead of a value that JSON has not, and that no tag keeps: the call that somebody can write.
+"""What to write instead of an argument that is neither JSON nor a tagged value.
 
-It knows the classes of Django by their names alone. It shows no model and no query, for that could ask the database.
+It knows classes of Django only by their names. It does not show a model instance or a query, because that could ask
+the database.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ def refusal(value: object, name: str) -> str:
     label = one_line(kind.__name__)
     if MODEL in bases:
         return (
-            f"a model instance ({label}), which may be another when the task runs. "
+            f"a model instance ({label}), whose row may have changed when the task runs. "
             f"Pass {name or label.lower()}.pk, and load it in the task: {label}.objects.get(pk=…)."
         )
     if QUERY in bases:
         model = one_line(getattr(getattr(value, "model", None), "__name__", "Model"))
         return (
-            f"a query ({label}), which may find others when the task runs. Pass what it filters by; or pass "
+            f"a query ({label}), which may find other rows when the task runs. Pass what it filters by; or pass "
             f'list({name or "query"}.values_list("pk", flat=True)), and load them in the task: '
             f"{model}.objects.filter(pk__in=…)."
         )
     told = f"{echo(value)} ({label})"
     if PROMISE in bases:
-        return f"{told}, which is a text that is made when it is shown: call str() first."
+        return f"{told}, which is a lazy text: call str() on it first."
     return f"{told}, which is not JSON. {_instead(value, name)}"
 
 
@@ -57,7 +58,7 @@ def _instead(value: object, name: str) -> str:
             return instead(value, name or "value")
     return (
         "Pass strings, numbers, booleans, None, dates, times, timedelta, UUID, Decimal, lists and dictionaries with "
-        "string keys; for a model, its primary key."
+        "string keys; for a model, pass its primary key."
     )
 
 
@@ -70,19 +71,19 @@ def _of_member(member: Any, name: str) -> str:
 
 def _of_bytes(value: object, name: str) -> str:
     return (
-        f"Pass base64.b64encode({name}).decode(), and call base64.b64decode(…) in the task. Keep what is long in a "
+        f"Pass base64.b64encode({name}).decode(), and call base64.b64decode(…) in the task. Keep long data in a "
         "file or a row, and pass its name."
     )
 
 
 def _of_instant(value: Any, name: str) -> str:
     if value.tzinfo is None:
-        return f"Its second pass (fold=1) is that of no zone: pass {name}.replace(fold=0), or an aware datetime."
-    return f"Its zone is none of zoneinfo's by name: pass {name}.astimezone(datetime.timezone.utc)."
+        return f"It has fold=1 but no zone: pass {name}.replace(fold=0), or an aware datetime."
+    return f"Its zone is not a named zone of zoneinfo: pass {name}.astimezone(datetime.timezone.utc)."
 
 
 def _of_time(value: time, name: str) -> str:
-    return f"Pass {name}.replace(tzinfo=None, fold=0), and the name of its zone beside it."
+    return f"Pass {name}.replace(tzinfo=None, fold=0), and the name of its zone as another argument."
 
 
 _INSTEAD: tuple[tuple[type | tuple[type, ...], Callable[[Any, str], str]], ...] = (
@@ -90,7 +91,7 @@ _INSTEAD: tuple[tuple[type | tuple[type, ...], Callable[[Any, str], str]], ...] 
     ((bytes, bytearray, memoryview), _of_bytes),
     ((set, frozenset), lambda value, name: f"Pass sorted({name}), and call set(…) in the task."),
     (dict, lambda value, name: f"Its keys must be strings: pass {{str(key): each for key, each in {name}.items()}}."),
-    ((float, Decimal), lambda value, name: "It is no finite number: pass None, or a text."),
+    ((float, Decimal), lambda value, name: "It is not a finite number: pass None, or a text."),
     (datetime, _of_instant),
     (time, _of_time),
 )

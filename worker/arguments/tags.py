@@ -1,7 +1,7 @@
-"""Everyday values that JSON has not, as JSON that says what they are: a date → `{"$date": "2026-12-24"}`, and back.
+"""Tags: everyday values that JSON does not have, as JSON: a date → `{"$date": "2026-12-24"}`, and back.
 
-A dictionary with one key that begins with the sign is a tag, so one of somebody's own goes into another, under the
-sign alone. To read a tag makes one of these values and nothing else: no row names a class or a module.
+A dictionary with one key that begins with `$` is a tag. A user's own dictionary of that form is put into `{"$": …}`.
+Reading a tag makes one of these values and nothing else: no row can name a class or a module.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _untagged_values(given: dict[str, Any]) -> dict[str, Any]:
 def _value(name: str, held: object) -> Any:
     kind = _BY_NAME.get(name)
     if kind is None:
-        raise InvalidTag(f"{quoted(name)} is no kind of value that is known here; known: {', '.join(_BY_NAME)}")
+        raise InvalidTag(
+            f"{quoted(name)} is not a kind of value that this release knows; it knows {', '.join(_BY_NAME)}"
+        )
     try:
         if isinstance(held, str):
             return kind.read(held)

@@ -1,1 +1,1 @@
-"""How a message says what was given, what was expected, and what may have been meant."""
+"""The parts of an error message: what was given, what was expected, and what may have been meant."""

@@ -1,6 +1,6 @@
-"""How a message repeats what was given: on one line, cut short, and without failing, whatever it was.
+"""How a message repeats a given value: on one line, cut short, and without failing.
 
-It knows neither what was expected nor where. A value may have a megabyte, or a `__repr__` that raises.
+A value may have a megabyte, or a `__repr__` that raises.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What other schedulers and queues call an option: the sentence names ours.
+"""The names that other schedulers and queues have for an option: the message gives ours.
 
 Celery and beat, huey, django-q2, django-background-tasks, and what RQ, Dramatiq, APScheduler and Django's own tasks
 share with them.
@@ -63,18 +63,20 @@ _OURS = {
     ("kwarg", "keyword_arguments"): ("kwargs",),
     ("is_active", "active", "paused", "disabled"): ("enabled",),
 }
-_ANY_LENGTH = "A job may run as long as it likes while its worker gives signs of life: leave it out."
+_ANY_LENGTH = "A job may run as long as it needs: leave it out."
 _NONE_OF_OURS = {
     **dict.fromkeys(("timeout", "time_limit", "soft_time_limit", "job_timeout", "max_run_time"), _ANY_LENGTH),
     **dict.fromkeys(
         ("link", "link_error", "hook", "on_success", "on_failure", "depends_on"),
-        "None does that: let the task call the next one.",
+        "No option does that: let the task call the next one.",
     ),
     **dict.fromkeys(("ignore_result", "result_ttl", "save"), "What a task returns is not kept: leave it out."),
-    **dict.fromkeys(("acks_late", "ack_failure"), "It is always so: a job whose worker dies runs again. Leave it out."),
-    **dict.fromkeys(("options", "q_options"), "Give each of these by itself, beside the others."),
+    **dict.fromkeys(
+        ("acks_late", "ack_failure"), "This is always so: a job whose worker dies runs again. Leave it out."
+    ),
+    **dict.fromkeys(("options", "q_options"), "Give each of these options by its own name."),
     **dict.fromkeys(("bind", "context", "takes_context"), "A task is given its own arguments and nothing else."),
-    "rate_limit": "None limits that yet.",
+    "rate_limit": "No option limits the rate yet.",
 }
 _BY_NAME = {name: ours for names, ours in _OURS.items() for name in names}
 
@@ -91,4 +93,4 @@ def ours_for(name: object, known: Collection[str]) -> str:
 def _elsewhere(name: str) -> str:
     """Of an option that can be given in another place."""
     ours = _BY_NAME.get(name, ())
-    return f"It is {ours[0]} ({_MEANING[ours[0]]}), which is given elsewhere." if ours else ""
+    return f"It is {ours[0]} ({_MEANING[ours[0]]}), which is an option in another place, but not here." if ours else ""

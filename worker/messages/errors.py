@@ -1,6 +1,6 @@
-"""What an exception tells of itself, as text that every database takes, whatever it does when it is asked.
+"""An exception as text that every database accepts: class, message and traceback.
 
-Its class, its message and its traceback are somebody else's code. What fails of it is left out, and the rest is kept.
+These are the user's code, and may fail when they are read. Parts that fail are left out, and the rest is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a value has to be: the words for it in a message, and whether it is. Which error that makes, the caller says."""
+"""What a value must be: the words for it in a message, and whether it is. The caller raises the error."""
 
 from __future__ import annotations
 

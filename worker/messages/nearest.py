@@ -1,4 +1,4 @@
-"""The known name that somebody may have meant. It decides what is near, and does not know what the names are."""
+"""Did you mean …? The known name that is nearest to a given one. The caller gives the names."""
 
 from __future__ import annotations
 

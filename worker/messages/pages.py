@@ -1,4 +1,4 @@
-"""Where a page of the documentation is found by somebody who has installed the package and has no checkout."""
+"""The web address of a page of the documentation, for people who have installed the package and have no checkout."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The threads of a process and its shutdown: each does its duty until all are done, time is up, or a signal says stop.
+"""The threads of a process, and its shutdown: when all are done, when time is up, or after a signal.
 
-The main thread waits on a `SimpleQueue`, the one thing that a signal handler may safely touch. It waits in this host's
-time, so that is measured by this host's monotonic clock and by no other.
+The main thread waits on a `SimpleQueue`, the only object that a signal handler may safely use. The wait is measured by
+this host's monotonic clock, and by no other.
 """
 
 from __future__ import annotations

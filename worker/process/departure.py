@@ -1,7 +1,7 @@
 """The last step of a shutdown: the process ends, whatever its tasks have left running in it.
 
-Python waits for threads, executors and child processes that nobody ended, for as long as they like. A process that was
-told to end, and whose jobs have had their grace, does not.
+Python would wait for threads, executors and child processes that are still running, without a limit. A process that was
+told to end, and whose jobs have had their grace, does not wait.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The standby for a missing leader: a worker that keeps delayed jobs moving while nobody leads.
+"""The deputy: a worker that promotes, rescues and prunes while no process leads.
 
-It decides when a leader is missed, and what of the chores is due then. Schedules wait for a leader all the same.
+It decides when a leader counts as missing, and which chores are due then. Schedules still wait for a leader.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The graceful shutdown of a worker: how often it was told to stop, how long what runs has, and when it is over."""
+"""The graceful shutdown of a worker: how often it was told to stop, how long running jobs have, and when it is over."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The bound of the prefetch in bytes: the texts of a job that are long are read only when there is room for them.
+"""The limit of the prefetch in bytes: long texts of a job are read only when there is room for them.
 
-How long they are nobody knows before they are claimed: two hundred jobs of four megabytes may follow twenty thousand
-tiny ones. So a claim leaves out what is longer than the share of one job, and nothing that it brings is too much. What
-it left out is weighed by the database and read here, for as many jobs as fit, and for one a slot at the least. The
-others go back.
+Before a claim the length of texts is not known: two hundred jobs of four megabytes may follow many tiny ones. So a
+claim leaves out texts that are longer than the share of one job, and what it reads always fits. The database says how
+long the others are. They are read here for as many jobs as fit, and at least for one per slot. The other jobs are given
+back.
 """
 
 from __future__ import annotations

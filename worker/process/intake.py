@@ -1,6 +1,6 @@
-"""The prefetch of a worker: it claims jobs ahead of its slots, and gives back what would wait too long for one.
+"""The prefetch of a worker: it claims jobs ahead of its slots, and gives back those that would wait too long.
 
-How many to hold is for the pace to say, and where to look for them for the marks.
+`pace` decides how many jobs to hold, and `marks` where to look for them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The loop of a worker: claim → pool → ack, signs of life, a clean end. One thread and one session for all slots.
 
-It sleeps until there is something to do: a slot ended a job, somebody announced work, or it is time to look. What it
-holds survives the loss of the database: outcomes wait until they can be recorded in the next session.
+It sleeps until a slot has ended a job, work was announced, or it is time to look. If the database is lost, it keeps
+its jobs and outcomes: outcomes wait until they can be recorded in the next session.
 """
 
 from __future__ import annotations

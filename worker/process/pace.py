@@ -1,5 +1,5 @@
-"""The prefetch: how many jobs to hold, few while they are slow, many while they fly. It counts what ends, and knows no
-queue.
+"""The size of the prefetch: few jobs while they are slow, many while they are quick. It counts jobs that end, and knows
+no queue.
 """
 
 from __future__ import annotations

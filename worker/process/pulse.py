@@ -1,8 +1,8 @@
 """The heartbeat of a worker whose loop is held up: behind a lock, in a long statement, by a receiver of a signal.
 
-The loop gives signs of life between its other doings, and one of those may take longer than a worker may be silent: a
-lock on the history alone keeps it from recording, and its jobs would be given to others while it lives. So a thread
-watches over it, and gives them in its place. It opens a session only then, and none as long as the loop is in time.
+The loop gives signs of life between its other steps. One step may take longer than a worker may be silent: for
+instance, a lock on the history delays recording. Then its jobs would be given to others although it is alive. So a
+thread watches the loop, and gives signs of life in its place. Only then does it open a session.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Beginning anew when code changes, for people who write tasks: a process stops cleanly, and a new one takes its place.
+"""--reload: when code changes, a process stops cleanly, and a new one takes its place.
 
-The process itself looks for changes, since it knows best what it has loaded. Its supervisor starts the new one.
+The process itself looks for changes, because it knows what it has loaded. Its supervisor starts the new one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.utils import autoreload
 
 CHANGED = 75
 """The exit code of a process that ends because its code has changed: that of mailers which ask to be tried again."""
-WAITS = "It has failed, and begins anew when code is saved.\n"
+WAITS = "The process has failed. It starts again when code is saved.\n"
 
 
 def when_changed(then: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""When a process that has ended is replaced: at once, but for one that ends again and again soon after its start."""
+"""When a process that has ended is replaced: at once, or after growing pauses if it ends soon after its start."""
 
 from __future__ import annotations
 

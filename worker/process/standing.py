@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: it stands on the roster, and gives signs of life so that its jobs stay its own."""
+"""The heartbeat of a worker: its row in the table of workers, and its signs of life, which keep its jobs its own."""
 
 from __future__ import annotations
 

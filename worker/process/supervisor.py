@@ -1,9 +1,8 @@
-"""Several worker processes under one, or one that begins anew when code changes.
+"""The supervisor of several worker processes, or of one that starts again when code changes.
 
-Each is started afresh, for a fork would share sockets and locks. One that dies is replaced (`restarts`). Where
-somebody works on the code, one that has failed by it is replaced when it has changed. When the supervisor itself is
-gone, however it ended, its children notice, and end as if they had been told to stop. What it measures are processes of
-this host, by this host's monotonic clock.
+Each is started by spawn, because a fork would share sockets and locks. One that dies is replaced (`restarts`). With
+--reload, a process that has failed is replaced when its code has changed. If the supervisor itself is gone, its
+children notice, and end as if they had been told to stop. It measures time by this host's monotonic clock.
 """
 
 from __future__ import annotations
@@ -132,7 +131,7 @@ class Child:
         return again_at
 
 
-ENDED_SOON = "A process has ended %.1fs after its start (exit code %d). It begins anew in %.1fs."
+ENDED_SOON = "A process ended %.1fs after its start (exit code %d). It starts again in %.1fs."
 
 
 def _say(line: str, *args: object) -> None:

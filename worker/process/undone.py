@@ -1,6 +1,6 @@
-"""Atomic jobs whose success the database refused lately: what they did is undone, and they run again.
+"""Atomic jobs whose success the database refused to record: their work is undone, and they run again.
 
-So there is no outcome to keep. They are counted until they have run again, so that people see it as long as it lasts.
+So there is no outcome to keep. They are counted until they have run again, so that people see the refusal.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Outcomes on their way into the database: kept until they are recorded, and none holds up the others.
+"""Outcomes that are not recorded yet: kept until the database takes them, and none delays the others.
 
-Outcomes are recorded together. Where that fails, they are recorded one by one. One whose job has an id that stands in
-history already goes there under a new id. Of one that is refused alone, it is asked whether one of its kind would be
-taken that says next to nothing:
+Outcomes are recorded together. If that fails, they are recorded one by one. If history already has the id of a job, the
+job goes there under a new id. If one outcome is refused alone, an almost empty one of its kind is tried:
 
-- If so, the database refuses it for what it says, and would do so for ever. A failure that says so is recorded.
-- If not, the database refuses any: for want of a privilege, of a table, of room on its disk. So it is
-  kept as it is, noted in the row of its job where that is possible (`queue.notes`), and tried again at growing pauses.
+- If the database takes that one, it refuses the other because of its contents, and always would. So a failure that says
+  so is recorded.
+- If not, the database refuses all of the kind: a privilege, a table or room on its disk is missing. So the outcome is
+  kept, noted in the row of its job if possible (`queue.notes`), and tried again after growing pauses.
 
-An error after which the session does not answer, or that came late, is one of the session: it is raised.
+An error after which the session does not answer, or that came late, is an error of the session: it is raised.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def _plainest(outcome: Outcome, error: Error) -> Outcome:
 def _told(ended: Ended, error: Exception) -> Error:
     """In ASCII, which the narrowest character set takes."""
     why = ascii(str(error))[:LONGEST_REASON]
-    message = f"What came of it could not be recorded, since the database refused it: {why}"
+    message = f"The database refused to record its outcome: {why}"
     return Error(ended.job.attempts + 1, type(error).__qualname__, message, "", ended.finished_at)
 
 

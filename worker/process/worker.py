@@ -1,4 +1,4 @@
-"""A worker: it works in a session with the database, in a new one whenever that is lost, until it is told to stop."""
+"""A worker: it works in a database session until it is told to stop, and opens a new session if one is lost."""
 
 from __future__ import annotations
 

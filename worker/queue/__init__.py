@@ -10,9 +10,9 @@
                ▼
               held                         its lane is stopped
 
-A claim has a token of its own, the fence: whatever is done to a running job names it, so a worker that was
-taken for dead changes nothing. Everything here is one guarded statement or one short transaction; `using` is
-the alias of the connection it runs on.
+Each claim has a token, the fence. Every statement about a running job names it, so a worker that was taken for dead
+changes nothing. Everything here is one guarded statement or one short transaction. `using` is the alias of the
+connection.
 """
 
 from __future__ import annotations

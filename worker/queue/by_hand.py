@@ -1,4 +1,4 @@
-"""The operator's verbs: jobs that nobody has started are cancelled, and finished ones are enqueued again."""
+"""The operator's verbs: cancel jobs that have not started, and enqueue finished ones again."""
 
 from __future__ import annotations
 

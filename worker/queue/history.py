@@ -1,7 +1,7 @@
-"""Into history: what came of jobs is recorded under their fences, and a job that nobody holds is ended by hand.
+"""Into history: record the outcomes of jobs under their fences, and end jobs that no worker holds.
 
-An id may stand there already: the sequence that it is from was set back, or history came from a backup. Such a job goes
-there under a new one, and says so.
+History may already have the id of a job: its sequence was set back, or history came from a backup. Such a job goes
+there under a new id, and its reason says so.
 """
 
 from __future__ import annotations
@@ -76,4 +76,6 @@ def _take(using: str, ids: Sequence[int]) -> list[ClaimedJob]:
 
 _INSTANTS = {field.name for field in Job._meta.concrete_fields if isinstance(field, DateTimeField)}
 _OPTIONAL = {field.name for field in Job._meta.concrete_fields if field.null}
-_RENUMBERED = "It was job {}: history has another of that id, so it has a new one here (scheduler_doctor says why)."
+_RENUMBERED = (
+    "It was job {}. History already has a job with that id, so this one has a new id here (scheduler_doctor says why)."
+)

@@ -1,4 +1,4 @@
-"""What dead workers held goes to others; what kills its workers is given up."""
+"""Take the jobs of dead workers, so that others run them. A job that kills its workers is given up."""
 
 from __future__ import annotations
 
@@ -92,4 +92,4 @@ def _held_by(workers: Set[int], using: str) -> QuerySet[Job]:
 _GREATEST = 2**63 - 1
 NOBODY = 0
 """No worker has that id."""
-_DEADLY = f"Its worker died {MOST_INTERRUPTIONS} times while holding it, so it is not tried again."
+_DEADLY = f"{MOST_INTERRUPTIONS} workers died while they held it, so it is not tried again."

@@ -1,4 +1,4 @@
-"""Into the queue: jobs are added in the caller's transaction, and whoever waits for them is told."""
+"""Into the queue: add jobs in the caller's transaction, and announce them to workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in a lane, and who leaves it. How jobs take turns there is a matter of promotion."""
+"""Which jobs are in a lane, and which leave it. `turns` decides whose turn it is."""
 
 from __future__ import annotations
 

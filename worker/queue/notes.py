@@ -1,7 +1,7 @@
-"""What came of a job, noted in its own row while history does not take it, so that nothing runs again that has ended.
+"""Note an outcome in the row of its job while history does not take it, so that a job that has ended is not run again.
 
-The note is the last line of the job's errors, where people see it. Whoever claims such a job, after a restart or a
-rescue, records what the note says, and does not run it. When that is recorded, the note is gone.
+The note is the last line of the job's errors, where people see it. A worker that claims such a job, after a restart or
+a rescue, records what the note says, and does not run the job. Then the note is removed.
 """
 
 from __future__ import annotations

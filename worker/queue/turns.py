@@ -1,8 +1,8 @@
 """Whose turn has come: the first job of a lane, if it waits there.
 
-A lane is looked at when a job of it has ended (`let_in`). All lanes in which jobs wait are looked through besides, some
-at each turn (`Round`): for those whose time comes later, and those that nobody looked at. What that costs is the same,
-however many jobs wait.
+A lane is looked at when one of its jobs has ended (`let_in`). In addition, all lanes in which jobs wait are looked at
+in turn, some each time (`Round`). That finds jobs whose time comes later, and lanes that no worker looked at. The cost
+is the same, however many jobs wait.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What cannot be read: a job whose row holds no instant where one belongs is ended, and holds up no other."""
+"""Unreadable jobs: a job whose row has a value that is not an instant is ended, and delays no other."""
 
 from __future__ import annotations
 
@@ -42,4 +42,4 @@ def _end_one(using: str, job: QuerySet[Job], id: int, columns: Sequence[str]) ->
             end(using, [id], FinishedState.FAILED, _REASON.format(" and ".join(columns)))
 
 
-_REASON = "What stands in {} of its row cannot be read, so it was not run."
+_REASON = "The value of {} in its row cannot be read, so the job was not run."

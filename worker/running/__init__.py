@@ -1,1 +1,1 @@
-"""One job: called, and what came of it, as a value."""
+"""Run one job, and return its outcome."""

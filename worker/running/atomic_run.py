@@ -1,7 +1,8 @@
 """Runs of atomic tasks: what a task does in the queue's database, and that its job succeeded, in one transaction.
 
-Both are committed or neither is. The transaction is that of the slot's own connection, on which the task works. Only
-success is recorded in it: whatever else comes of a job undoes what it did, and is recorded by whoever collects it.
+Both are committed or neither is. The transaction is that of the slot's connection, which the task uses too. Only
+success is recorded in it. With any other outcome the work of the job is undone, and the worker's thread records the
+outcome.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class _Run:
         if connection.savepoint_ids:
             raise TransactionLeftOpen([connection.alias])
         if not connection.in_atomic_block:
-            raise TransactionManagementError("The transaction of the job was ended within it.")
+            raise TransactionManagementError(_ENDED)
         self.own.require_no_transaction(but=connection.alias)
 
     def _record(self, mark: Mark) -> None:
@@ -173,3 +174,6 @@ def _mode_of_sqlite(connection: BaseDatabaseWrapper, mode: str) -> Iterator[None
         yield
     finally:
         connection.transaction_mode = of_project  # type: ignore[attr-defined]
+
+
+_ENDED = "The task ended the job's transaction: it may not commit, roll back, or close the connection."

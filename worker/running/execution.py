@@ -1,4 +1,4 @@
-"""Run one job and say what happened, as a value. It touches no table: recording is the queue's business."""
+"""Run one job and return its outcome. It touches no table: the queue records the outcome."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def _not_done(result: Any) -> WorkNotDone:
 def _kind(result: Any) -> str:
     match result:
         case Coroutine():
-            return "a coroutine that nobody awaited"
+            return "a coroutine that was not awaited"
         case Awaitable():
-            return "an awaitable that nobody awaited"
+            return "an awaitable that was not awaited"
         case AsyncGenerator():
-            return "an async generator that nobody ran"
+            return "an async generator that did not run"
         case _:
-            return "a generator that nobody ran"
+            return "a generator that did not run"
 
 
 def after_error(job: ClaimedJob, task: tasks.Task, error: BaseException, now: datetime) -> Outcome:

@@ -1,4 +1,4 @@
-"""Transactions that a task has begun and not ended: how one is noticed, whoever keeps it open, and how it is undone."""
+"""Transactions that a task left open: how one is noticed, and how it is undone."""
 
 from __future__ import annotations
 

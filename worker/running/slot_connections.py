@@ -1,8 +1,8 @@
 """The connections that the jobs of one slot open: kept while jobs follow each other, and looked at between them.
 
-Django closes or checks a request's connections when it ends. A slot does the same, at a price that the smallest
-job can pay: when no job follows at once, each second while one always does, and after any job that left a
-connection in a state that the next must not find. What a job has left open is ended, and its next use is of a new one.
+Django closes or checks a request's connections when it ends. A slot does so less often, because it would cost small
+jobs too much: when no job follows at once, once a second while jobs keep coming, and after a job that left a connection
+in a bad state. A transaction that a job left open is undone, and the next job gets a new connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What belongs to the whole process, and so to all jobs that run in it: as it was at the start, whenever none runs.
+"""Put back what belongs to the whole process (directory, streams, filters of warnings) when no job runs.
 
-A task that changes it changes it for those beside it, and nothing can keep them apart. It can be kept from those after
-it: the working directory, the standard streams and the filters of warnings are put back.
+A task that changes one of these changes it for the jobs beside it. That cannot be prevented. But the jobs after it get
+the values from the start of the process.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Sessions with the database that are a process's own."""
+"""Private database sessions of a process."""

@@ -1,4 +1,4 @@
-"""Private database connections: a session of one's own, never pooled, never reopened behind one's back."""
+"""Private database connections: never pooled, never reopened silently, and used by one thread only."""
 
 from __future__ import annotations
 

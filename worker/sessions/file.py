@@ -1,8 +1,8 @@
 """The file behind a session with SQLite, and whether it is still the one that the session opened.
 
-A session stays with its file, wherever that is moved to, though it is deleted, and whatever is put in its place. With a
-write-ahead log SQLite goes on to write there, and says nothing: what is written is never seen again. How long ago it
-was looked at is measured by this host's monotonic clock.
+A session keeps its file open, even if the file is moved, deleted or replaced. With a write-ahead log SQLite goes on
+writing there without an error, and what it writes is lost. The time since the last look is measured by this host's
+monotonic clock.
 """
 
 from __future__ import annotations

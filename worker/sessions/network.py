@@ -1,8 +1,8 @@
-"""How soon a private session notices that the network to its server is cut, of which nobody tells it.
+"""How soon a private session notices that the network to its server is cut. No error says so by itself.
 
-By itself the kernel would wait for a quarter of an hour, and for ever where nothing was sent. After RESCUE_AFTER a
-worker's jobs are others' anyway. It is the network that is watched and not the server: one that answers the kernel may
-take as long over a statement as it needs.
+Without this the kernel would wait for a quarter of an hour, and for ever if nothing was sent. After RESCUE_AFTER a
+worker's jobs go to others anyway. This watches the network, and not the server: a server that is reachable may take as
+long for a statement as it needs.
 """
 
 from __future__ import annotations

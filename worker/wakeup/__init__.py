@@ -1,10 +1,10 @@
 """How processes hear that there is something to do: at once where the database can tell, by asking where not.
 
-Whoever commits work announces it (here), and then is quiet about that topic: for `QUIET` seconds, and longer the more
-there is to say, up to `LONGEST_QUIET`. Whoever hears of it (`listening`) looks now, and again at growing pauses until
-that time is over. So what was committed in the quiet time is seen too, and many who enqueue without a pause pay nothing
-that can be measured. Beneath it all there is always polling (`asking`), at intervals that grow while nothing happens;
-and nothing else behind a pooler, which delivers no notifications.
+A process that commits work announces it (here). Then it is quiet about that topic for `QUIET` seconds, and longer if
+there is much to announce, up to `LONGEST_QUIET`. A process that hears it (`listening`) looks at once, and again at
+growing pauses, until that time is over. So it also finds work that was committed in the quiet time, and announcements
+cost processes that enqueue all the time nothing that can be measured. In addition, processes always poll (`asking`), at
+intervals that grow while nothing happens. Behind a pooler, which delivers no notifications, they only poll.
 """
 
 from __future__ import annotations

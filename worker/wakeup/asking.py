@@ -1,4 +1,4 @@
-"""How often a process polls for work: at once after something happened, ever more seldom while nothing does."""
+"""How often a process polls for work: at once after something happened, and less and less often while nothing does."""
 
 from __future__ import annotations
 

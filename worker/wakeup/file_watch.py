@@ -1,8 +1,8 @@
-"""Sleeping until a file was written, where the system can tell (Linux's inotify), and for a moment where it cannot.
+"""Sleep until a file is written, if the system can tell (Linux's inotify), and otherwise for a moment.
 
-SQLite writes a commit to its files first, and lets others see it a little later, of which no file tells. So after a
-write it is looked at again and again for a while, and at any time now and then. Knows nothing of what is seen there.
-It really sleeps, so this host's monotonic clock measures how long.
+SQLite writes a commit to its files first, and shows it to others a little later; no file tells when. So after a write,
+callers look several times for a while, and now and then at any time. It really sleeps, so this host's monotonic clock
+measures how long.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The ways to hear of news, one a kind of database: PostgreSQL notifies, and SQLite's files can be watched.
+"""The ways to hear of new work, one for each kind of database: PostgreSQL notifies, and SQLite's files can be watched.
 
-Each is endless. It sleeps until there may be news, and then gives the topics, often none; it wakes for a bell, too, at
-which whoever listens may end it. It knows nothing of who listens.
+Each is an endless iterator. It sleeps until there may be news, and then yields the topics, often none. A bell wakes it
+too, so that the listener can end it.
 """
 
 from __future__ import annotations

@@ -55,8 +55,18 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="NAME", help="show these schedules in detail")
-        parser.add_argument("--next", type=_runs, metavar="N", help=f"so many runs of each ({RUNS} in detail)")
+        parser.add_argument(
+            "names",
+            nargs="*",
+            metavar="NAME",
+            help="show these schedules in detail, by name or by the last part of a name",
+        )
+        parser.add_argument(
+            "--next",
+            type=_runs,
+            metavar="N",
+            help=f"the next N runs of each schedule (1 in the list, {RUNS} in detail)",
+        )
         parser.add_argument("--within", type=_span, metavar="24h", help="only what runs within that time")
         parser.add_argument("--queue", metavar="Q", help="only what runs on this queue")
         parser.add_argument("--paused", action="store_true", help="only paused schedules")
@@ -64,7 +74,7 @@ class Command(BaseCommand):
         zones = parser.add_mutually_exclusive_group()
         zones.add_argument("--timezone", metavar="Z", help="show all times in this zone; with --cron, read it there")
         zones.add_argument("--utc", action="store_const", const="UTC", dest="timezone", help="show all times in UTC")
-        parser.add_argument("--json", action="store_true", help="write the documented object")
+        parser.add_argument("--json", action="store_true", help="write JSON, as the documentation describes it")
         parser.add_argument("--check", action="store_true", help="exit with 1 and the reasons if something is wrong")
         parser.add_argument("--cron", metavar="EXPR", help="preview a cron expression, without any database")
         parser.add_argument("--name", metavar="NAME", help="with --cron: the schedule from whose name H draws")

@@ -39,7 +39,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--leader", action="store_true", help="lead if no other process does; any number may say so"
+            "--leader",
+            action="store_true",
+            help="lead if no other process does; give it to as many processes as you like",
         )
         parser.add_argument("--leader-only", action="store_true", help="lead or stand by, and run no jobs")
         parser.add_argument(
@@ -130,12 +132,12 @@ def _require_sessions(alias: str) -> None:
     connection: Any = connections[alias]
     if connection.in_atomic_block:
         raise CommandError(
-            "process_tasks works in sessions of its own, which see nothing of the transaction that is open here. "
+            "process_tasks has database sessions of its own, which cannot see the transaction that is open here. "
             "In a TestCase, call schedules.testing.run_jobs(), or use TransactionTestCase."
         )
     if connection.vendor == "sqlite" and connection.is_in_memory_db():
         raise CommandError(
-            f'The database "{alias}" is in memory, where several sessions do not wait for each other. '
+            f'The database "{alias}" is in memory, where several sessions cannot work side by side. '
             'In tests, call schedules.testing.run_jobs(), or give DATABASES a TEST["NAME"], which is a file.'
         )
 

@@ -37,7 +37,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="write the documented object")
+        parser.add_argument("--json", action="store_true", help="write JSON, as the documentation describes it")
         parser.add_argument("--database", metavar="ALIAS", help="examine this one (SCHEDULER['DATABASE'])")
         parser.add_argument(
             "--fail-level", choices=list(FAILS_AT), default="warning", help="exit with 1 from this severity on"

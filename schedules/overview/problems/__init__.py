@@ -1,8 +1,8 @@
-"""What needs somebody's attention, asked of the tables.
+"""Problems: states that need attention, found by queries.
 
-Each question is one function in `KINDS`; each problem has a stable code and a sentence. It asks by an index, so that it
-costs what is wrong, and not how many schedules there are. What is wrong with a declaration or a setting is the business
-of `checks`. It only reads.
+Each kind of problem is one function in `KINDS`. Each problem has a stable code and a sentence. A function asks by an
+index, so its cost follows the number of problems, and not the number of schedules. Faults in code and settings are
+found by `checks`. It only reads.
 """
 
 from __future__ import annotations

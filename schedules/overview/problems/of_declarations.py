@@ -1,4 +1,4 @@
-"""Whether what code and settings declare has become schedules."""
+"""Problems of declarations: have those in code and settings become schedules?"""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TAKEN = _(
 )
 
 _RENAMED = _(
-    '"%(name)s" is new here and does the same as "%(formerly)s", which is not declared any more. It would begin anew, '
-    'and both would run for ten minutes. If it was renamed, say so: renamed_from="%(formerly)s".'
+    '"%(name)s" is new here and does the same as "%(formerly)s", which is not declared any more. It would be a new '
+    'schedule, and both would run for ten minutes. If it was renamed, add renamed_from="%(formerly)s".'
 )
 
 
@@ -56,9 +56,9 @@ def not_synced(scope: Scope) -> Iterator[Problem]:
         yield Problem(
             "not-synced",
             ngettext(
-                "%(count)d schedule is declared here and not in the database (%(first)s). "
+                "%(count)d schedule is declared in the code or settings, but is not in the database (%(first)s). "
                 "Start or restart manage.py process_tasks --leader.",
-                "%(count)d schedules are declared here and not in the database (%(first)s …). "
+                "%(count)d schedules are declared in the code or settings, but are not in the database (%(first)s …). "
                 "Start or restart manage.py process_tasks --leader.",
                 len(names),
             )

@@ -1,4 +1,4 @@
-"""What is wrong with jobs: nobody starts them in time, no worker with this code can run them, or they have failed."""
+"""Problems of jobs: they start late, no worker serves their queue or knows their task, or they have failed."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ def _jobs(scope: Scope) -> QuerySet[Job]:
 
 def _left_behind(count: int) -> str:
     return ngettext(
-        '"%(name)s" has another task or queue now and goes on without %(count)d job of %(task)s on queue "%(queue)s". '
-        "It waits for a worker that has both; cancel it if there will be none.",
-        '"%(name)s" has another task or queue now and goes on without %(count)d jobs of %(task)s on queue "%(queue)s". '
-        "They wait for a worker that has both; cancel them if there will be none.",
+        '"%(name)s" has another task or queue now, and goes on without %(count)d job of %(task)s on queue "%(queue)s". '
+        "It waits for a worker that knows this task and drains this queue. If there will be none, cancel it.",
+        '"%(name)s" has another task or queue now, and goes on without %(count)d jobs of %(task)s on queue '
+        '"%(queue)s". '
+        "They wait for a worker that knows this task and drains this queue. If there will be none, cancel them.",
         count,
     )
 
 
 def _failed(count: int) -> str:
     return ngettext(
-        "%(count)d job of %(task)s has failed and is not tried again, at %(first)s, %(seconds)d s ago.",
-        "%(count)d jobs of %(task)s have failed and are not tried again, the first at %(first)s, "
-        "the last %(seconds)d s ago.",
+        "%(count)d job of %(task)s failed for good at %(first)s, %(seconds)d s ago.",
+        "%(count)d jobs of %(task)s failed for good: the first at %(first)s, the last %(seconds)d s ago.",
         count,
     )
 

@@ -1,4 +1,4 @@
-"""Whether somebody turns schedules into jobs."""
+"""Problems of leadership: does a process turn schedules into jobs?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def two_projects(scope: Scope) -> Iterator[Problem]:
         projects = ", ".join([scope.term.project, *scope.term.others.splitlines()])
         yield Problem(
             "two-projects",
-            _("Several projects declare schedules in the same tables: %(projects)s. Meanwhile none is retired.")
+            _(
+                "Several projects declare schedules in the same tables: %(projects)s. While this lasts, no "
+                "schedule is retired."
+            )
             % {"projects": masking.line(projects)},
         )
 

@@ -1,4 +1,4 @@
-"""What is wrong with schedules: broken, late, failing, ahead of the clock, or of a task that nobody knows here."""
+"""Problems of schedules: broken, late, failing, ahead of the clock, or of a task that this process does not know."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def undecided(scope: Scope) -> Iterator[Problem]:
             message = _('"%(name)s" is late by %(seconds)d s: it is due, and no leader has decided on it.')
             yield Problem("late", message % words, name)
         else:
-            message = _('"%(name)s" stands still since the clock was set back; repair it in schedules.api.')
+            message = _(
+                '"%(name)s" stands still, because the clock was set back. Press Repair in the admin, or '
+                "call repair() in schedules.api."
+            )
             yield Problem("ahead", message % words, name)
 
 

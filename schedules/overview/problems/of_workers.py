@@ -1,4 +1,4 @@
-"""What is wrong with workers that live: some do less than they say."""
+"""Problems of workers that are alive: dead slots, and outcomes that the database refuses."""
 
 from __future__ import annotations
 

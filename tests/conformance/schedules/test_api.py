@@ -186,7 +186,7 @@ def test_a_name_that_code_declares_is_taken() -> None:
     ("given", "said"),
     [
         ({"task": "reprot", "repeat": 60}, r'task "reprot" cannot be imported .* Did you mean "report"\?'),
-        ({"name": " ", "repeat": 60}, r"the name ' ' will not do"),
+        ({"name": " ", "repeat": 60}, r"the name ' ' cannot be used"),
         ({"name": "x" * 256, "repeat": 60}, r"give 1 to 255 printable characters"),
         ({"name": "a\nb", "repeat": 60}, r"give 1 to 255 printable characters"),
         ({"repaet": 60}, r'"repaet" is not an option\. Did you mean "repeat"\?'),

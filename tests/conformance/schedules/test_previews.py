@@ -194,7 +194,7 @@ def test_a_preview_of_a_detachment_and_of_giving_back_shows_which_runs_come_then
     given_back = dry(handle.give_back)
 
     assert (shown(given_back.before, 1), shown(given_back.after, 1)) == (["07-02 05:00"], ["07-02 03:00"])
-    with pytest.raises(InvalidSchedule, match="so there is no code to detach it from"):
+    with pytest.raises(InvalidSchedule, match="so it has no declaration to detach it from"):
         dry(handle.detach)
 
 

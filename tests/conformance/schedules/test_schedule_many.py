@@ -151,7 +151,7 @@ def test_where_one_has_been_edited_meanwhile_nothing_is_written_and_the_entry_is
     stale = api.schedule("report", name="s1", repeat=60).revision
     api.schedule("report", name="s1", repeat=120)
 
-    with pytest.raises(RevisionConflict, match=r'schedule_many\[1\] \(name="s1"\): s1: it has been changed'):
+    with pytest.raises(RevisionConflict, match=r'schedule_many\[1\] \(name="s1"\): s1: it was changed'):
         api.schedule_many([{"task": "report", "name": "s0", "repeat": 60}, {**_entry(1), "revision": stale}])
 
     assert [row.repeat for row in Schedule.objects.all()] == ["120"]

@@ -55,7 +55,7 @@ def test_pausing_asks_for_the_reason_first(operator: Client) -> None:
 
     asked = operator.post(f"{PAGE}{row.pk}/do/pause/")
     assert "Reason" in asked.content.decode()
-    assert "Holds what is to come, and what waits behind a run." in asked.content.decode()
+    assert "Runs to come do not happen, and jobs that wait behind a run are held." in asked.content.decode()
     assert _again(row).paused_at is None
 
     operator.post(f"{PAGE}{row.pk}/do/pause/", {"reason": "vendor outage"})
@@ -112,7 +112,7 @@ def test_resuming_goes_on_and_skips_what_is_not_paused(operator: Client) -> None
     choice = {"action": "resume", "_selected_action": [paused.pk, active.pk]}
     answer = operator.post(PAGE, choice, follow=True)
 
-    assert _messages(answer) == ["Skipped 1 to which it does not apply.", "Resumed 1 schedule."]
+    assert _messages(answer) == ["Skipped 1, to which this action does not apply.", "Resumed 1 schedule."]
     assert _again(paused).next_run_at is not None
     assert _logged(paused) == ["Resumed."]
     assert _logged(active) == []
@@ -237,7 +237,7 @@ def test_an_edit_keeps_the_secrets_that_it_does_not_show(operator: Client) -> No
     assert _again(row).args == ["eu", "hunter3"]
 
     refused = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, args='["********", "eu"]'))
-    assert "give the value" in refused.content.decode()
+    assert "Enter the value itself" in refused.content.decode()
     assert _again(row).args == ["eu", "hunter3"]
 
 
@@ -292,7 +292,7 @@ def test_what_is_hidden_is_not_kept_for_another_task(operator: Client, name: str
     answer = operator.post(f"{PAGE}{row.pk}/change/", _entered(row, **as_shown, task=ECHO.name))
 
     assert answer.context["adminform"].form.errors == {
-        name: [f"What is hidden was given for {TASK}. For another task, enter it again."]
+        name: [f"Hidden values were given for {TASK}. For another task, enter them again."]
     }
     assert "hunter2" not in answer.content.decode()
     assert (_again(row).task, _again(row).arguments) == (TASK, hidden[name])

@@ -31,7 +31,7 @@ def test_failed_jobs_need_attention_and_a_link_leads_to_them(admin_client: Clien
     other = admin_rows.finished(900_002, FinishedState.FAILED, task="shop.pay")
 
     shown = attention(admin_client)
-    assert "1 job of shop.mail has failed and is not tried again" in shown
+    assert "1 job of shop.mail failed for good" in shown
 
     address = next(unescape(link) for link in re.findall(r'href="(.+?)"', shown) if "shop.mail" in link)
     page = admin_client.get(address).content.decode()

@@ -206,7 +206,7 @@ def test_options_that_could_not_work_are_refused_at_declaration(options: dict[st
         ({"corn": "* * * * *"}, r'"corn" is not an option\. Did you mean "cron"\?'),
         ({"repeat": 60, "schedule": 5}, r'"schedule" is not an option'),
         ({"repeat": 60, "args": [object()]}, r"argument 1 is <object object .*> \(object\), which is not JSON"),
-        ({"repeat": 60, "name": ""}, r"the name '' will not do"),
+        ({"repeat": 60, "name": ""}, r"the name '' cannot be used"),
     ],
 )
 def test_a_schedule_that_could_not_work_is_refused_at_declaration(options: dict[str, Any], said: str) -> None:

@@ -107,7 +107,7 @@ def test_a_button_pressed_too_late_says_so_and_does_nothing(operator: Client) ->
 
     answer = operator.post(f"{JOBS}{job.pk}/do/cancel/", follow=True)
 
-    assert "That does not apply any more." in _messages(answer)
+    assert "This action does not apply any more." in _messages(answer)
     assert Job.objects.get(pk=job.pk).state == JobState.RUNNING
 
 

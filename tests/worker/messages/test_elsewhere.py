@@ -56,10 +56,10 @@ def test_an_option_of_others_is_answered_with_ours(names: str, ours: str) -> Non
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ("timeout time_limit soft_time_limit job_timeout", "A job may run as long as it likes"),
-        ("link hook on_success depends_on", "None does that: let the task call the next one."),
-        ("options q_options", "Give each of these by itself"),
-        ("acks_late ack_failure", "It is always so"),
+        ("timeout time_limit soft_time_limit job_timeout", "A job may run as long as it needs"),
+        ("link hook on_success depends_on", "No option does that: let the task call the next one."),
+        ("options q_options", "Give each of these options by its own name"),
+        ("acks_late ack_failure", "This is always so"),
         ("bind context", "A task is given its own arguments"),
     ],
 )
@@ -83,7 +83,10 @@ def test_an_entry_of_the_settings_is_answered_with_its_own_keys(name: str, ours:
 
 
 def test_what_belongs_elsewhere_is_said_to() -> None:
-    assert hint("tz", OF_TASK) == "It is timezone (the name of an IANA zone), which is given elsewhere."
+    assert (
+        hint("tz", OF_TASK)
+        == "It is timezone (the name of an IANA zone), which is an option in another place, but not here."
+    )
 
 
 def test_each_hint_names_an_option_that_there_is() -> None:

@@ -104,10 +104,10 @@ class Promised:
 @pytest.mark.parametrize(
     ("returned", "what"),
     [
-        (coroutine, "a coroutine that nobody awaited: coroutine"),
-        (generator, "a generator that nobody ran: generator"),
-        (async_generator, "an async generator that nobody ran: async_generator"),
-        (Promised, "an awaitable that nobody awaited: Promised"),
+        (coroutine, "a coroutine that was not awaited: coroutine"),
+        (generator, "a generator that did not run: generator"),
+        (async_generator, "an async generator that did not run: async_generator"),
+        (Promised, "an awaitable that was not awaited: Promised"),
     ],
     ids=["coroutine", "generator", "async generator", "awaitable"],
 )
@@ -127,7 +127,7 @@ def test_a_future_is_no_result(run: Run) -> None:
         outcome = run(loop.create_future, job())
 
     assert isinstance(outcome, Failed)
-    assert "an awaitable that nobody awaited: Future" in outcome.error.message
+    assert "an awaitable that was not awaited: Future" in outcome.error.message
 
 
 def test_a_coroutine_that_somebody_is_running_is_left_to_them(run: Run) -> None:

@@ -102,7 +102,7 @@ def test_an_occurrence_that_the_ledger_has_forgotten_can_be_run_if_forced(clock:
     changes.pause(schedule, ALIAS, clock.now(), reason="")
     list(prune(ALIAS, clock.now()))
 
-    with pytest.raises(InvalidSchedule, match=r"the ledger is kept for 90 days, so nobody knows .* force=True"):
+    with pytest.raises(InvalidSchedule, match=r"the ledger is kept for 90 days, so it no longer says .* force=True"):
         run_between(clock, schedule, "11:00", "12:00")
     assert run_between(clock, schedule, "11:00", "12:00", force=True) == 2
     assert "11:00 backfilled" in ledger_of(schedule)
@@ -182,8 +182,8 @@ def test_by_default_the_runs_come_one_after_the_other_in_order(clock: VirtualClo
 @pytest.mark.parametrize(
     ("start", "end", "overlap", "said"),
     [
-        (at("10:02"), at("10:01"), "allow", "a backfill runs from a past start to a past end"),
-        (at("10:01"), at("10:06"), "allow", "a backfill runs from a past start to a past end"),
+        (at("10:02"), at("10:01"), "allow", "a backfill needs a past start and a later past end"),
+        (at("10:01"), at("10:06"), "allow", "a backfill needs a past start and a later past end"),
         (at("10:01").replace(tzinfo=None), at("10:02"), "allow", "start and end must be aware datetimes"),
         (at("10:01"), at("10:02"), "skip", "overlap is 'skip', but must be one of queue_all, allow"),
     ],

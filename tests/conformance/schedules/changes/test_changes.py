@@ -467,7 +467,7 @@ def test_a_repair_that_read_the_clock_before_a_tick_which_it_waited_for_undoes_n
     schedule = clock.declared(repeat=60)
     clock.tick("10:01:10")
 
-    with pytest.raises(InvalidSchedule, match=r"^s: it was changed at this moment\. Look at it again\.$"):
+    with pytest.raises(InvalidSchedule, match=r"^s: somebody changed it at the same moment\. Look at it again\.$"):
         changes.repair(schedule, ALIAS, NOW)
 
     assert ledger_of(schedule) == ["10:01 enqueued"]

@@ -60,7 +60,9 @@ def test_l8_the_second_save_of_a_stale_form_is_refused_with_who_changed_what() -
     assert saved(olga.post(PAGE.format(row.pk), {**first, "cron": "0 5 * * *"}))
     refused = bob.post(PAGE.format(row.pk), {**second, "queue": "mail"})
 
-    assert errors(refused).startswith("Not saved: olga changed it since you opened this page (cron expression).")
+    assert errors(refused).startswith(
+        "Not saved: olga changed this schedule after you opened the page (cron expression)."
+    )
     assert (again(row).cron, again(row).queue) == ("0 5 * * *", "default")
     assert LogEntry.objects.count() == 1
     assert saved(bob.post(PAGE.format(row.pk), {**opened(bob, row), "queue": "mail"}))
@@ -75,7 +77,7 @@ def test_what_the_api_changed_meanwhile_is_told_too() -> None:
     api.schedule(REPORT, name="nightly", cron="0 3 * * *", args=["other"], jitter=5)
 
     refused = errors(bob.post(PAGE.format(row.pk), form))
-    assert "code or the API changed it since you opened this page (jitter, arguments)" in refused
+    assert "code or the API changed this schedule after you opened the page (jitter, arguments)" in refused
 
 
 def test_a_run_and_a_pause_leave_a_form_fresh(clock: VirtualClock) -> None:
@@ -125,7 +127,7 @@ def test_an_edit_that_is_made_between_the_look_and_the_lock_is_not_taken_back(
     monkeypatch.setattr(changes, "edit", beaten)
     answer = bob.post(PAGE.format(row.pk), {**form, "queue": "mail"}, follow=True)
 
-    assert "it has been changed since" in answer.content.decode()
+    assert "it was changed, or deleted and made anew" in answer.content.decode()
     assert again(row).queue == "default"
 
 
@@ -137,7 +139,7 @@ def test_an_edit_that_names_a_revision_is_refused_once_that_is_over() -> None:
     seen = handle.revision
     api.schedule(REPORT, name="nightly", cron="0 5 * * *")
 
-    with pytest.raises(RevisionConflict, match="nightly: it has been changed since"):
+    with pytest.raises(RevisionConflict, match="nightly: it was changed, or deleted and made anew"):
         api.schedule(REPORT, name="nightly", cron="0 3 * * *", queue="mail", revision=seen)
 
     assert (handle.row.cron, handle.row.queue) == ("0 5 * * *", "default")

@@ -134,7 +134,7 @@ def test_an_end_that_is_past_is_told_and_the_schedule_shown_as_ended(
     change(clock, **HOURLY, repeat_until=at("09:00"))
 
     assert again(schedule).status == "ended"
-    assert "s was to repeat until 2026-07-01T09:00:00+00:00, which is past: nothing runs" in caplog.text
+    assert "s was to repeat until 2026-07-01T09:00:00+00:00, which is past: it does not run" in caplog.text
     assert [each.status for each in overview(ALIAS, clock.now(), 1).schedules] == ["ended"]
 
 

@@ -101,7 +101,7 @@ def test_the_form_does_not_tell_whether_a_guess_of_the_secret_is_right(admin_cli
     assert (
         errors[0]
         == errors[1]
-        == ["Put a blank before the bracket. Names such as task(…) are for schedules that calls make."]
+        == ["Put a blank before the bracket: only schedules that calls make have names such as task(…)."]
     )
     assert Schedule.objects.count() == 1
 

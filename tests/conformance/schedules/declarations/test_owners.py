@@ -234,7 +234,7 @@ def test_what_nobody_declares_and_what_is_the_codes_cannot_be_given_back(
         api.get("other").give_back()
 
     synced(clock)
-    with pytest.raises(InvalidSchedule, match="it belongs to settings"):
+    with pytest.raises(InvalidSchedule, match="it already follows settings"):
         api.get("nightly").give_back()
 
 

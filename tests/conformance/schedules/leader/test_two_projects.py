@@ -199,7 +199,9 @@ def test_processes_and_commands_of_one_project_say_so_while_those_of_another_are
 
     theirs.kill()
 
-    line = "processes of tests.chaos.settings declare schedules in the tables of tests.settings, so none is retired"
+    line = (
+        "processes of tests.chaos.settings declare schedules in the tables of tests.settings, so no schedule is retired"
+    )
     eventually(lambda: line in ours.output, within=30)
     problem = "Several projects declare schedules in the same tables: tests.settings, tests.chaos.settings."
     commands = {"check --database default": 0, "list_schedule --check": 1, "scheduler_doctor": 1}

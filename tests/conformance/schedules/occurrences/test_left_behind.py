@@ -115,9 +115,9 @@ def test_what_waits_behind_a_run_whose_worker_died_after_the_move_does_not_wait_
 def test_a_job_of_the_same_task_under_its_former_name_is_the_run_before(
     clock: VirtualClock, own_declarations: None
 ) -> None:
-    tasks.register(Task(REPORT.function, "renamed.report", formerly=("called.so.before",)))
+    tasks.register(Task(REPORT.function, "renamed.report", formerly=("had.this.name.before",)))
     schedule = clock.declared(**HOURLY)
-    changes.edit(schedule, ALIAS, clock.now(), task="called.so.before")
+    changes.edit(schedule, ALIAS, clock.now(), task="had.this.name.before")
     clock.tick("11:00")
     moved(schedule, clock, task="renamed.report")
 

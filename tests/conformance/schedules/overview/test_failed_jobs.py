@@ -51,7 +51,7 @@ def found(selection: Selection = EVERYTHING) -> list[Problem]:
 
 def told() -> dict[str | None, str]:
     """By task, the beginning of the sentence."""
-    return {problem.task: problem.message.partition(" ha")[0] for problem in found()}
+    return {problem.task: problem.message.partition(" failed")[0] for problem in found()}
 
 
 def test_jobs_that_failed_for_good_are_told_with_their_task_how_many_and_since_when() -> None:
@@ -63,9 +63,9 @@ def test_jobs_that_failed_for_good_are_told_with_their_task_how_many_and_since_w
 
     since, last = (FinishedJob.objects.get(pk=id).finished_at for id in (first, pay))
     assert (mail.code, mail.task, paid.task) == ("failed-jobs", "shop.mail", "shop.pay")
-    assert mail.message.startswith("3 jobs of shop.mail have failed and are not tried again, the first at ")
+    assert mail.message.startswith("3 jobs of shop.mail failed for good: the first at ")
     assert stamp(since) in mail.message
-    assert paid.message.startswith(f"1 job of shop.pay has failed and is not tried again, at {stamp(last)}, ")
+    assert paid.message.startswith(f"1 job of shop.pay failed for good at {stamp(last)}, ")
 
 
 def stamp(instant: datetime) -> str:
@@ -78,7 +78,7 @@ def test_a_failed_job_is_in_the_check_the_object_and_the_doctor() -> None:
     assert [problem.code for problem in health(ALIAS, database_now(ALIAS)).problems] == ["failed-jobs"]
     (problem,) = json.loads(output("list_schedule", "--json"))["problems"]
     assert (problem["code"], problem["task"]) == ("failed-jobs", "shop.mail")
-    assert "failed-jobs: 1 job of shop.mail has failed" in output("list_schedule", "--check")
+    assert "failed-jobs: 1 job of shop.mail failed for good" in output("list_schedule", "--check")
     findings = json.loads(output("scheduler_doctor", "--json"))["findings"]
     (finding,) = [each for each in findings if each["code"] == "failed-jobs"]
     assert (finding["severity"], finding["facts"]) == ("warning", {"task": "shop.mail"})

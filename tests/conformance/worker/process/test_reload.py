@@ -42,7 +42,7 @@ def has_begun(times: int) -> bool:
 
 
 def has_waited(worker: Process, times: int) -> bool:
-    return worker.output.count("begins anew when code is saved") == times
+    return worker.output.count("starts again when code is saved") == times
 
 
 def newest_worker() -> int:
@@ -93,7 +93,7 @@ def test_code_that_cannot_be_imported_is_said_and_waited_for(process: StartProce
     worker, job = begin(process, workshop)
 
     workshop.save("def work(:")
-    eventually(lambda: "begins anew when code is saved" in worker.output, within=20)
+    eventually(lambda: "starts again when code is saved" in worker.output, within=20)
     assert "SyntaxError" in worker.output
     assert worker.exit_code is None
     workshop.save()

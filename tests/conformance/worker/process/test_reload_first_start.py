@@ -35,7 +35,7 @@ def start(process: StartProcess, workshop: Workshop, *flags: str) -> Process:
 
 
 def waits(worker: Process, times: int = 1) -> None:
-    eventually(lambda: worker.output.count("begins anew when code is saved") == times, within=30)
+    eventually(lambda: worker.output.count("starts again when code is saved") == times, within=30)
     assert worker.exit_code is None
 
 

@@ -67,7 +67,7 @@ def test_what_dies_at_once_is_replaced_at_growing_pauses_and_a_few_lines_say_so(
     supervisor.send(signal.SIGTERM)
 
     assert supervisor.wait(within=15) in (3, 128 + signal.SIGTERM)
-    assert 1 <= supervisor.output.count("(exit code 3). It begins anew in ") <= 4
+    assert 1 <= supervisor.output.count("(exit code 3). It starts again in ") <= 4
 
 
 def test_workers_end_cleanly_when_their_supervisor_is_killed(process: StartProcess) -> None:

@@ -67,7 +67,7 @@ def test_an_outcome_that_is_refused_becomes_a_failure_that_says_so_and_holds_up_
 
     assert [state_of(id) for id in ids] == ["succeeded", "failed", "failed", "scheduled"]
     refused = FinishedJob.objects.get(pk=ids[1])
-    assert "could not be recorded, since the database refused it" in refused.reason
+    assert "refused to record its outcome" in refused.reason
     assert refused.attempts == len(refused.error_list) == 1
     assert unrecorded.waiting == []
 
@@ -84,8 +84,8 @@ def test_a_job_whose_id_stands_in_history_goes_there_under_a_new_one_and_says_so
     assert not Job.objects.exists()
     anew = FinishedJob.objects.filter(pk__gt=ids[-1]).order_by("pk")
     assert [(job.args, job.state) for job in anew] == [([1], "succeeded"), ([2], "failed")]
-    assert anew[0].reason.startswith(f"It was job {ids[1]}: history has another of that id")
-    assert anew[1].reason.startswith(f"ValueError: no luck It was job {ids[2]}:")
+    assert anew[0].reason.startswith(f"It was job {ids[1]}. History already has a job with that id")
+    assert anew[1].reason.startswith(f"ValueError: no luck It was job {ids[2]}. History")
 
 
 @pytest.mark.own_session

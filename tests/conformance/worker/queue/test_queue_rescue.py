@@ -111,7 +111,7 @@ def test_a_job_that_keeps_killing_its_workers_is_given_up_with_the_reason() -> N
 
     row = FinishedJob.objects.get(pk=id)
     assert (row.state, row.interruptions, row.attempts) == ("failed", 3, 0)
-    assert row.reason == "Its worker died 3 times while holding it, so it is not tried again."
+    assert row.reason == "3 workers died while they held it, so it is not tried again."
     assert row.finished_at is not None
     assert claim() == []
 
@@ -220,7 +220,7 @@ def test_a_deadly_job_whose_id_stands_in_history_is_given_up_under_a_new_one_and
     assert [state_of(numbers[0]), state_of(numbers[2])] == ["failed", "failed"]
     (anew,) = FinishedJob.objects.exclude(pk__in=numbers)
     assert (anew.args, anew.state) == ([1], "failed")
-    assert "died 3 times" in anew.reason
+    assert "3 workers died" in anew.reason
     assert f"It was job {numbers[1]}" in anew.reason
 
 

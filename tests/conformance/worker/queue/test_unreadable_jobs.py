@@ -65,7 +65,7 @@ def test_a_job_that_cannot_be_claimed_ends_with_its_reason_and_the_others_are_cl
     for id in made.keys() - taken:
         ended = FinishedJob.objects.get(pk=id)
         assert ended.state == "failed", made[id]
-        assert ended.reason == f"What stands in {made[id].column} of its row cannot be read, so it was not run."
+        assert ended.reason == f"The value of {made[id].column} in its row cannot be read, so the job was not run."
         assert not spoilt_columns(FinishedJob, id), made[id]
     assert {each.column for id, each in made.items() if id not in taken} >= {"run_at"}
 

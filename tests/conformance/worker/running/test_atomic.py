@@ -198,7 +198,7 @@ def test_a_task_that_returns_its_work_undone_has_had_no_effect_and_is_not_tried_
     assert (traces(), runs) == ({}, {"half": 1})
     row = FinishedJob.objects.get(pk=job.pk)
     assert (row.state, row.attempts) == ("failed", 1)
-    assert row.reason.startswith("WorkNotDone: The task returned a coroutine that nobody awaited: later.")
+    assert row.reason.startswith("WorkNotDone: The task returned a coroutine that was not awaited: later.")
 
 
 def change_a_table(key: str) -> None:

@@ -114,7 +114,7 @@ def test_whatever_observes_a_job_and_raises_it_ends_with_its_own_outcome_and_its
     assert (rows[succeeded.pk].state, rows[succeeded.pk].attempts) == ("succeeded", 1)
     assert (rows[failed.pk].state, rows[failed.pk].attempts) == ("failed", 2)
     assert rows[failed.pk].reason == "ValueError: its own"
-    assert "what watches the jobs has failed, and stops none of them" in capsys.readouterr().err
+    assert "a receiver or a log handler has failed; no job is affected" in capsys.readouterr().err
 
 
 def raise_it(how: str) -> NoReturn:
