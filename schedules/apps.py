@@ -25,7 +25,9 @@ class SchedulesConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        """Import each app's `tasks.py`: an error inside one is shown. What settings declare is registered too.
+        """Import each app's `tasks.py`: an error inside one is shown. The tasks that settings name are registered too.
+
+        Schedules in settings are not read here: the checks and the leader do it, and a web process has no need of them.
 
         The ledger is written in the transaction that records a job as missed.
         With wrong options nothing can be declared: it is left, so that the check can say what is wrong with them.
@@ -39,4 +41,4 @@ class SchedulesConfig(AppConfig):
         queue.in_the_recording_transaction.append(queue.Hook(Missed, ledger.record_missed))
         if not any(options.problems()):
             autodiscover_modules("tasks")
-            configured.in_settings()
+            configured.register_tasks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import ModuleType
@@ -73,6 +74,18 @@ def in_settings() -> Configured:
         except InvalidSchedule as fault:
             configured.unread[name if isinstance(name, str) else echo(name)] = str(fault)
     return configured
+
+
+def register_tasks() -> None:
+    """Register the tasks that `settings.SCHEDULES` names, for any process may enqueue or run them.
+
+    Nothing else of it is read, which costs the import of croniter. What is wrong with it the checks say.
+    """
+    given = getattr(settings, "SCHEDULES", {})
+    for entry in given.values() if isinstance(given, Mapping) else ():
+        if isinstance(entry, Mapping):
+            with suppress(InvalidSchedule):
+                task_of(entry.get("task"), "SCHEDULES")
 
 
 def task_of(given: object, where: str) -> Task:
