@@ -26,7 +26,7 @@ class Slot:
     """Used by the thread that makes it, and by no other."""
 
     def __init__(self, clock: Clock, atomic_runs: AtomicRuns) -> None:
-        self.connections = SlotConnections(clock)
+        self.connections = SlotConnections(clock, atomic_runs.using)
         self._now = clock.now
         self._atomic_runs = atomic_runs
         self._context = _context()

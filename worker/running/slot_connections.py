@@ -41,16 +41,17 @@ class NoSession(Exception):
 
 
 class SlotConnections:
-    """Those that this thread opens, from the moment that this is made."""
+    """Those that this thread opens, from the moment that this is made. `using`: the database of the queue."""
 
-    def __init__(self, clock: Monotonic) -> None:
+    def __init__(self, clock: Monotonic, using: str) -> None:
         self._clock = clock
+        self._using = using
         self._opened: dict[BaseDatabaseWrapper, _FirstUse] = {}
         self._used_since = self._clock.monotonic()
         self.in_use = False
         """Jobs had connections, which nobody has looked at since."""
         self.gone: set[str] = set()
-        """Aliases of those that the job found gone, before it had done anything in any."""
+        """Aliases of those that the job found gone, or could not open, before it had done anything in any."""
         _of_thread.opened = self._opened
 
     def connect(self, alias: str) -> None:
@@ -129,11 +130,17 @@ class SlotConnections:
             self._end(use.connection)
 
     def _look_for_gone(self, error: DatabaseError | InterfaceError) -> None:
+        if any(use.has_begun for use in self._opened.values()):
+            return
         gone = [use.connection for use in self._opened.values() if use.found_it_gone(error)]
-        if not any(use.has_begun for use in self._opened.values()):
-            self.gone.update(each.alias for each in gone)
-            for each in gone:
-                self._end(each)
+        gone += [each for each in connections.all(initialized_only=True) if each not in gone and self._is_refused(each)]
+        self.gone.update(each.alias for each in gone)
+        for each in gone:
+            self._end(each)
+
+    def _is_refused(self, connection: BaseDatabaseWrapper) -> bool:
+        """There was none to be had. Of another database than the queue's that may be so for ever: it is an attempt."""
+        return connection.alias == self._using and connection.connection is None and connection.errors_occurred
 
     def _settle(self, connection: BaseDatabaseWrapper) -> None:
         """An error may have come of what a job before had set in the session, so the next job gets another one."""
@@ -155,7 +162,8 @@ class SlotConnections:
             with suppress(Exception):  # the driver's own
                 connection.connection.close()  # or the pool would hand it on
         _close_by(connection.close)
-        del self._opened[connection], connections[connection.alias]
+        self._opened.pop(connection, None)
+        del connections[connection.alias]
 
 
 class _FirstUse:

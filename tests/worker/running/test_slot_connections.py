@@ -28,7 +28,7 @@ def test_a_connection_that_cannot_be_closed_is_an_event_and_a_log_line_and_no_er
     monkeypatch.setattr(type(connections), "close_all", refuse)
 
     with heard(signals.connection_unclosed) as told:
-        close(SlotConnections(ManualClock(at("10:00"))))
+        close(SlotConnections(ManualClock(at("10:00")), "default"))
 
     assert [type(each["error"]) for each in told] == [InterfaceError]
     (record,) = caplog.records

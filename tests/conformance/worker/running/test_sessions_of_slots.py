@@ -207,6 +207,52 @@ def test_a_job_waits_in_its_worker_while_no_session_is_to_be_had(
     assert tries == [0.02, 0.04, 0.05]
 
 
+def test_a_plain_job_that_gets_no_session_for_its_first_statement_loses_no_attempt(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its slot has none from a job before, so the job has to open one."""
+    settings = connections.settings[ALIAS]
+    right = settings["PORT"]
+    job = task()("once")
+
+    def go_away(**_: Any) -> None:
+        monkeypatch.setitem(settings, "PORT", "1")
+
+    def come_back(**_: Any) -> None:
+        monkeypatch.setitem(settings, "PORT", right)
+
+    signals.job_started.connect(go_away)
+    signals.job_put_off.connect(come_back)
+    with heard(signals.job_put_off) as put_off:
+        try:
+            crew.work_until_idle(threads=1)
+        finally:
+            signals.job_started.disconnect(go_away)
+            signals.job_put_off.disconnect(come_back)
+
+    assert put_off
+    assert traces() == ["once"]
+    row = FinishedJob.objects.get(pk=job.pk)
+    assert (row.state, row.attempts, row.interruptions) == ("succeeded", 1, 0)
+
+
+def read_elsewhere() -> None:
+    connections["elsewhere"].ensure_connection()
+
+
+def test_a_job_that_gets_no_session_with_another_database_makes_an_attempt(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue goes on without that database, so the job would keep a slot for as long as it is away."""
+    monkeypatch.setitem(connections.settings, "elsewhere", {**connections.settings[ALIAS], "PORT": "1"})
+    job = task(read_elsewhere)()
+
+    crew.work_until_idle(threads=1)
+
+    row = FinishedJob.objects.get(pk=job.pk)
+    assert (row.state, row.attempts) == ("failed", 1)
+
+
 def test_a_job_that_waits_for_a_session_is_given_back_when_its_worker_stops(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
