@@ -26,7 +26,7 @@ from worker.dialects.portions import portions
 from worker.instants import LAST
 
 GRACE = timedelta(minutes=10)
-COMPARED_AT_ONCE = 200
+COMPARED_AT_ONCE = 100
 CHANGED_AT_ONCE = 5
 """Rows between two ticks, where there is a tick all the time: else a sync would never end."""
 
