@@ -35,7 +35,7 @@ def what_hinders(job: Job, now: datetime, served: Collection[str] | None) -> str
     if job.state == JobState.HELD:
         return _("Its schedule is paused.")
     if served is not None and job.queue not in served:
-        return f"{_('No worker drains its queue.')} {what_is_served(served)}"
+        return " ".join([_("No worker drains its queue.")] * bool(served) + [what_is_served(served)])
     if not tasks.is_registered(job.task):
         return f"{_('This process does not know its task.')} {why_unknown(job.task)}"
     if job.state == JobState.WAITING:

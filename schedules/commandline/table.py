@@ -121,12 +121,13 @@ def _when(schedule: Upcoming, look: Look) -> str:
 
 
 def _job_lines(overview: Overview, look: Look) -> Iterator[str]:
-    """Below each job that is due and cannot run stands why."""
+    """Below jobs that are stuck stands why, once where it is the same for one after the other."""
     head, *lines = laid_out(JOBS, [_job_row(job, look, overview.now) for job in overview.jobs], look.screen)
     yield head
-    for job, line in zip(overview.jobs, lines, strict=True):
+    following = [*(job.hindered for job in overview.jobs[1:]), ""]
+    for job, line, next_one in zip(overview.jobs, lines, following, strict=True):
         yield line
-        if job.hindered:
+        if job.hindered and job.hindered != next_one:
             for words in hanging("  ! ", clean(job.hindered), look.screen):
                 yield coloured(words, Tone.CONCERN, look.screen)
 
@@ -134,12 +135,18 @@ def _job_lines(overview: Overview, look: Look) -> Iterator[str]:
 def _job_row(job: PendingJob, look: Look, now: datetime) -> Row:
     return (
         Cell(moment(job.run_at, look.timezone, now)),
-        Cell(left(job.run_at - now) if job.run_at > now else "due"),
+        _left_of_job(job, now),
         Cell(str(job.attempts) if job.attempts else look.dash),
         Cell(clean(job.queue)),
         Cell(f"#{job.id}"),
         Cell(clean(job.schedule or job.verbose_name or job.task)),
     )
+
+
+def _left_of_job(job: PendingJob, now: datetime) -> Cell:
+    if job.hindered:
+        return Cell("stuck", sign_of("late").tone)
+    return Cell(left(job.run_at - now) if job.run_at > now else "due")
 
 
 def _footer(overview: Overview, look: Look) -> str:

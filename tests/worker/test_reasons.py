@@ -35,7 +35,7 @@ KNOWN = leave_trace.task.name
             set(),
             "Its next attempt is not due yet.",
         ),
-        (JobState.SCHEDULED, {}, set(), "No worker drains its queue. No worker is alive."),
+        (JobState.SCHEDULED, {}, set(), "No worker is alive."),
         (JobState.READY, {}, {"b", "a,b"}, 'No worker drains its queue. Those alive drain only "a,b", "b".'),
         (
             JobState.READY,

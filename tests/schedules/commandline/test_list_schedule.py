@@ -214,19 +214,22 @@ def test_the_next_delayed_jobs_stand_below_the_schedules(clock: VirtualClock) ->
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-def test_below_a_job_that_is_due_and_cannot_run_stands_why(
+def test_below_jobs_that_are_due_and_cannot_run_stands_why_once(
     clock: VirtualClock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     id = delayed(clock, run_at=at("09:30"), queue="mail")
+    delayed(clock, run_at=at("09:40"), queue="mail")
     delayed(clock)
 
     lines = COLOUR.sub("", shown(terminal)).splitlines()
     head = next(number for number, line in enumerate(lines) if line.startswith("NEXT"))
-    row, *why, next_row = lines[head + 1 : head + 4]
+    row, same, *why, next_row = lines[head + 1 : head + 5]
 
     assert f"#{id}" in row
-    assert why == ["  ! No worker drains its queue. No worker is alive."]
+    assert "stuck" in row
+    assert "stuck" in same
+    assert why == ["  ! No worker is alive."]
     assert "10:30" in next_row
     assert max(map(len, (row, *why))) <= columns
 

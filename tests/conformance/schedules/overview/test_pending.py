@@ -61,7 +61,7 @@ def test_a_job_whose_queue_no_worker_drains(clock: VirtualClock) -> None:
 def test_a_job_while_no_worker_is_alive(clock: VirtualClock) -> None:
     enqueue(task=KNOWN)
 
-    assert hindered(clock) == ["No worker drains its queue. No worker is alive."]
+    assert hindered(clock) == ["No worker is alive."]
 
 
 def test_a_job_of_a_task_that_this_process_does_not_know(clock: VirtualClock) -> None:
