@@ -24,11 +24,13 @@ from worker.process.unrecorded import Unrecorded
 from worker.running.pool import Pool
 from worker.values import ClaimedJob
 
-GATHERING = 0.005
+GATHERING = 0.05
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
 
 They are recorded together. A slot that finds nothing more to begin says so at once.
 """
+GATHERING_IN_LANES = 0.005
+"""The same while any of it is in a lane, where somebody may wait for the end of it."""
 
 
 @dataclass(kw_only=True)
@@ -128,10 +130,13 @@ class Loop:
 
     def _sleep(self, due: datetime | None) -> float:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
-        pause = GATHERING if len(self.pool.held()) > self.pool.slots else self.patience.next()
+        pause = self._gathering() if len(self.pool.held()) > self.pool.slots else self.patience.next()
         rest_due_at = math.inf if self.unrecorded.is_full else self.intake.rest_due_at
         look_at = min(self.standing.beat_at, self.deputy.wanted_at, rest_due_at, self.unrecorded.try_at)
         return max(0.0, min(pause, until_due, look_at - self.clock.monotonic()))
+
+    def _gathering(self) -> float:
+        return GATHERING_IN_LANES if any(job.lane for job in self.pool.held()) else GATHERING
 
     # The end
 

@@ -32,7 +32,7 @@ from worker import signals, tasks
 from worker.arguments import decode
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
-from worker.process import intake, pace
+from worker.process import intake, loop, pace
 from worker.running import pool, slot_connections
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -309,6 +309,19 @@ def test_a_worker_whose_slots_are_taken_waits_for_one_although_jobs_may_lie_behi
     marks._passed_over, marks._everywhere_at = True, 0.0  # a look is overdue
 
     assert hand.loop._sleep(None) > 0
+
+
+def test_outcomes_are_gathered_for_longer_than_a_job_takes_but_not_where_the_next_in_a_lane_may_wait(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold("slow")
+    hand = crew.start(threads=1)
+    eventually(lambda: traces())
+    (job,) = hand.loop.pool.held()
+
+    assert hand.loop._gathering() == loop.GATHERING >= 0.05
+    monkeypatch.setattr(hand.loop.pool, "held", lambda: [job, job._replace(lane="a")])
+    assert hand.loop._gathering() == loop.GATHERING_IN_LANES <= 0.005
 
 
 # Sessions and threads
