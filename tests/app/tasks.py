@@ -142,24 +142,6 @@ def nothing(number: int) -> None:
     """Do nothing at all."""
 
 
-@background(atomic=True)
-def leave_trace_atomically(trace: str) -> None:
-    Effect.objects.create(key=trace)
-
-
-@background
-def sleep_for(seconds: float) -> None:
-    time.sleep(seconds)
-
-
-@background
-def reckon_for(seconds: float) -> None:
-    """Use the processor for so long, however many others use it too."""
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
-
-
 @background
 def report_start(address: str, number: int) -> None:
     """Tell a Unix socket when this run began, by the monotonic clock."""

@@ -18,8 +18,9 @@ from django.db.models import Max, Min
 
 from schedules.declarations import Background
 from tests.app.models import Effect
-from tests.app.tasks import leave_trace, leave_trace_atomically, reckon_for, sleep_for
+from tests.app.tasks import leave_trace
 from tests.benchmarks.measure import Contender, Figures, side_by_side
+from tests.benchmarks.tasks import leave_trace_atomically, reckon_for, sleep_for
 from tests.benchmarks.usage import cpu_seconds, threads
 from tests.processes import eventually
 from worker.models import FinishedJob, Job, WorkerProcess

@@ -18,7 +18,7 @@ from tests.databases import url_of_this_run
 
 
 def main(module: str, runs: int) -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
     url = urlsplit(url_of_this_run())
     if url.scheme == "sqlite":
         Path(url.path).parent.mkdir(parents=True, exist_ok=True)

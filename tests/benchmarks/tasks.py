@@ -1,0 +1,24 @@
+"""Tasks that do what jobs do. Apart from those of the tests, since an atomic one makes `check` warn on SQLite."""
+
+import time
+
+from schedules import background
+from tests.app.models import Effect
+
+
+@background(atomic=True)
+def leave_trace_atomically(trace: str) -> None:
+    Effect.objects.create(key=trace)
+
+
+@background
+def sleep_for(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@background
+def reckon_for(seconds: float) -> None:
+    """Use the processor for so long, however many others use it too."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
