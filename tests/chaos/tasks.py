@@ -97,6 +97,14 @@ def _die() -> None:
 
 
 def _die_before_commit() -> None:
+    """PostgreSQL is asked for it together with the record."""
+
+    def die_before_both(execute: Callable[..., Any], sql: str, *what: Any) -> Any:
+        if sql.endswith("; COMMIT"):
+            _die()
+        return execute(sql, *what)
+
+    connection.execute_wrappers.append(die_before_both)
     connection.commit = _die  # type: ignore[method-assign]
 
 
