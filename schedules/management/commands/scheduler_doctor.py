@@ -40,7 +40,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="write JSON, as the documentation describes it")
         parser.add_argument("--database", metavar="ALIAS", help="examine this one (SCHEDULER['DATABASE'])")
         parser.add_argument(
-            "--fail-level", choices=list(FAILS_AT), default="warning", help="exit with 1 from this severity on"
+            "--fail-level",
+            choices=list(FAILS_AT),
+            default="warning",
+            metavar="LEVEL",
+            help=f"exit with 1 from this severity on: {' or '.join(FAILS_AT)}",
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
