@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import Any
 
 from worker.events import Event, say_seldom
+from worker.log import Speaker
 from worker.masking import line
-from worker.messages.durations import leap, left
+from worker.messages.durations import leap, left, pause
 
 __all__ = [
     "clock_leapt",
@@ -56,8 +56,8 @@ declaration_ignored = Event()
 schedule_changed = Event()
 """name, change: created, updated, retired, paused, resumed, detached, given_back, renamed, repaired or deleted."""
 
-leader_log = logging.getLogger("schedules.leader")
-schedule_log = logging.getLogger("schedules.schedule")
+leader_log = Speaker("schedules.leader")
+schedule_log = Speaker("schedules.schedule")
 
 
 def _log_elected(leader: str, term: int, lock: str, **_: Any) -> None:
@@ -82,7 +82,7 @@ def _log_lost(leader: str, term: int, error: Exception, **_: Any) -> None:
 
 def _log_disconnected(leader: str, error: Exception, retry_in: float, **_: Any) -> None:
     why = line(str(error).strip())
-    say_seldom(leader_log.warning, "%s closed its session (%s); again in %.1fs", leader, why, retry_in)
+    say_seldom(leader_log.warning, "%s closed its session (%s); again in %s", leader, why, pause(retry_in))
 
 
 def _log_standby(leader: str, **_: Any) -> None:

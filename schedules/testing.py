@@ -12,13 +12,14 @@ from django.db import DatabaseError, connections, transaction
 from schedules import changes
 from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import ANYONE, materialize
-from worker import queue, registry, roster, signals, tasks
+from worker import queue, registry, roster, tasks
 from worker.clock import Clock, ServerClock, database_now
 from worker.messages.echo import quoted
 from worker.models import FinishedJob
 from worker.options import options
 from worker.own_options import task_of
 from worker.running import execution
+from worker.telling import tell_ended, tell_started
 from worker.values import ClaimedJob, Ended
 
 __all__ = ["ManualClock", "isolated_registry", "run_jobs"]
@@ -115,14 +116,14 @@ class _Runs:
 
     def run(self, job: ClaimedJob) -> None:
         started_at = self.now()
-        signals.tell_started(job, started_at)
+        tell_started(job, started_at)
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if task_of(job).atomic else _plainly)
         self._record(Ended(job, outcome, started_at, self.now()))
 
     def _record(self, ended: Ended) -> None:
         queue.ack(self.alias, [ended], _NAME)
-        signals.tell_ended(ended.job, ended.outcome, ended.started_at, ended.finished_at)
+        tell_ended([ended])
         self.ended.append(ended.job.id)
 
     def _next(self) -> ClaimedJob | None:

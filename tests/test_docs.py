@@ -316,8 +316,8 @@ def _names(table: Table) -> set[str]:
 
 
 def _loggers() -> set[str]:
-    text = _source("worker/signals.py") + _source("schedules/signals.py")
-    return set(re.findall(r'= logging\.getLogger\("([\w.]+)"\)', text))
+    text = "".join(map(_source, ("worker/log/jobs.py", "worker/log/processes.py", "schedules/signals.py")))
+    return set(re.findall(r'= Speaker\("([\w.]+)"\)', text))
 
 
 def _sent() -> Iterator[tuple[str, set[str]]]:

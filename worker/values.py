@@ -138,6 +138,11 @@ class Ended(NamedTuple):
     undone_since: str = ""
     """What the database said against its success, for which the run was undone."""
 
+    @property
+    def took(self) -> float:
+        """Seconds."""
+        return (self.finished_at - self.started_at).total_seconds()
+
     def finish(self) -> Finish | None:
         """What goes into history, unless the job runs again."""
         job, errors = self.job, self.job.errors

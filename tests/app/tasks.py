@@ -148,3 +148,11 @@ def report_start(address: str, number: int) -> None:
     started_at = time.monotonic()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ears:
         ears.sendto(f"{number} {started_at}".encode(), address)
+
+
+@background
+def await_trace(trace: str) -> None:
+    """Leave a trace, and keep the slot until there is another, in whatever process."""
+    Effect.objects.create(key=trace)
+    while Effect.objects.count() == 1:
+        time.sleep(0.05)

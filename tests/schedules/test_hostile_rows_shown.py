@@ -26,8 +26,9 @@ from worker.arguments import encode
 from worker.clock import database_now
 from worker.models import FinishedJob, FinishedState, Job, WorkerProcess
 from worker.outcomes import Cancelled, Error, Failed, Retry
-from worker.signals import database_lost, task_unknown, tell_ended
-from worker.values import ClaimedJob
+from worker.signals import database_lost, task_unknown
+from worker.telling import tell_ended
+from worker.values import ClaimedJob, Ended
 
 BREAKER = """"'></textarea></script><x-evil onclick=evil()>{{ 7|add:7 }}"""
 CONTROLS = "\x1b[31m\r\u202e\x9b2J\n12:00:59 forged "
@@ -141,7 +142,7 @@ def test_no_line_of_the_log_is_forged_or_tells_a_secret(caplog: pytest.LogCaptur
 
     with caplog.at_level(logging.DEBUG, "worker"), caplog.at_level(logging.DEBUG, "schedules"):
         for outcome in (Retry(error, 1.0), Failed(error), Cancelled(SAID)):
-            tell_ended(job, outcome, now, now)
+            tell_ended([Ended(job, outcome, now, now)])
         task_unknown.send(None, task=SAID)
         database_lost.send(None, name="web:1", error=ValueError(SAID), retry_in=1.0)
         schedule_broken.send(None, name=SAID, reason=SAID)
@@ -150,9 +151,10 @@ def test_no_line_of_the_log_is_forged_or_tells_a_secret(caplog: pytest.LogCaptur
 
     assert len(caplog.messages) == 8
     assert SECRET not in caplog.text
-    for message in caplog.messages:
-        first, *others = message.split("\n")
-        assert "forged" in message
+    for record in caplog.records:
+        assert "\n" not in record.getMessage()
+        first, *others = logging.Formatter().format(record).split("\n")
+        assert "forged" in "".join((first, *others))
         assert all(line.isprintable() for line in (first, *others))
         assert all(line.startswith("    ") for line in others)
 

@@ -15,6 +15,8 @@ from tests.worker.running.test_execution import NOW, job
 from worker import events, signals
 from worker.events import Event
 from worker.outcomes import Error, Failed, Retry, Succeeded
+from worker.telling import tell_ended, tell_started
+from worker.values import Ended
 
 OUTCOMES = [Succeeded(), Retry(Error(1, "ValueError", "no", "", NOW), 0), Failed(Error(5, "ValueError", "no", "", NOW))]
 
@@ -87,8 +89,8 @@ def test_a_part_of_the_log_that_raises_is_said_on_stderr_and_stops_nobody(
     for signal in (signals.job_started, signals.job_ended):
         signal.connect(hear)
     try:
-        signals.tell_started(job(), NOW)
-        signals.tell_ended(job(), outcome, NOW, NOW)
+        tell_started(job(), NOW)
+        tell_ended([Ended(job(), outcome, NOW, NOW)])
     finally:
         for signal in (signals.job_started, signals.job_ended):
             signal.disconnect(hear)

@@ -33,6 +33,11 @@ def measured(seconds: float) -> str:
     return f"{seconds:.2f}s" if seconds < 60 else left(timedelta(seconds=seconds))
 
 
+def pause(seconds: float) -> str:
+    """How long something waits until it is tried again: "0.25s", "5s", "1h 30m"."""
+    return measured(seconds) if 0 < seconds < 1 else left(timedelta(seconds=round(seconds)))
+
+
 def leap(seconds: float) -> str:
     """How far a clock was set: "ahead by 1h", "back by 4m 12s"."""
     return f"{'back' if seconds < 0 else 'ahead'} by {left(timedelta(seconds=round(abs(seconds))))}"

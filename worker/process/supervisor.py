@@ -18,6 +18,7 @@ from threading import Thread
 from types import FrameType
 
 from worker.events import say_seldom
+from worker.messages.durations import measured, pause
 from worker.process.reloading import CHANGED, WAITS
 from worker.process.restarts import Restarts
 
@@ -126,12 +127,12 @@ class Child:
         """When it is time for its successor. To be asked when it has ended."""
         lived = time.monotonic() - self.started_at
         again_at = self.started_at + self.restarts.after(lived)
-        if (pause := again_at - time.monotonic()) > 0:
-            say_seldom(_say, ENDED_SOON, lived, _exit_code(self), pause)
+        if (left := again_at - time.monotonic()) > 0:
+            say_seldom(_say, ENDED_SOON, measured(lived), _exit_code(self), pause(left))
         return again_at
 
 
-ENDED_SOON = "A process ended %.1fs after its start (exit code %d). It starts again in %.1fs."
+ENDED_SOON = "A process ended %s after its start (exit code %d). It starts again in %s."
 
 
 def _say(line: str, *args: object) -> None:

@@ -27,6 +27,7 @@ from worker.outcomes import Error, Failed, Missed, Outcome, Retry, Snoozed
 from worker.patience import Patience
 from worker.process.undone import Undone
 from worker.refusals import LONGEST_REASON, said
+from worker.telling import tell_ended
 from worker.values import ClaimedJob, Ended
 
 LONGEST_REFUSAL = 1.0
@@ -238,8 +239,8 @@ def _told(ended: Ended, error: Exception) -> Error:
 
 def _tell(ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
     kept = {each.job.hold for each in recorded}
-    for each in ended:
-        if each.recorded or each.job.hold in kept:
-            signals.tell_ended(each.job, each.outcome, each.started_at, each.finished_at)
-        else:
-            signals.job_lost.send_robust(None, job=each.job)
+    told = [each for each in ended if each.recorded or each.job.hold in kept]
+    tell_ended(told)
+    if len(told) < len(ended):
+        for job in (each.job for each in ended if not each.recorded and each.job.hold not in kept):
+            signals.job_lost.send_robust(None, job=job)

@@ -12,13 +12,13 @@ from typing import Any
 from django.core.cache import caches
 from django.utils.functional import SimpleLazyObject
 
-from worker import signals
 from worker.clock import Clock
 from worker.own_options import task_of
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
 from worker.running.slot_connections import NoSession, SlotConnections
 from worker.tasks import Task
+from worker.telling import tell_started
 from worker.values import ClaimedJob, Ended
 
 
@@ -50,7 +50,7 @@ class Slot:
             task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
-            signals.tell_started(job, started_at)
+            tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:
                 return self._atomic_runs.run(job, started_at, self.connections)

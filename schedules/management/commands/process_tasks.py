@@ -20,7 +20,7 @@ from schedules.leader import Leader
 from schedules.leader.alive import last_sign
 from schedules.leader.projects import own_project
 from schedules.models import Schedule
-from worker import wakeup
+from worker import log, wakeup
 from worker.messages.echo import quoted
 from worker.options import options as project_options
 from worker.process import init
@@ -29,7 +29,6 @@ from worker.process.departure import departing
 from worker.process.reloading import CHANGED, code, when_changed
 from worker.process.supervisor import Supervisor, when_orphaned
 from worker.process.worker import Worker
-from worker.signals import show_log
 from worker.tasks import queue_problem
 from worker.wakeup.listening import Listener
 
@@ -86,8 +85,10 @@ class Command(BaseCommand):
             sys.exit(Supervisor(_supervised(), options["processes"], code if options["reload"] else None).run())
         # Of log lines, only failures are in red.
         self.stderr.style_func = None
-        show_log(self.stderr, options["verbosity"], colours_of(screen_of(self.stderr, options)))
-        if self._serve(**options).retired:
+        log.show(self.stderr, options["verbosity"], colours_of(screen_of(self.stderr, options)))
+        with log.writing():
+            crew = self._serve(**options)
+        if crew.retired:
             sys.exit(CHANGED)
 
     def _doubt_lists(self, options: Mapping[str, Any]) -> None:

@@ -33,7 +33,8 @@ def test_a_connection_that_cannot_be_closed_is_an_event_and_a_log_line_and_no_er
     assert [type(each["error"]) for each in told] == [InterfaceError]
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("worker", "ERROR")
-    message = record.getMessage()
-    assert message.startswith("a database connection of jobs that have ended could not be closed\n    Traceback")
-    assert "\n    ERROR forged" in message
-    assert "hunter2" not in message
+    assert record.getMessage() == "a database connection of jobs that have ended could not be closed"
+    assert record.exc_text is not None
+    assert record.exc_text.startswith("    Traceback")
+    assert "\n    ERROR forged" in record.exc_text
+    assert "hunter2" not in record.exc_text

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from schedules.signals import clock_leapt, leader_synced
+from worker import log
 from worker.outcomes import Error, Retry, Snoozed, Succeeded
-from worker.signals import leader_missing, show_log, tell_ended, tell_started
-from worker.values import ClaimedJob
+from worker.signals import database_lost, leader_missing
+from worker.telling import tell_ended, tell_started
+from worker.values import ClaimedJob, Ended
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)
 LOGGERS = ("", "worker", "worker.job", "schedules", "schedules.leader")
@@ -38,7 +40,7 @@ def test_where_a_project_says_nothing_the_events_are_printed_as_verbosity_says(v
     _configure()
     out = io.StringIO()
 
-    show_log(out, verbosity)
+    log.show(out, verbosity)
 
     assert logging.getLevelName(logging.getLogger("worker.job").getEffectiveLevel()) == shown
     logging.getLogger("schedules.leader").error("no lock")
@@ -51,7 +53,7 @@ def test_a_level_that_the_project_set_stays(verbosity: int) -> None:
     own = _configure(loggers={"worker": {"handlers": ["own"], "level": "WARNING"}})
     out = io.StringIO()
 
-    show_log(out, verbosity)
+    log.show(out, verbosity)
     logging.getLogger("worker.job").info("started")
     logging.getLogger("worker.job").warning("failed")
 
@@ -62,7 +64,7 @@ def test_a_level_stays_where_there_is_no_handler_and_is_set_where_there_is_only_
     own = _configure(loggers={"worker": {"handlers": ["own"]}, "schedules": {"level": "ERROR"}})
     out = io.StringIO()
 
-    show_log(out, 1)
+    log.show(out, 1)
     logging.getLogger("worker.job").info("started")
     logging.getLogger("schedules.leader").warning("stands by")
     logging.getLogger("schedules.leader").error("no lock")
@@ -76,7 +78,7 @@ def test_a_root_with_a_handler_is_obeyed_in_its_level_too() -> None:
     own = _configure(root={"handlers": ["own"], "level": "WARNING"})
     out = io.StringIO()
 
-    show_log(out, 2)
+    log.show(out, 2)
     logging.getLogger("worker").info("started")
     logging.getLogger("schedules.leader").warning("stands by")
 
@@ -87,7 +89,7 @@ def test_a_logger_that_is_kept_from_the_root_does_not_obey_it() -> None:
     own = _configure(root={"handlers": ["own"], "level": "ERROR"}, loggers={"worker": {"propagate": False}})
     out = io.StringIO()
 
-    show_log(out, 1)
+    log.show(out, 1)
     logging.getLogger("worker.job").info("started")
 
     assert own.getvalue() == ""
@@ -98,7 +100,7 @@ def test_what_has_a_place_below_is_not_said_twice() -> None:
     own = _configure(loggers={"worker.job": {"handlers": ["own"]}})
     out = io.StringIO()
 
-    show_log(out, 1)
+    log.show(out, 1)
     logging.getLogger("worker.job").info("started")
     logging.getLogger("worker").info("stopping")
 
@@ -111,7 +113,7 @@ def test_a_logger_that_the_project_has_disabled_stays_silent() -> None:
     _configure(loggers={}, disable_existing_loggers=True)
     out = io.StringIO()
 
-    show_log(out, 1)
+    log.show(out, 1)
     logging.getLogger("worker").error("lost")
 
     assert out.getvalue() == ""
@@ -120,15 +122,21 @@ def test_a_logger_that_the_project_has_disabled_stays_silent() -> None:
 def test_the_log_says_durations_in_words_and_short_ones_exactly() -> None:
     _configure()
     out = io.StringIO()
-    show_log(out, 1)
+    log.show(out, 2)
     job = ClaimedJob(7, 1, "report", "[[],{}]", 0, 3, "[]", NOW, None, None, None, 0, 0)
     error = Error(1, "OSError", "full", "", NOW)
 
     tell_started(job, NOW + timedelta(seconds=0.04))
     tell_started(job, NOW + timedelta(seconds=10_744))
-    tell_ended(job, Succeeded("null"), NOW, NOW + timedelta(seconds=185))
-    tell_ended(job, Retry(error, 7200.0), NOW, NOW + timedelta(seconds=0.5))
-    tell_ended(job, Snoozed(5400.0), NOW, NOW)
+    tell_ended(
+        [
+            Ended(job, Succeeded("null"), NOW, NOW + timedelta(seconds=185)),
+            Ended(job, Retry(error, 7200.0), NOW, NOW + timedelta(seconds=0.5)),
+            Ended(job, Snoozed(5400.0), NOW, NOW),
+        ]
+    )
+    for retry_in in (0.25, 5.0, 95.0):
+        database_lost.send_robust(None, name="web-1:7", error=OSError("gone"), retry_in=retry_in)
     leader_missing.send_robust(None, seconds=95.0)
     leader_synced.send_robust(
         None, schedules=2, next_run_at=NOW + timedelta(seconds=10_744), next_name="report", now=NOW
@@ -141,6 +149,9 @@ def test_the_log_says_durations_in_words_and_short_ones_exactly() -> None:
         "report #7 succeeded in 3m 5s",
         "report #7 failed in 0.50s (OSError: full), attempt 1 of 3; next in 2h",
         "report #7 snoozed for 1h 30m",
+        "web-1:7 lost the database (gone); again in 0.25s",
+        "web-1:7 lost the database (gone); again in 5s",
+        "web-1:7 lost the database (gone); again in 1m 35s",
         "no leader for 1m 35s: delayed jobs run, schedules wait. Start one: manage.py process_tasks --leader",
         "2 schedules in sync, next run in 2h 59m (report)",
         "the database's clock jumped back by 1h; the leader makes no ticks for a while",

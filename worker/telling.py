@@ -1,0 +1,28 @@
+"""Each job passes here twice: its start and its end are told to the log, and to those who receive the signals.
+
+It costs next to nothing where nobody listens, and whoever does cannot stop it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from worker.log import jobs
+from worker.signals import job_ended, job_started
+from worker.values import ClaimedJob, Ended
+
+
+def tell_started(job: ClaimedJob, started_at: datetime) -> None:
+    """In the thread that runs the job, before it does. Never raises."""
+    jobs.started(job, started_at)
+    if job_started.receivers:
+        job_started.send_robust(None, job=job, late=(started_at - job.run_at).total_seconds())
+
+
+def tell_ended(ended: Sequence[Ended]) -> None:
+    """Of jobs whose outcomes were recorded, in this order. Never raises."""
+    jobs.ended(ended)
+    if job_ended.receivers:
+        for each in ended:
+            job_ended.send_robust(None, job=each.job, outcome=each.outcome, took=each.took)
