@@ -6,6 +6,7 @@ once they have started, and of their sessions at the server, if that runs on thi
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from subprocess import DEVNULL, Popen, run
@@ -21,7 +22,7 @@ from tests.processes import eventually
 from worker.models import FinishedJob, Job, WorkerProcess
 
 JOBS = 20_000
-WORKER = ("-m", "tests.manage", "process_tasks", "-v0", "--threads", "4")
+WORKER = ("-m", "tests.manage", "process_tasks", "--threads", "4")
 
 
 def main(runs: int) -> None:
@@ -34,8 +35,13 @@ def main(runs: int) -> None:
     side_by_side(f"{JOBS:,} jobs that do nothing, with history", contenders, runs)
 
 
-def carillon(processes: int) -> Figures:
-    workers = [Popen([sys.executable, *WORKER], stdout=DEVNULL) for _ in range(processes)]
+def carillon(
+    processes: int, *, verbosity: int = 0, stderr: int | None = None, environment: dict[str, str] | None = None
+) -> Figures:
+    """`stderr`: where the log goes. None: where ours goes."""
+    command = [sys.executable, *WORKER, f"-v{verbosity}"]
+    its_own = {**os.environ, **(environment or {})}
+    workers = [Popen(command, stdout=DEVNULL, stderr=stderr, env=its_own) for _ in range(processes)]
     try:
         eventually(lambda: WorkerProcess.objects.count() == processes, within=30)
         running = [thread for worker in workers for thread in threads(worker.pid)]

@@ -47,12 +47,12 @@ def bulk(table: Table) -> Samples:
         return _rate(talk, "bulk", ENQUEUED_IN_BULK)
 
 
-def drain(table: Table, *, processes: int) -> Samples:
+def drain(table: Table, *, processes: int, quiet: bool = False) -> Samples:
     jobs = table.contender.drained
     with table.laid() as talk:
         talk.ask("bulk" if table.contender.has_bulk else "enqueue", jobs)
         table.settle()
-        with talk.running("work", processes=processes):
+        with talk.running("work_quietly" if quiet else "work", processes=processes):
             talk.wait_for(jobs, LONGEST_DRAIN)
         starts = _starts_of_each_once(talk, jobs)
         used = record.processor_seconds(talk.notes)
@@ -94,8 +94,18 @@ def _works(contender: Contender) -> bool:
 MEASURES = [
     Measure("enqueue", f"Enqueue one by one ({ENQUEUED_ONE_BY_ONE:,} jobs)", enqueue, concerns=_works),
     Measure("bulk", f"Enqueue in bulk ({ENQUEUED_IN_BULK:,} jobs)", bulk, concerns=lambda each: each.has_bulk),
-    Measure("drain", "Drain, one worker process", partial(drain, processes=1), concerns=_works),
-    Measure("drain2", "Drain, two worker processes", partial(drain, processes=2), concerns=_works),
+    Measure(
+        "drain", "Drain, one worker process, with the log of its command", partial(drain, processes=1), concerns=_works
+    ),
+    Measure(
+        "quiet", "Drain, one worker process, warnings only", partial(drain, processes=1, quiet=True), concerns=_works
+    ),
+    Measure(
+        "drain2",
+        "Drain, two worker processes, with the log of their command",
+        partial(drain, processes=2),
+        concerns=_works,
+    ),
     Measure(
         "latency",
         "Idle latency, from the call that enqueues to the start of the job",

@@ -47,8 +47,8 @@ def left() -> int:
     return Job.objects.count()
 
 
-def work() -> None:
-    call_command("process_tasks", verbosity=0)
+def work(*, quiet: bool) -> None:
+    call_command("process_tasks", verbosity=0 if quiet else 1)
 
 
 def declare(total: int, due: int, instant: float) -> None:

@@ -54,7 +54,7 @@ def left() -> int:
         return int(redis.llen("celery") + redis.hlen("unacked"))
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
     quietly = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     app.worker_main(
         ["worker", "--hostname", f"{os.getpid()}@peers", "--pool", "threads", "--concurrency", "10", *quietly]

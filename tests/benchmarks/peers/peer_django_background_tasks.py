@@ -41,5 +41,5 @@ def left() -> int:
     return Task.objects.count()
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
     call_command("process_tasks", sleep=0.1)

@@ -38,5 +38,5 @@ def left() -> int:
     return DBTaskResult.objects.filter(finished_at=None).count()
 
 
-def work() -> None:
-    call_command("db_worker", interval=0.1, startup_delay=False, verbosity=0, reload=False)
+def work(*, quiet: bool) -> None:
+    call_command("db_worker", interval=0.1, startup_delay=False, verbosity=0 if quiet else 1, reload=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 
@@ -33,7 +34,8 @@ def left() -> int:
     return int(huey.storage.queue_size())
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
     huey.create_consumer(workers=1, initial_delay=0.01, max_delay=0.01, backoff=1.0, periodic=False).run()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ import orjson
 import uvloop
 from oban import Job, Oban, worker
 from oban.schema import install
+from oban.telemetry import logger as telemetry_logger
 from psycopg.types.json import set_json_dumps, set_json_loads
 
 from tests.benchmarks.peers.perform import Clock
@@ -76,7 +78,10 @@ def left() -> int:
     return uvloop.run(count())
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
+    if not quiet:
+        telemetry_logger.attach()
     uvloop.run(_run({"default": LIMIT}))
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 import asyncpg
 import uvloop
 from pgqueuer import PgQueuer, Queries
+from pgqueuer.core.logconfig import LogLevel, setup_fancy_logger
 from pgqueuer.models import Job
 
 from tests.benchmarks.peers.perform import Clock
@@ -54,7 +55,9 @@ def left() -> int:
     return uvloop.run(count())
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
+    setup_fancy_logger(LogLevel.WARNING if quiet else LogLevel.INFO)
+
     async def run() -> None:
         queuer = PgQueuer.from_asyncpg_connection(await asyncpg.connect(URL))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -54,7 +55,8 @@ def left_open() -> int:
     return int(row["count"])
 
 
-def work() -> None:
+def work(*, quiet: bool) -> None:
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
     app.run_worker(concurrency=CONCURRENCY)
 
 

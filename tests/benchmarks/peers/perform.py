@@ -9,6 +9,7 @@ is used is the peer module's business; what the answers mean is the driver's.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -44,8 +45,11 @@ class Peer(Protocol):
     def left(self) -> int:
         """Jobs that are not finished."""
 
-    def work(self) -> None:
-        """Be a worker process until a signal ends it. Each job calls `record.began(number)`, and nothing else."""
+    def work(self, *, quiet: bool) -> None:
+        """Be a worker process until a signal ends it. Each job calls `record.began(number)`, and nothing else.
+
+        It logs as the queue's own command does by default; `quiet`: warnings and errors only.
+        """
 
     def declare(self, total: int, due: int, instant: float) -> None:
         """Bring the store's schedules to this: so many in all, so many of them due at that instant, the rest later."""
@@ -93,8 +97,17 @@ def left(peer: Peer) -> Answer:
 
 
 def work(peer: Peer) -> Answer:
+    return _work(peer, quiet=False)
+
+
+def work_quietly(peer: Peer) -> Answer:
+    return _work(peer, quiet=True)
+
+
+def _work(peer: Peer, *, quiet: bool) -> Answer:
     _wait_for_the_word()
-    peer.work()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a log goes into a file, and nobody reads the pipe any more
+    peer.work(quiet=quiet)
     return {}
 
 
@@ -118,7 +131,8 @@ def watch(peer: Peer, due: float, instant: float, patience: float) -> Answer:
 
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
-    each.__name__: each for each in (prepare, enqueue, bulk, enqueue_now_and_then, left, work, declare, lead, watch)
+    each.__name__: each
+    for each in (prepare, enqueue, bulk, enqueue_now_and_then, left, work, declare, lead, watch, work_quietly)
 }
 
 
