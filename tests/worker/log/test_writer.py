@@ -184,7 +184,7 @@ def test_a_handler_that_raises_costs_its_line_and_no_other(kept: Kept, capsys: p
             speaker.info("number %d", number)
 
     assert kept.messages == ["number 1", "number 3"]
-    assert "what watches the jobs has failed, and stops none of them" in capsys.readouterr().err
+    assert "a receiver or a log handler has failed; no job is affected" in capsys.readouterr().err
 
 
 def test_a_stream_that_raises_stops_nothing(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
