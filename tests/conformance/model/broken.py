@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from schedules import changes, planning, recurrence, scheduler
-from schedules.changes import backfills, declare, pauses, revisions, row, wishes
+from schedules.changes import backfills, declare, in_line, pauses, revisions, row, wishes
 from schedules.declarations import sync
 from schedules.occurrences import jobs, materialize
 from tests.conformance.model.clock_machine import ClockMachine
@@ -139,11 +139,11 @@ OF_THE_CLOCK: dict[str, Broken] = {
         [ClockMachine.tick, ClockMachine.pause, ClockMachine.change_recurrence],
     ),
     "a limit that is lifted brings back the past": Broken(
-        [Fault(declare, "follow", " or limits_of(row) != limits_of(wished)")],
+        [Fault(place, "follow", " or limits_of(row) != limits_of(wished)") for place in (declare, in_line)],
         [ClockMachine.tick, ClockMachine.change_policies],
     ),
     "what comes back brings the past": Broken(
-        [Fault(declare, "follow", "if returns or fires_elsewhere or", "if")],
+        [Fault(place, "follow", "if returns or fires_elsewhere or", "if") for place in (declare, in_line)],
         [ClockMachine.tick, ClockMachine.retire_and_return],
     ),
     "another spelling is another recurrence": Broken(
@@ -195,7 +195,7 @@ OF_THE_CLOCK: dict[str, Broken] = {
         [ClockMachine.tick],
     ),
     "what a pause held back is forgotten": Broken(
-        [Fault(row, "_write", "in plan.not_run", "in ()")],
+        [Fault(row, "_write", "plan.not_run", "()")],
         [ClockMachine.pause_for_a_while],
     ),
     "a pause that is over goes on": Broken(
@@ -250,7 +250,7 @@ OF_THE_EDITS: dict[str, Broken] = {
     ),
     # Two editors
     "a stale edit is taken": Broken(
-        [Fault(declare, "require_revision", "revision != revision_of(row)", "False")],
+        [Fault(place, "require_revision", "revision != revision_of(row)", "False") for place in (declare, in_line)],
         [EditMachine.edit_what_was_seen_before],
     ),
     "a run makes an edit stale": Broken(
