@@ -22,7 +22,7 @@ from tests.conformance.model.clock_machine import ClockMachine
 from tests.conformance.model.edit_machine import EditMachine
 from tests.conformance.model.queue_machine import QueueMachine
 from worker import queue, roster
-from worker.dialects.many import ManyRows
+from worker.dialects import many
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
 from worker.process.unrecorded import Unrecorded
@@ -63,7 +63,7 @@ def _in_both(function: str, says: str, instead: str) -> list[Fault]:
 
 
 REVISION = Fault(materialize, "_unchanged", " if revisions[id] == revision")
-UNIQUE_KEY = Fault(ManyRows, "add", "INSERT INTO", "INSERT OR IGNORE INTO")
+UNIQUE_KEY = Fault(many, "insertion", "INSERT INTO", "INSERT OR IGNORE INTO")
 
 OF_THE_QUEUE: dict[str, Broken] = {
     # Fences
