@@ -34,6 +34,8 @@ class Surroundings:
 
     def __enter__(self) -> None:
         with self._lock:
+            if not self._at_work:  # what has changed while no job ran, no job has changed
+                self._filters = list(warnings.filters)
             self._at_work += 1
             self._modules = len(sys.modules)
 

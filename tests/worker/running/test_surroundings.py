@@ -58,6 +58,17 @@ def test_what_a_job_has_put_back_itself_is_no_news(begin: Callable[[], Surroundi
     assert told == []
 
 
+def test_no_job_is_blamed_for_what_changed_while_none_ran(begin: Callable[[], Surroundings]) -> None:
+    """A module that the worker itself imports late may set filters."""
+    surroundings = begin()
+    warnings.filterwarnings("ignore", message="of a module")
+    with heard(signals.surroundings_restored) as told, surroundings:
+        surroundings.after_job(job())
+
+    assert told == []
+    assert any(each[1] is not None and each[1].pattern == "of a module" for each in warnings.filters)
+
+
 def test_filters_of_modules_that_a_job_imported_stay_and_warnings_as_errors_do_not(
     begin: Callable[[], Surroundings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
