@@ -187,7 +187,7 @@ OF_THE_CLOCK: dict[str, Broken] = {
         [ClockMachine.tick, ClockMachine.work],
     ),
     "who is let in may run already": Broken(
-        [Fault(turns, "_let_in", ", state=JobState.WAITING)", ")")],
+        [Fault(turns, "_make_ready", ", state=JobState.WAITING)", ")")],
         [ClockMachine.tick, ClockMachine.one_who_promotes_stands_still],
     ),
     "an unfinished run is overlooked": Broken(
@@ -225,7 +225,7 @@ OF_THE_EDITS: dict[str, Broken] = {
         [EditMachine.change_task_or_queue],
     ),
     "a schedule that moves waits for what it leaves": Broken(
-        [Fault(wishes, "leave_behind", "queue.leave_lane(lane, partial(counts, schedule), elsewhere, using)", "pass")],
+        [Fault(jobs, "leave_behind", "queue.leave_lane(lane, partial(counts, schedule), elsewhere, using)", "pass")],
         [EditMachine.change_task_or_queue],
     ),
     "a schedule that has moved waits for what was rescued": Broken(

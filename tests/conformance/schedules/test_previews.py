@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.db import transaction
 
 from schedules import api, changes, signals
 from schedules.api import Handle, InvalidSchedule, Preview, RevisionConflict
+from schedules.changes import Wanted
 from schedules.declarations.sync import declarations, sync
 from schedules.models import Occurrence, Schedule
 from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock, jobs_of
@@ -22,7 +23,13 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def now(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
+    in_line = changes.all_in_line
+
+    def in_line_now(wanted: Sequence[Wanted], using: str, now: datetime | None = None) -> list[Schedule]:
+        return in_line(wanted, using, now or clock.now())
+
     monkeypatch.setattr(api, "database_now", lambda using: clock.now())
+    monkeypatch.setattr(changes, "all_in_line", in_line_now)
     return clock
 
 

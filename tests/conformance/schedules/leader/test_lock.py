@@ -156,7 +156,7 @@ def test_the_lock_is_gone_with_its_session(locks: tuple[Lock, Lock]) -> None:
 
     with pytest.raises(DatabaseError):
         one.prove()
-    assert other.acquire()
+    eventually(other.acquire)  # the server may say so a moment before it gives the lock back
 
 
 @on_a_server
