@@ -1,6 +1,6 @@
 """The jobs that do not run yet, those first whose time is first, and what keeps those that are due from running.
 
-Of those to come it reads a few by an index, however many there are.
+It reads a few of each kind, however many there are: of those that are ready, those that run next.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from schedules.overview.values import PendingJob
 from worker.models import Job, JobState
 
 MOST_JOBS = 20
-TO_COME = Q(state=JobState.SCHEDULED)
-DUE = Q(state=JobState.READY) | Q(state__in=(JobState.WAITING, JobState.HELD), lane__isnull=False)
-"""Only in a lane a job waits for others. That it is said lets an index find them."""
+KINDS = (
+    (Q(state=JobState.SCHEDULED), ("run_at", "pk")),
+    (Q(state=JobState.READY), ("-priority", "pk")),
+    (Q(state__in=(JobState.WAITING, JobState.HELD), lane__isnull=False), ("run_at", "pk")),
+)
+"""Of delayed and of ready jobs an index has this order, so a full queue costs no more than an empty one. Only in a lane
+does a job wait for others; to say so lets an index find those.
+"""
 
 
 def pending_jobs(scope: Scope) -> tuple[PendingJob, ...]:
@@ -45,13 +50,13 @@ def pending_jobs(scope: Scope) -> tuple[PendingJob, ...]:
 
 
 def _first_of_each_kind(scope: Scope) -> Iterator[Job]:
-    jobs = Job.objects.using(scope.using).order_by("run_at", "pk")
+    jobs = Job.objects.using(scope.using)
     if scope.selection.queue is not None:
         jobs = jobs.filter(queue=scope.selection.queue)
     if scope.selection.within is not None:
         jobs = jobs.filter(run_at__lte=scope.now + scope.selection.within)
-    for kind in (TO_COME, DUE):
-        yield from jobs.filter(kind)[:MOST_JOBS]
+    for kind, order in KINDS:
+        yield from jobs.filter(kind).order_by(*order)[:MOST_JOBS]
 
 
 def _names_of_schedules(jobs: Iterable[Job], scope: Scope) -> dict[int, str]:
