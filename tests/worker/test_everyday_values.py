@@ -28,7 +28,7 @@ def in_first_pass(reading: Any) -> Any:
     return reading.replace(fold=0)
 
 
-offsets = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
+offsets = st.integers(-23 * 3600, 23 * 3600).map(lambda seconds: timezone(timedelta(seconds=seconds)))
 instants = st.builds(
     lambda reading, fold: reading.replace(fold=fold),
     st.datetimes(timezones=st.sampled_from(ZONES).map(ZoneInfo) | offsets | st.just(UTC)),
@@ -206,6 +206,7 @@ class Odd:
         (Decimal("Infinity"), "It is not a finite number"),
         (Decimal("NaN"), "It is not a finite number"),
         (pytz.timezone("Europe/Paris").localize(datetime(2026, 7, 2)), "pass it.astimezone(datetime.timezone.utc)."),
+        (datetime(2026, 7, 2, tzinfo=timezone(timedelta(microseconds=1))), "nor an offset of whole seconds: pass it"),
         (datetime(2026, 7, 2, fold=1), "pass it.replace(fold=0), or an aware datetime."),
         (time(3, tzinfo=UTC), "Pass it.replace(tzinfo=None, fold=0), and the name of its zone as another argument."),
         (

@@ -79,7 +79,10 @@ def _of_bytes(value: object, name: str) -> str:
 def _of_instant(value: Any, name: str) -> str:
     if value.tzinfo is None:
         return f"It has fold=1 but no zone: pass {name}.replace(fold=0), or an aware datetime."
-    return f"Its zone is not a named zone of zoneinfo: pass {name}.astimezone(datetime.timezone.utc)."
+    return (
+        "Its zone is neither a named one of zoneinfo nor an offset of whole seconds: "
+        f"pass {name}.astimezone(datetime.timezone.utc)."
+    )
 
 
 def _of_time(value: time, name: str) -> str:

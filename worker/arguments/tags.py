@@ -90,12 +90,17 @@ def _value(name: str, held: object) -> Any:
 
 
 def _is_kept(value: Any) -> bool:
-    """Whether its text says all: not of a second pass without a zone, of a time with one, or of a nameless zone."""
+    """Whether its text says all: not of a second pass without a zone, of a time with one, or of a nameless zone.
+
+    Nor of an offset with a fraction of a second, which Python 3.11 reads as none at all.
+    """
     match value:
         case Decimal():
             return value.is_finite()
+        case datetime(tzinfo=fixed_offset() as offset):
+            return not offset.utcoffset(None).microseconds
         case datetime(tzinfo=zone) if zone is not None:
-            return type(zone) is fixed_offset or (type(zone) is ZoneInfo and bool(zone.key))
+            return type(zone) is ZoneInfo and bool(zone.key)
         case datetime() | time():
             return value.tzinfo is None and not value.fold
     return True

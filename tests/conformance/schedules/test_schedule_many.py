@@ -48,7 +48,7 @@ LISTS = st.lists(WISHES, min_size=1, max_size=5, unique_by=lambda wish: wish["na
 # It is what `schedule` does, once for each
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(LISTS, min_size=1, max_size=3), st.sampled_from([Source.API, Source.SETTINGS]))
 def test_rows_ledger_and_jobs_are_those_of_one_by_one(rounds: list[list[dict[str, Any]]], source: Source) -> None:
     def one_by_one(wanted: Sequence[Wanted], hour: str) -> None:
