@@ -161,4 +161,4 @@ def test_two_processes_work_and_one_of_them_leads(process: StartProcess) -> None
     for each in both:
         each.send(signal.SIGTERM)
         assert each.wait(within=15) == 0
-        assert each.output.count("asking for work every 0.2s") == 1
+        assert each.output.count("asking for work every 0.20s") == 1
