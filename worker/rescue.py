@@ -15,7 +15,7 @@ from django.db import transaction
 from worker import queue, roster, signals
 from worker.clock import Monotonic, database_now
 from worker.options import options
-from worker.refusals import SetAside, said, told
+from worker.refusals import SetAside, is_refusal, said, told
 from worker.vigil import LONGEST_LOOK, Vigil
 
 DOUBTED_AFTER = 1 / 2
@@ -48,7 +48,7 @@ class Rescue:
             self._refused_at_all = ""
         except BaseException as error:
             self._vigil.begin_anew()
-            if not queue.is_refusal(error, using):
+            if not is_refusal(error, using):
                 raise
             self._refused_at_all = said(error)
             again = options().HEARTBEAT / 2

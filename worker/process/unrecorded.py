@@ -26,7 +26,7 @@ from worker.options import options
 from worker.outcomes import Error, Failed, Missed, Outcome, Retry, Snoozed
 from worker.patience import Patience
 from worker.process.undone import Undone
-from worker.refusals import LONGEST_REASON, said
+from worker.refusals import LONGEST_REASON, MOST_REFUSALS, is_refusal, said
 from worker.telling import tell_ended
 from worker.values import ClaimedJob, Ended
 
@@ -127,7 +127,7 @@ class Unrecorded:
                 refusals.append(error)
             else:
                 recorded += 1
-            if len(refusals) >= queue.MOST_REFUSALS + recorded:
+            if len(refusals) >= MOST_REFUSALS + recorded:
                 break
         if recorded or is_new:
             self._takes_nothing = not recorded
@@ -154,7 +154,7 @@ class Unrecorded:
         try:
             do()
         except Exception as error:
-            if not queue.is_refusal(error, using) and not self._seems_refused(using, error, began):
+            if not is_refusal(error, using) and not self._seems_refused(using, error, began):
                 raise
             return error
         return None

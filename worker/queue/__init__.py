@@ -42,14 +42,12 @@ from worker.queue.notes import errors_with_note, has_ended, noted
 from worker.queue.promotion import MOST_PROMOTED, next_due, next_run_at, promote, promote_again, promote_by_halves
 from worker.queue.turns import Round, let_in
 from worker.queue.unreadable import end_unreachable, end_unreadable
-from worker.refusals import MOST_REFUSALS, is_refusal
 from worker.values import ANY_LENGTH, ClaimedJob, Ended, Mark, PutBack, Wanted
 
 __all__ = [
     "BATCH",
     "MOST_INTERRUPTIONS",
     "MOST_PROMOTED",
-    "MOST_REFUSALS",
     "UNSTARTED",
     "Hook",
     "Round",
@@ -68,7 +66,6 @@ __all__ = [
     "has_ended",
     "hold_lane",
     "in_the_recording_transaction",
-    "is_refusal",
     "is_suspect",
     "leave_lane",
     "let_go_lane",

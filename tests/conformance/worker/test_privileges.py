@@ -33,6 +33,7 @@ from worker.chores import Chores
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
 from worker.promotion import AGAIN_AFTER
+from worker.refusals import MOST_REFUSALS, is_refusal
 from worker.rescue import Rescue
 from worker.sessions.connection import private_connection
 
@@ -65,13 +66,13 @@ def test_a_privilege_that_is_missing_is_a_refusal_and_a_session_that_is_lost_is_
     with another_session("limited") as using:
         with others.without(privilege, table), pytest.raises(DatabaseError) as refused:
             connections[using].cursor().execute(statement)
-        assert queue.is_refusal(refused.value, using)
+        assert is_refusal(refused.value, using)
         connections[using].cursor().execute(statement)
 
         cut(Session.of(connections[using]))
         with pytest.raises(DatabaseError) as lost:
             connections[using].cursor().execute(statement)
-        assert not queue.is_refusal(lost.value, using)
+        assert not is_refusal(lost.value, using)
 
 
 def test_a_job_that_may_not_be_given_up_is_told_and_others_are_rescued(others: Role | Authorizer) -> None:
@@ -102,7 +103,7 @@ def test_a_rescue_that_is_refused_costs_a_few_tries_however_much_the_dead_held(
     with another_session() as using, heard(signals.rescue_refused) as told:
         with others.without("UPDATE", "worker_job"):
             Rescue(clock).look(using)
-        assert 0 < len(told) <= queue.MOST_REFUSALS
+        assert 0 < len(told) <= MOST_REFUSALS
 
 
 def test_the_dead_who_may_not_be_struck_off_keep_no_chore_from_being_done(

@@ -25,7 +25,7 @@ from worker.models import FinishedJob, JobState
 from worker.options import options
 from worker.process import deputy
 from worker.queue.promotion import promote_by_halves
-from worker.refusals import LONGEST_PAUSE, SHORTEST_PAUSE
+from worker.refusals import LONGEST_PAUSE, MOST_REFUSALS, SHORTEST_PAUSE
 from worker.sessions.connection import private_connection
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -89,7 +89,7 @@ def test_a_job_that_cannot_be_promoted_is_told_and_holds_up_no_other(clock: Manu
 def test_several_jobs_that_cannot_be_promoted_hold_up_no_other(clock: ManualClock) -> None:
     """More, and all before the others, than are needed to think that all of them would be refused."""
     ids = delayed(40)
-    bad = ids[: 2 * queue.MOST_REFUSALS]
+    bad = ids[: 2 * MOST_REFUSALS]
 
     with raising("worker_job", f"NEW.id IN ({', '.join(map(str, bad))})", on="UPDATE"):
         chores = Chores(clock)
