@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from django.db import DatabaseError, connections, transaction
 from schedules import changes
 from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import ANYONE, materialize
-from worker import queue, registry, roster, tasks
+from worker import context, queue, registry, roster
 from worker.clock import Clock, ServerClock, database_now
+from worker.known import is_known
 from worker.messages.echo import quoted
 from worker.models import FinishedJob
 from worker.options import options
@@ -107,7 +109,7 @@ class _Runs:
         while job := self._next():
             if over := queue.noted(job):
                 self._record(over)
-            elif tasks.is_registered(job.task):
+            elif is_known(job):
                 self.begun += 1
                 yield job
             else:
@@ -116,6 +118,10 @@ class _Runs:
 
     def run(self, job: ClaimedJob) -> None:
         started_at = self.now()
+        copy_context().run(self._run, job, started_at)
+
+    def _run(self, job: ClaimedJob, started_at: datetime) -> None:
+        context.current.set(context.Run(job, started_at, _NAME))
         tell_started(job, started_at)
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if task_of(job).atomic else _plainly)

@@ -47,3 +47,5 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": django_settings(url_of_this_run())}
+
+TASKS = {"default": {"BACKEND": "worker.backends.DatabaseBackend", "QUEUES": []}}

@@ -30,6 +30,7 @@ DOORS = (
     "worker",
     "worker.api",
     "worker.apps",
+    "worker.backends",
     "worker.models",
     "worker.signals",
 )

@@ -21,7 +21,7 @@ MAIL, REPORTED, SHIP, RECEIVER = PYTHON.findall(page("how-to/errors.md").text)
 _, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
 CRONTAB, PROGRAM = PYTHON.findall(page("how-to/from-crontab.md").text)
 _, BEAT = PYTHON.findall(page("how-to/from-celery.md").text)
-(BOTH,) = PYTHON.findall(page("how-to/django-tasks.md").text)
+TASKS_SETTING, DECLARED, ENQUEUED, RETRIED, OWN_OPTIONS, BOTH = PYTHON.findall(page("how-to/django-tasks.md").text)
 
 SETTINGS = f"""
 import os

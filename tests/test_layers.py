@@ -35,6 +35,7 @@ Pure: they know no Django, no table and no clock
   worker.repeats
   worker.dialects.portions
   worker.arguments
+  worker.results            arguments
   worker.parameters         arguments
 + schedules.recurrence
 + schedules.planning
@@ -44,9 +45,10 @@ The queue: it does the work, and knows nothing of schedules
   worker
   worker.indexes
 + worker.instants
-+ worker.models             arguments indexes instants
++ worker.models             arguments indexes instants results
   worker.migrations         indexes
 + worker.values
+  worker.context
 + worker.options            backoff
   worker.tasks              backoff registry
   worker.unknown
@@ -65,13 +67,15 @@ The queue: it does the work, and knows nothing of schedules
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure refusals signals wakeup
+  worker.framework          arguments backoff context queue signals tasks
+  worker.known              framework tasks
   worker.reasons            queue serving tasks unknown
   worker.calls              arguments dialects parameters queue tasks
   worker.promotion          clock queue refusals signals
   worker.rescue             clock queue refusals roster signals
   worker.chores             clock promotion queue refusals rescue signals
-  worker.running            arguments clock own_options queue sessions signals tasks telling
-  worker.process            chores clock dialects dialects.portions events queue refusals roster running sessions signals tasks telling wakeup
+  worker.running            arguments clock context own_options queue results sessions signals tasks telling
+  worker.process            chores clock dialects dialects.portions events known queue refusals roster running sessions signals tasks telling wakeup
 
 The clock: it decides what is due
 
@@ -93,6 +97,7 @@ The clock: it decides what is due
 Leaves: they put the house together, and no other room imports them
 
   worker.api                arguments calls tasks
+  worker.backends           arguments calls framework own_options queue tasks
   worker.checks             tasks
   worker.apps               checks
   worker.admin              arguments clock masking queue reasons serving signs
@@ -102,13 +107,14 @@ Leaves: they put the house together, and no other room imports them
   schedules.admin           changes declarations leader occurrences overview spec | admin arguments clock masking own_options tasks
   schedules.commandline     overview | arguments masking signs
   schedules.doctor          commandline leader overview | clock masking queue serving sessions signs wakeup
-  schedules.testing         changes occurrences | clock own_options queue registry roster running tasks telling
+  schedules.testing         changes occurrences | clock context known own_options queue registry roster running telling
   schedules.management      commandline describe doctor leader overview | clock log masking process tasks wakeup
 """  # noqa: E501  a room a line
 
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
+  worker.framework          declared kinds results
   worker.log                jobs
   worker.messages           durations echo elsewhere errors expected nearest pages
   worker.process            crew departure first_start init reloading supervisor worker

@@ -37,7 +37,7 @@ DOCUMENTED = """
     connection.connection.info connection.connection.isolation_level connection.connection.notifies
     connection.connection.prepare_threshold
     croniter.croniter croniter.croniter.expand pytz.all_timezones pytz.all_timezones_set pytz.timezone wcwidth.*
-    _make _meta _exit connection.copy
+    _asdict _fields _make _meta _exit connection.copy
 
     django.apps.AppConfig django.apps.apps.* django.conf.* django.dispatch.* django.forms.* django.http.*
     django.contrib.admin.FieldListFilter django.contrib.admin.ModelAdmin django.contrib.admin.ShowFacets.*
@@ -53,6 +53,8 @@ DOCUMENTED = """
     django.core.signals.setting_changed.* django.db.*Error django.db.close_old_connections django.db.connections
     django.db.reset_queries django.db.backends.signals.connection_created.* django.db.transaction.*
     django.db.models.[A-Z]* django.db.models.functions.[A-Z]* django.db.models.lookups.GreaterThan
+    django.tasks.* BaseTaskBackend.* Task.using TaskResult.*
+    django.tasks.* django_tasks.* BaseTaskBackend.* Task.using
     django.template.response.TemplateResponse django.urls.path django.urls.reverse django.utils.encoding.force_bytes
     django.utils.html.format_html django.utils.safestring.SafeString django.utils.timezone.*
     django.utils.translation.* django.views.decorators.http.*

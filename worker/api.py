@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from worker.arguments import InvalidArguments
 from worker.calls import InvalidCall, TablesMissing
+from worker.outcomes import DeadlineMissed, WorkersDied
 from worker.tasks import InvalidTask, UnknownTask
 
-__all__ = ["InvalidArguments", "InvalidCall", "InvalidTask", "TablesMissing", "UnknownTask"]
+__all__ = [
+    "DeadlineMissed",
+    "InvalidArguments",
+    "InvalidCall",
+    "InvalidTask",
+    "TablesMissing",
+    "UnknownTask",
+    "WorkersDied",
+]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Any
 
 from django.core.exceptions import SynchronousOnlyOperation
@@ -105,7 +104,7 @@ class Calls:
             Explained(self._where, alias, "await ….aenqueue(…)"),
             replacing(job.task, job.arguments, self._parameters, alias) if self._replaces else _REPLACING_NOTHING,
         ):
-            return _enqueued(job, queue.enqueue(job, alias), alias)
+            return _enqueued(job, *queue.enqueue(job, alias), alias)
 
     def enqueue_many(self, calls: Iterable[tuple[Sequence[Any], Mapping[str, Any]]]) -> list[int]:
         """One job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
@@ -201,16 +200,15 @@ def _creator(value: object) -> str:
     return _text("creator", value)
 
 
-def _enqueued(job: NewJob, id: int, alias: str) -> Job:
-    """The job as a model instance, without reading it; what the database decided is fetched when it is asked for."""
-    return Job.from_db(alias, _FIELDS, (id, *_known(job)))
+def _enqueued(job: NewJob, id: int, enqueued_at: datetime, alias: str) -> Job:
+    """The job as a model instance, without reading it: what else the database decided is fetched when asked for."""
+    told = {**job._asdict(), "id": id, "enqueued_at": enqueued_at}
+    return Job.from_db(alias, _TOLD, [told[name] for name in _TOLD])
 
 
-_KNOWN = [
+_TOLD = [
     field.attname
     for field in Job._meta.concrete_fields
-    if field.attname in NewJob._fields and field.attname != "run_at"  # which the database decides, where it was a delay
+    if field.attname in (*NewJob._fields, "id", "enqueued_at") and field.attname != "run_at"  # it may have been a delay
 ]
-_known = attrgetter(*_KNOWN)
-_FIELDS = frozenset(("id", *_KNOWN))
 _REPLACING_NOTHING: AbstractContextManager[None] = nullcontext()

@@ -12,6 +12,7 @@ from typing import Any, Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from worker import results
 from worker.arguments import decode
 from worker.indexes import GivenIndex, StateIndex
 from worker.instants import InstantField, LenientManager, rows_of
@@ -154,6 +155,9 @@ class FinishedJob(JobRecord):
     worker = models.CharField(_("worker"), max_length=255, default="", blank=True)
     started_at = InstantField(_("started at"), null=True)
     finished_at = InstantField(_("finished at"))
+    result_text = models.TextField(  # noqa: DJ001  NULL: nearly all have none
+        _("result"), db_column="result", null=True, blank=True, help_text=_("JSON: what the task returned, if kept.")
+    )
 
     objects = LenientManager()
 
@@ -171,6 +175,11 @@ class FinishedJob(JobRecord):
                 name="worker_finished_failed",
             ),
         ]
+
+    @property
+    def result(self) -> Any:
+        """What the task returned, if its result is kept, else None. Raises InvalidArguments for what cannot be read."""
+        return None if self.result_text is None else results.decode(self.result_text)
 
 
 class CallLock(models.Model):

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from worker.messages.expected import is_instant
 
@@ -48,6 +48,18 @@ class Snooze(Exception):
         self.seconds = seconds
 
 
+class DeadlineMissed(Exception):
+    """Nobody raises it: it tells of a job that was not started before its deadline, and so did not run."""
+
+    __module__ = "worker.api"
+
+
+class WorkersDied(Exception):
+    """Nobody raises it: it tells of a job that was given up, since worker after worker died with it."""
+
+    __module__ = "worker.api"
+
+
 @dataclass(frozen=True, slots=True)
 class Error:
     """One failed attempt, as history keeps it."""
@@ -57,9 +69,11 @@ class Error:
     message: str
     traceback: str
     at: datetime
+    exception: str = ""
+    """The dotted path from which its class can be imported, or a class above it."""
 
-    def as_line(self) -> str:
-        """One line of JSON: the errors of a job are such lines, one an attempt."""
+    def as_line(self, **of_attempt: str) -> str:
+        """One line of JSON: the errors of a job are such lines, one an attempt. `of_attempt`: more to say of it."""
         return json.dumps(
             {
                 "attempt": self.attempt,
@@ -67,6 +81,8 @@ class Error:
                 "message": self.message,
                 "traceback": self.traceback,
                 "at": self.at.isoformat(),
+                "exception": self.exception,
+                **of_attempt,
             }
         )
 
@@ -79,6 +95,9 @@ class ErrorLine(TypedDict):
     message: str
     traceback: str
     at: str
+    exception: NotRequired[str]
+    started_at: NotRequired[str]
+    worker: NotRequired[str]
 
 
 def read_error(line: str, otherwise_at: datetime) -> ErrorLine:
@@ -94,9 +113,9 @@ def read_error(line: str, otherwise_at: datetime) -> ErrorLine:
     return ErrorLine(attempt=0, kind="unreadable", message=line, traceback="", at=otherwise_at.isoformat())
 
 
-def with_error(errors: str, error: Error) -> str:
+def with_error(errors: str, error: Error, **of_attempt: str) -> str:
     """The errors of a job and one more. Where they grow too long, the first and the latest stay."""
-    line = error.as_line()
+    line = error.as_line(**of_attempt)
     if len(errors) + len(line) < LONGEST_ERRORS:
         return f"{errors}{line}\n"
     first, *others = errors.splitlines(keepends=True) or [""]
@@ -113,6 +132,8 @@ def _lengths_from(lines: list[str]) -> list[int]:
 @dataclass(frozen=True, slots=True)
 class Succeeded:
     result: Any = None
+    kept: str | None = None
+    """The result as history keeps it (`worker.results`). None: it is nobody's business."""
 
 
 @dataclass(frozen=True, slots=True)

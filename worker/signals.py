@@ -30,6 +30,7 @@ __all__ = [
     "job_started",
     "jobs_rescued",
     "leader_missing",
+    "module_broken",
     "news_unheard",
     "outcomes_left",
     "outcomes_refused",
@@ -68,6 +69,8 @@ chore_refused = Event()
 """chore: its name, error, retry_in: seconds. The database does not take what the chore does; all else goes on."""
 task_unknown = Event()
 """task. Its jobs stay in the queue for a process that has it."""
+module_broken = Event()
+"""task, error. The module of such a Task cannot be imported: its jobs stay in the queue."""
 worker_started = Event()
 """name, slots, queues, tasks: how many this process knows, by the module that declares them."""
 worker_stopping = Event()

@@ -25,7 +25,7 @@ DEFAULT_QUEUE = "default"
 MOST_LAYERS = 100
 """Of decorators around a function. One that wraps itself has no end of them."""
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
-RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail")
+RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "keep_result")
 """How the jobs of a task are run. A schedule may say it for its own."""
 
 
@@ -61,6 +61,8 @@ class Task:
     """Each run opens connections of its own, and closes them: whatever it sets in a session is gone with it."""
     may_fail: bool = False
     """Whether its jobs may fail for good without that being told as a problem."""
+    keep_result: bool = False
+    """History keeps what its jobs return, as JSON. Otherwise a return value is nobody's business."""
     formerly: Sequence[str] = ()
     """Names that it had before. What was enqueued under one of them runs, too."""
 

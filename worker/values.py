@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from worker.models import FinishedState, JobState
-from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
+from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded, with_error
 
 
 class NewJob(NamedTuple):
@@ -83,6 +83,9 @@ class ClaimedJob(NamedTuple):
     schedule_id: int | None
     interruptions: int
     priority: int
+    queue: str
+    enqueued_at: datetime
+    scheduled_for: datetime | None = None
     lane: str | None = None
     task_options: str | None = None
 
@@ -107,6 +110,7 @@ class Finish(NamedTuple):
     reason: str
     started_at: datetime | None
     finished_at: datetime
+    result: str | None = None
 
 
 class PutBack(NamedTuple):
@@ -143,32 +147,36 @@ class Ended(NamedTuple):
         """Seconds."""
         return (self.finished_at - self.started_at).total_seconds()
 
-    def finish(self) -> Finish | None:
+    def finish(self, worker: str) -> Finish | None:
         """What goes into history, unless the job runs again."""
-        job, errors = self.job, self.job.errors
+        job, errors, result = self.job, self.job.errors, None
         match self.outcome:
-            case Succeeded():
-                state, attempts, reason = _SUCCEEDED, job.attempts + 1, ""
+            case Succeeded() as success:
+                state, attempts, reason, result = _SUCCEEDED, job.attempts + 1, "", success.kept
             case Failed(error):
                 state, attempts, reason = _FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
-                errors = with_error(errors, error)
+                errors = self._with(error, worker)
             case Cancelled(why):
                 state, attempts, reason = _CANCELLED, job.attempts + 1, why
             case Missed(why):
                 return Finish(job, _MISSED, job.attempts, errors, why, None, self.finished_at)
             case _:
                 return None
-        return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at)
+        return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at, result)
 
-    def put_back(self) -> PutBack | None:
+    def put_back(self, worker: str) -> PutBack | None:
         """What becomes of the job if it runs again."""
         job = self.job
         match self.outcome:
             case Retry(error, delay):
-                return PutBack(job, delay, job.attempts + 1, with_error(job.errors, error))
+                return PutBack(job, delay, job.attempts + 1, self._with(error, worker))
             case Snoozed(delay):
                 return PutBack(job, delay, job.attempts, job.errors)
         return None
+
+    def _with(self, error: Error, worker: str) -> str:
+        """The errors of the job and this one, of an attempt by that worker."""
+        return with_error(self.job.errors, error, started_at=self.started_at.isoformat(), worker=worker)
 
 
 _SUCCEEDED, _FAILED = FinishedState.SUCCEEDED.value, FinishedState.FAILED.value

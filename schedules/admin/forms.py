@@ -98,6 +98,9 @@ class ScheduleForm(ScheduleModelForm):
     may_fail = FlagField(
         label=gettext_lazy("May fail"), help_text=gettext_lazy("Whether its failures are left out of the problems.")
     )
+    keep_result = FlagField(
+        label=gettext_lazy("Keep result"), help_text=gettext_lazy("Whether history keeps what it returns.")
+    )
     if_past = forms.ChoiceField(
         label=gettext_lazy("If that one instant is past"),
         required=False,

@@ -25,7 +25,7 @@ def run_now(schedule: Schedule, using: str, now: datetime, *, by: str = "") -> i
         manual = Occurrence.objects.using(using).filter(schedule=row.pk, kind=Kind.MANUAL)
         last = manual.filter(scheduled_for__lt=LAST).aggregate(last=Max("scheduled_for"))["last"]
         at = now if last is None else max(now, last + TICK)
-        job_id = queue.enqueue(job_of(row, by_hand(row, at), at), using)
+        job_id, _ = queue.enqueue(job_of(row, by_hand(row, at), at), using)
         ledger.write([ledger.manual(row.pk, job_id, reason=f"by {by}" if by else "", now=at)], using)
     return job_id
 

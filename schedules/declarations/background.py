@@ -260,8 +260,8 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     datetime. queue, priority (-100 to 100, larger first), max_attempts, backoff (seconds before the second attempt,
     doubling, or a list of them). atomic: whether what it does in the queue's database, and that its job succeeded, are
     one transaction. fresh_connection: whether each run has database connections of its own. may_fail: whether a job
-    that fails for good is no problem to `list_schedule --check` and the doctor. formerly: names that the task had
-    before, under which jobs may still wait.
+    that fails for good is no problem to `list_schedule --check` and the doctor. keep_result: whether history keeps what
+    it returns, which must be JSON then. formerly: names that the task had before, under which jobs may still wait.
     Any option of `Background.using` is a default for its calls.
     Raises InvalidTask, InvalidCall or InvalidSchedule, at import.
     """

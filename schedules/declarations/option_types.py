@@ -55,4 +55,5 @@ class TaskOptions(CallOptions, total=False):
     atomic: bool
     fresh_connection: bool
     may_fail: bool
+    keep_result: bool
     formerly: Sequence[str]

@@ -137,7 +137,7 @@ def test_no_command_writes_a_secret_or_what_a_terminal_would_obey(command: str) 
 
 def test_no_line_of_the_log_is_forged_or_tells_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     now = datetime(2026, 7, 1, tzinfo=UTC)
-    job = ClaimedJob(7, 1, "shop.tasks.report", "[[],{}]", 0, 3, "", now, None, None, None, 0, 0)
+    job = ClaimedJob(7, 1, "shop.tasks.report", "[[],{}]", 0, 3, "", now, None, None, None, 0, 0, "default", now)
     error = Error(1, "ValueError", SAID, f"Traceback …\nValueError: {SAID}\n", now)
 
     with caplog.at_level(logging.DEBUG, "worker"), caplog.at_level(logging.DEBUG, "schedules"):

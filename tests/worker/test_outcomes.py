@@ -40,6 +40,7 @@ def test_an_error_is_one_line_whatever_it_holds() -> None:
         "message": hostile,
         "traceback": hostile,
         "at": "2026-07-01T10:00:00+00:00",
+        "exception": "",
     }
 
 

@@ -23,6 +23,12 @@ Path = tuple[str | int, ...]
 """The name or position of an argument, and the keys and indices from there to a value within it."""
 
 
+class _Whole(str):
+    """What a value is called that is no argument. It stands where others have the name of theirs."""
+
+    __slots__ = ()
+
+
 class InvalidArguments(TypeError):
     """An argument could not be stored, or would come back as something else."""
 
@@ -51,6 +57,20 @@ def encode_each(calls: Sequence[Call]) -> list[str]:
 def _encoded_with_marks(calls: Sequence[Call]) -> str:
     marked = [each for call in calls for each in (call, ["", inf])]
     return _ENCODER.encode(marked[:-1])[1:-1]
+
+
+def encode_value(value: Any, name: str) -> str:
+    """One value by the same rules. Raises InvalidArguments, which calls the value by that name."""
+    return _ENCODER.encode(value if _are_plain((value,), MOST_LEVELS) else _plain((_Whole(name),), value))
+
+
+def decode_value(text: str, name: str) -> Any:
+    """The value that `encode_value` gave. Raises InvalidArguments for a text that it could not have written."""
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError) as fault:
+        raise InvalidArguments(f"{name} cannot be read: {one_line(str(fault))}.") from None
+    return _from_json(_Whole(name), value)
 
 
 def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
@@ -231,13 +251,16 @@ def _from_json(name: str | int, value: Any) -> Any:
 
 def _name(path: Path) -> str:
     """Of an argument itself; what stands within one has none."""
-    return path[0] if len(path) == 1 and isinstance(path[0], str) else ""
+    return path[0] if len(path) == 1 and type(path[0]) is str else ""
 
 
 def _place(path: Path) -> str:
     first, *steps = path
-    argument = quoted(first) if isinstance(first, str) else first
-    return one_line(f"argument {argument}{''.join(f'[{echo(step)}]' for step in steps)}", LONGEST_PLACE)
+    if isinstance(first, _Whole):
+        whole = str(first)
+    else:
+        whole = f"argument {quoted(first) if isinstance(first, str) else first}"
+    return one_line(f"{whole}{''.join(f'[{echo(step)}]' for step in steps)}", LONGEST_PLACE)
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

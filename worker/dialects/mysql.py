@@ -14,8 +14,8 @@ from django.db.backends.utils import CursorWrapper
 from worker.dialects.many import ManyRowsByJson
 from worker.dialects.portable import Dialect, in_list, table
 from worker.instants import in_bounds
-from worker.models import CallLock, Job
-from worker.values import Wanted
+from worker.models import CallLock, FinishedJob, Job
+from worker.values import NewJob, Wanted
 
 CALL_LOCKS = 1024
 """Rows of `CallLock`: so many calls can be made at once that do not wait for each other, if they are lucky."""
@@ -100,6 +100,21 @@ class MySQL(Dialect):
 
     def row_constructor(self, cursor: CursorWrapper) -> str:
         return "" if cursor.db.mysql_is_mariadb else "ROW"
+
+    def insert_one(self, connection: BaseDatabaseWrapper, job: NewJob) -> tuple[int, datetime]:
+        """MySQL returns nothing but the id. Whoever asks for more may find the job in history already."""
+        if connection.mysql_is_mariadb:  # type: ignore[attr-defined]
+            return super().insert_one(connection, job)
+        (id,) = self.insert(connection, [job])
+        asked = f"SELECT enqueued_at FROM {{}} WHERE id = {id}"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"{asked.format(table(connection, Job))} UNION ALL {asked.format(table(connection, FinishedJob))} "
+                f"UNION ALL SELECT {self.now} LIMIT 1",
+                [],
+            )
+            (enqueued_at,) = cursor.fetchone()
+        return id, self.instant(enqueued_at)
 
     def execute_insert(self, cursor: CursorWrapper, sql: str, params: Sequence[Any], count: int) -> list[int]:
         """MariaDB returns the ids. MySQL reports the first; the others follow in the steps that the server counts in.

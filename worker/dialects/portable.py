@@ -102,6 +102,14 @@ class Dialect:
         with connection.cursor() as cursor:
             return self.execute_insert(cursor, sql, params, len(jobs))
 
+    def insert_one(self, connection: BaseDatabaseWrapper, job: NewJob) -> tuple[int, datetime]:
+        """Insert a job. Returns its id and when it was enqueued."""
+        sql, params = self._insertion(connection, [job])
+        with connection.cursor() as cursor:
+            cursor.execute(f"{sql} RETURNING id, enqueued_at", params)
+            id, enqueued_at = cursor.fetchone()
+        return id, self.instant(enqueued_at)
+
     def _insertion(self, connection: BaseDatabaseWrapper, jobs: Sequence[NewJob]) -> tuple[str, list[Any]]:
         columns, given = columns_of(jobs)
         starts = [columns["run_at"], columns["delay"]]
@@ -110,7 +118,9 @@ class Dialect:
         rows = zip(*(columns[name] for name in given), *(starts if later else ()), strict=True)
         return sql, [self.to_database(connection, value) for row in rows for value in row]
 
-    def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
+    def insert_and_notify(
+        self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str
+    ) -> tuple[int, datetime]:
         """Insert one job and tell whoever listens on the channel, where the database `notifies`."""
         raise NotImplementedError
 
@@ -324,8 +334,7 @@ class Dialect:
         with connection.cursor() as cursor:
             held = self._held(connection, cursor, [end.job for end in ends])
             kept = [end for end in ends if end.job.hold in held]
-            longest = max((len(end.errors) for end in kept), default=0)
-            for some in portions(kept, ROWS, longest):
+            for some in portions(kept, ROWS, max(map(weight, kept), default=0)):
                 self._move(connection, cursor, some, worker)
         return {end.job.hold for end in kept}
 
@@ -400,6 +409,11 @@ _INSTANTS = tuple(
     for field in Job._meta.concrete_fields
     if isinstance(field, models.DateTimeField) and field.column in CLAIMED
 )
+
+
+def weight(end: Finish) -> int:
+    """Characters of the texts that an end brings along."""
+    return len(end.errors) + len(end.result or "")
 
 
 def columns_of(jobs: Sequence[NewJob]) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:

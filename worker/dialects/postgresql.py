@@ -12,7 +12,18 @@ from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
 from worker.dialects.many import ManyRowsByArrays, Row, as_table, insertion
-from worker.dialects.portable import FINISH, NEW, RECORD, TEXTS, Dialect, columns_of, columns_of_claim, table
+from worker.dialects.portable import (
+    FINISH,
+    NEW,
+    RECORD,
+    TEXTS,
+    Dialect,
+    columns_of,
+    columns_of_claim,
+    table,
+    weight,
+)
+from worker.dialects.portions import portions
 from worker.dialects.single import ENDED, NOT_HELD, SingleRecord, single_record
 from worker.instants import read
 from worker.models import FinishedJob, Job, WorkerProcess
@@ -69,11 +80,14 @@ class PostgreSQL(Dialect):
         )
         return sql, params
 
-    def insert_and_notify(self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str) -> list[int]:
+    def insert_and_notify(
+        self, connection: BaseDatabaseWrapper, job: NewJob, channel: str, topic: str
+    ) -> tuple[int, datetime]:
         sql, params = self._insertion(connection, [job])
         with connection.cursor() as cursor:
-            cursor.execute(f"{sql} RETURNING id, pg_notify(%s, %s)", [*params, channel, topic])
-            return [id for id, _ in cursor.fetchall()]
+            cursor.execute(f"{sql} RETURNING id, enqueued_at, pg_notify(%s, %s)", [*params, channel, topic])
+            id, enqueued_at, _ = cursor.fetchone()
+        return id, self.instant(enqueued_at)
 
     def insert_rows(
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Sequence[str], rows: Sequence[Row]
@@ -146,22 +160,24 @@ class PostgreSQL(Dialect):
             return self.claimed(cursor.fetchall(), wanted.token)
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
+        """More than one statement, and so a transaction of the caller, only where the texts are long."""
+        some = portions(ends, len(ends), max(map(weight, ends)))
+        return {hold for each in some for hold in self._finish(connection, each, worker)}
+
+    def _finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> list[tuple[int, int]]:
+        rows = [(end.job.id, end.job.claim, *end[1:], worker) for end in ends]  # the job is end[0]
+        columns = dict(zip(("id", "claim", *FINISH), zip(*rows, strict=True), strict=True))
+        if not any(columns["result"]):  # which nearly all are without
+            del columns["result"]
+        finish = tuple(name for name in columns if name not in ("id", "claim"))
         kinds = {
             **self.many.kinds_of(connection, Job, ("id", "claim")),
-            **self.many.kinds_of(connection, FinishedJob, FINISH),
+            **self.many.kinds_of(connection, FinishedJob, finish),
         }
-        rows = [(end.job.id, end.job.claim, *end[1:], worker) for end in ends]  # the job is end[0]
-        source, params = as_table(kinds, list(zip(*rows, strict=True)), compared={"id", "claim"})
+        source, params = as_table(kinds, list(columns.values()), compared={"id", "claim"})
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"WITH gone AS (DELETE FROM {table(connection, Job)} AS job USING {source} "
-                f"WHERE job.id = given.id AND job.claim = given.claim RETURNING job.claim, {_RECORDED}), "
-                f"history AS (INSERT INTO {table(connection, FinishedJob)} ({', '.join((*RECORD, *FINISH))}) "
-                f"SELECT {', '.join((*RECORD, *FINISH))} FROM gone) "
-                f"SELECT id, claim FROM gone",
-                params,
-            )
-            return set(cursor.fetchall())
+            cursor.execute(_finishing(table(connection, Job), table(connection, FinishedJob), source, finish), params)
+            return list(cursor.fetchall())
 
     def mark(self, connection: BaseDatabaseWrapper) -> Mark:
         """By the instant at which the transaction began, which it has for itself. It takes the round trip of BEGIN."""
@@ -299,4 +315,14 @@ _REFUSALS = {"42501", "P0001"}
 _HELD_BY_OTHERS = 1000
 """Jobs of a queue that others may be claiming at the same time; behind them there may be more."""
 
-_RECORDED = ", ".join([*(f"job.{column}" for column in RECORD), *(f"given.{column}" for column in FINISH)])
+
+def _finishing(jobs: str, history: str, source: str, finish: Sequence[str]) -> str:
+    """SQL: jobs that are held by the claims that are given go into history, with these columns of their ends."""
+    columns = ", ".join((*RECORD, *finish))
+    recorded = ", ".join([*(f"job.{column}" for column in RECORD), *(f"given.{column}" for column in finish)])
+    return (
+        f"WITH gone AS (DELETE FROM {jobs} AS job USING {source} "
+        f"WHERE job.id = given.id AND job.claim = given.claim RETURNING job.claim, {recorded}), "
+        f"history AS (INSERT INTO {history} ({columns}) SELECT {columns} FROM gone) "
+        f"SELECT id, claim FROM gone"
+    )

@@ -11,7 +11,7 @@ from worker.log.line import indented
 from worker.log.speaker import Speaker
 from worker.masking import line
 from worker.messages.durations import pause
-from worker.messages.errors import traceback_of
+from worker.messages.errors import kind_of, message_of, traceback_of
 from worker.unknown import why_unknown
 from worker.values import ClaimedJob
 
@@ -56,6 +56,11 @@ def _chore_refused(chore: str, error: Exception, retry_in: float, **_: Any) -> N
 def _unknown(task: str, **_: Any) -> None:
     what = "no task %s in this process; its jobs are left to one that has it. %s"
     log.warning(what, line(task), line(why_unknown(task)))
+
+
+def _module_broken(task: str, error: BaseException, **_: Any) -> None:
+    what = "the module of task %s cannot be imported (%s: %s)"
+    say_seldom(log.error, what, line(task), kind_of(error), line(message_of(error).strip()))
 
 
 def _worker_started(name: str, slots: int, queues: tuple[str, ...], tasks: Mapping[str, int], **_: Any) -> None:
@@ -129,6 +134,7 @@ signals.jobs_rescued.connect(_rescued)
 signals.rescue_refused.connect(_rescue_refused)
 signals.chore_refused.connect(_chore_refused)
 signals.task_unknown.connect(_unknown)
+signals.module_broken.connect(_module_broken)
 signals.worker_started.connect(_worker_started)
 signals.worker_stopping.connect(_worker_stopping)
 signals.worker_stopped.connect(_worker_stopped)

@@ -5,6 +5,7 @@ These are the user's code, and may fail when they are read. Parts that fail are 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from traceback import extract_tb, format_exception, format_tb
 
@@ -17,6 +18,11 @@ MOST_OF_A_CHAIN = 20
 
 def kind_of(error: BaseException) -> str:
     return _or("Exception", lambda: storable(type(error).__qualname__))
+
+
+def path_of(error: BaseException) -> str:
+    """The dotted path of its class; of the first class above it where a module has no such name."""
+    return _or("builtins.Exception", lambda: next(filter(None, map(_path, type(error).__mro__))))
 
 
 def message_of(error: BaseException) -> str:
@@ -39,6 +45,11 @@ def storable(text: str) -> str:
     if len(text) > LONGEST_TOLD:
         text = f"{text[: LONGEST_TOLD // 2]}\n…\n{text[-LONGEST_TOLD // 2 :]}"
     return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _path(kind: type) -> str | None:
+    found = getattr(sys.modules.get(kind.__module__), kind.__qualname__, None)
+    return f"{kind.__module__}.{kind.__qualname__}" if found is kind else None
 
 
 def _by_hand(error: BaseException) -> Iterator[str]:

@@ -181,6 +181,16 @@ class Migration(migrations.Migration):
                 ("worker", models.CharField(blank=True, default="", max_length=255, verbose_name="worker")),
                 ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
                 ("finished_at", models.DateTimeField(verbose_name="finished at")),
+                (
+                    "result_text",
+                    models.TextField(
+                        blank=True,
+                        db_column="result",
+                        help_text="JSON: what the task returned, if kept.",
+                        null=True,
+                        verbose_name="result",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "finished job",

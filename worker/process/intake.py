@@ -11,6 +11,7 @@ from functools import partial
 
 from worker import queue, signals, tasks
 from worker.clock import Monotonic
+from worker.known import is_known
 from worker.options import options
 from worker.process.freight import Freight
 from worker.process.marks import Marks
@@ -81,7 +82,7 @@ class Intake:
             longest=self.freight.longest,
         )
         claimed = self.marks.follow(lambda beyond: claim(beyond=beyond), limit)
-        known = [job for job in claimed if tasks.is_registered(job.task)]
+        known = [job for job in claimed if is_known(job)]
         too_many = list(filter(queue.is_suspect, known))[1:]
         jobs, too_heavy = self.freight.load(using, [job for job in known if job not in too_many])
         queue.release(using, [*too_many, *too_heavy])  # before the one begins, which may end this process at once

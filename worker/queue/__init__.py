@@ -29,9 +29,10 @@ from django.db import connections, transaction
 from worker import erasure, wakeup
 from worker.clock import WhenWritten
 from worker.dialects import dialect_of
+from worker.dialects.portions import MOST_CHARACTERS
 from worker.instants import UNREADABLE
 from worker.models import FinishedJob, Job, JobState
-from worker.outcomes import Outcome, Retry, Snoozed
+from worker.outcomes import Outcome, Retry, Snoozed, Succeeded
 from worker.queue.by_hand import UNSTARTED, cancel, cancel_equal, cancel_lane, retry, unretried
 from worker.queue.fence import UNHELD, new_token
 from worker.queue.history import BATCH, in_history, record, renumbered
@@ -154,8 +155,8 @@ def ack(using: str, ended: Sequence[Ended], worker: str = "") -> list[Ended]:
 
     In the caller's transaction if there is one, else in its own; one statement needs none.
     """
-    finishes = [finish for each in ended if (finish := each.finish())]
-    put_backs = [put_back for each in ended if (put_back := each.put_back())]
+    finishes = [finish for each in ended if (finish := each.finish(worker))]
+    put_backs = [put_back for each in ended if (put_back := each.put_back(worker))]
     with nullcontext() if _by_one_statement(using, ended) else transaction.atomic(using=using, savepoint=False):
         kept = record(using, finishes, worker)
         kept |= {each.job.hold for each in put_backs if _schedule_again(using, each)}
@@ -184,7 +185,7 @@ def ack_marked(using: str, ended: Ended, worker: str, mark: Mark) -> bool:
     False: it was lost, and the transaction has to be undone. Raises DatabaseError if it is another transaction.
     """
     connection = connections[using]
-    finish = ended.finish()
+    finish = ended.finish(worker)
     assert finish is not None, "what succeeded goes into history"
     others_write = any(isinstance(ended.outcome, hook.of) for hook in in_the_recording_transaction)
     if not dialect_of(connection).finish_marked(connection, finish, worker, mark, commit=not others_write):
@@ -198,7 +199,7 @@ def ack_anew(using: str, ended: Ended, worker: str = "") -> list[Ended]:
 
     Returns it, or nothing where that is not what is wrong, or the job was lost.
     """
-    finish = ended.finish()
+    finish = ended.finish(worker)
     with transaction.atomic(using=using, savepoint=False):
         if finish is None or not in_history([finish.job], using):
             return []
@@ -254,8 +255,14 @@ def prune(using: str, before: datetime) -> Iterator[int]:
 def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
     """Whether all go into history, and nobody else writes when they do."""
     others_write = (Retry, Snoozed, *(hook.of for hook in in_the_recording_transaction))
-    one_statement = dialect_of(connections[using]).finishes_by_one_statement
-    return one_statement and not any(isinstance(each.outcome, others_write) for each in ended)
+    one_statement = dialect_of(connections[using]).finishes_by_one_statement and len(ended) <= BATCH
+    return one_statement and not any(isinstance(each.outcome, others_write) or _is_long(each) for each in ended)
+
+
+def _is_long(ended: Ended) -> bool:
+    """Whether it brings along so much text that others may not go with it."""
+    kept = ended.outcome.kept if isinstance(ended.outcome, Succeeded) else None
+    return len(ended.job.errors) + len(kept or "") > _LONG
 
 
 def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
@@ -281,3 +288,5 @@ def _schedule_again(using: str, job: PutBack) -> bool:
 
 
 _SUSPECT_FROM = MOST_INTERRUPTIONS - 1
+_LONG = MOST_CHARACTERS // BATCH
+"""Characters, of which a whole batch goes into one statement."""

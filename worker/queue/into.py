@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import datetime
 
 from django.db import connections, transaction
 
@@ -14,17 +15,17 @@ from worker.models import JobState
 from worker.values import NewJob
 
 
-def enqueue(job: NewJob, using: str) -> int:
-    """Add a job in the caller's transaction. Returns its id."""
+def enqueue(job: NewJob, using: str) -> tuple[int, datetime]:
+    """Add a job in the caller's transaction. Returns its id, and when that was by the database's clock."""
     connection, topic = connections[using], _news(job)
     dialect = dialect_of(connection)
     if wakeup.goes_with_the_work(topic, using):
-        (id,) = dialect.insert_and_notify(connection, job, wakeup.channel(), topic)
+        added = dialect.insert_and_notify(connection, job, wakeup.channel(), topic)
         wakeup.went_with_the_work(topic, using)
     else:
-        (id,) = dialect.insert(connection, [job])
+        added = dialect.insert_one(connection, job)
         wakeup.announce({topic}, using)
-    return id
+    return added
 
 
 def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:

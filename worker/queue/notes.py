@@ -59,8 +59,8 @@ def has_ended(errors: str) -> bool:
 
 def _as_json(outcome: Outcome) -> dict[str, Any] | None:
     match outcome:
-        case Succeeded():
-            return {"state": "succeeded"}
+        case Succeeded(_, kept):
+            return {"state": "succeeded", "result": kept}
         case Failed(error):
             return {"state": "failed", "error": error.as_line()}
         case Cancelled(reason):
@@ -70,10 +70,10 @@ def _as_json(outcome: Outcome) -> dict[str, Any] | None:
     return None
 
 
-def _from_json(state: str, reason: str = "", error: str = "") -> Outcome:
+def _from_json(state: str, reason: str = "", error: str = "", result: str | None = None) -> Outcome:
     match state:
         case "succeeded":
-            return Succeeded()
+            return Succeeded(kept=result)
         case "failed":
             told = json.loads(error)
             return Failed(Error(**{**told, "at": datetime.fromisoformat(told["at"])}))

@@ -113,7 +113,7 @@ class _Run:
                     raise _Undo from None
                 self._require_all_else_ended(connection)
                 queue.require_mark(connection.alias, mark)
-                self._record(mark)
+                self._record(result, mark)
         except BaseException as error:
             if self.committed:
                 signals.callback_failed.send_robust(None, job=self.job, error=error)
@@ -136,8 +136,8 @@ class _Run:
             raise TransactionManagementError(_ENDED)
         self.own.require_no_transaction(but=connection.alias)
 
-    def _record(self, mark: Mark) -> None:
-        ended = Ended(self.job, Succeeded(), self.started_at, self.runs.now())
+    def _record(self, success: Succeeded, mark: Mark) -> None:
+        ended = Ended(self.job, success, self.started_at, self.runs.now())
         try:
             recorded = queue.ack_marked(self.runs.using, ended, self.runs.worker, mark)
         except TransactionManagementError:

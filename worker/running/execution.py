@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
-from worker import tasks
+from worker import results, tasks
 from worker.arguments import InvalidArguments, decode
-from worker.messages.errors import kind_of, message_of, traceback_of
+from worker.messages.errors import kind_of, message_of, path_of, traceback_of
 from worker.outcomes import (
     LONGEST_SNOOZE,
     Cancel,
@@ -51,7 +51,7 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
     except InvalidArguments as error:  # no further attempt would find others
         return Failed(_told(job, error, now()))
     try:
-        return Succeeded(call(_call, task.function, args, kwargs))
+        return call(_call, task, args, kwargs)  # type: ignore[no-any-return]
     except Fail as error:
         return Failed(_told(job, error, now()))
     except Cancel as reason:
@@ -62,12 +62,12 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
         return after_error(job, task, error, now())
 
 
-def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    result = function(*args, **kwargs)
+def _call(task: tasks.Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Succeeded:
+    result = task.function(*args, **kwargs)
     # Of a result only the type is looked at: it may be lazy, and refuse or do anything when it is touched.
     if result is not None and issubclass(type(result), (Awaitable, Generator, AsyncGenerator)):
         raise _not_done(result)
-    return result
+    return Succeeded(result, results.encode(result) if task.keep_result else None)
 
 
 def _not_done(result: Any) -> WorkNotDone:
@@ -114,4 +114,4 @@ def _snoozed(pause: Snooze) -> Snoozed | None:
 
 
 def _told(job: ClaimedJob, error: BaseException, now: datetime) -> Error:
-    return Error(job.attempts + 1, kind_of(error), message_of(error), traceback_of(error), now)
+    return Error(job.attempts + 1, kind_of(error), message_of(error), traceback_of(error), now, path_of(error))

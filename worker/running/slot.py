@@ -12,6 +12,7 @@ from typing import Any
 from django.core.cache import caches
 from django.utils.functional import SimpleLazyObject
 
+from worker import context
 from worker.clock import Clock
 from worker.own_options import task_of
 from worker.running import execution
@@ -50,6 +51,7 @@ class Slot:
             task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
+            context.current.set(context.Run(job, started_at, self._atomic_runs.worker))
             tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:

@@ -106,9 +106,10 @@ def fail_jobs(clock: VirtualClock) -> None:
 
 def delayed(clock: VirtualClock, **given: Any) -> int:
     columns = {"queue": "default", "run_at": at("10:30"), **given}
-    return queue.enqueue(
+    id, _ = queue.enqueue(
         NewJob("report", "[[],{}]", priority=0, max_attempts=1, state=JobState.SCHEDULED, **columns), ALIAS
     )
+    return id
 
 
 # The list

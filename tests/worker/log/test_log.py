@@ -123,7 +123,7 @@ def test_the_log_says_durations_in_words_and_short_ones_exactly() -> None:
     _configure()
     out = io.StringIO()
     log.show(out, 2)
-    job = ClaimedJob(7, 1, "report", "[[],{}]", 0, 3, "[]", NOW, None, None, None, 0, 0)
+    job = ClaimedJob(7, 1, "report", "[[],{}]", 0, 3, "[]", NOW, None, None, None, 0, 0, "default", NOW)
     error = Error(1, "OSError", "full", "", NOW)
 
     tell_started(job, NOW + timedelta(seconds=0.04))

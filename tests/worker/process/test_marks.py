@@ -43,7 +43,7 @@ class Queue:
             found = [place for place in self.ready if place[1] >= beyond.get(-place[0], 0)][:limit]
             self.ready = [place for place in self.ready if place not in found]
             return [
-                ClaimedJob(id, 1, "task", "[[],{}]", 0, 5, "", NOW, None, None, None, 0, -urgency)
+                ClaimedJob(id, 1, "task", "[[],{}]", 0, 5, "", NOW, None, None, None, 0, -urgency, "default", NOW)
                 for urgency, id in found
             ]
 

@@ -53,6 +53,8 @@ def job(*args: Any, **given: Any) -> ClaimedJob:
         "schedule_id": None,
         "interruptions": 0,
         "priority": 0,
+        "queue": "default",
+        "enqueued_at": NOW,
     }
     return ClaimedJob(**{**values, **given})
 

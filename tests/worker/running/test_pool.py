@@ -27,7 +27,7 @@ numbers = count(1)
 
 
 def job() -> ClaimedJob:
-    return ClaimedJob(next(numbers), 1, TASK, "[[],{}]", 0, 5, "", NOW, None, None, None, 0, 0)
+    return ClaimedJob(next(numbers), 1, TASK, "[[],{}]", 0, 5, "", NOW, None, None, None, 0, 0, "default", NOW)
 
 
 class Bench:

@@ -27,7 +27,7 @@ def workshop(tmp_path: Path) -> Workshop:
 def begin(process: StartProcess, workshop: Workshop, *flags: str, seconds: float = 60) -> tuple[Process, int]:
     """A process that has begun one job, and the job's id."""
     arguments = f'[["{workshop.folder.name}", {seconds}], {{}}]'
-    job = queue.enqueue(NewJob("workshop.tasks.work", arguments, "default", 0, max_attempts=5), "default")
+    job, _ = queue.enqueue(NewJob("workshop.tasks.work", arguments, "default", 0, max_attempts=5), "default")
     worker = process("process_tasks", "--reload", *flags, environment=workshop.environment)
     eventually(lambda: begun() == 1, within=30)
     return worker, job

@@ -52,7 +52,7 @@ def waits(worker: Process, times: int = 1) -> None:
 def test_code_that_does_not_work_at_the_first_start_is_said_and_waited_for(
     process: StartProcess, workshop: Workshop, file: str, wrong: str, said: str
 ) -> None:
-    job = queue.enqueue(NewJob("workshop.tasks.work", '[["done", 0], {}]', "default", 0, max_attempts=5), "default")
+    job, _ = queue.enqueue(NewJob("workshop.tasks.work", '[["done", 0], {}]', "default", 0, max_attempts=5), "default")
     broken = workshop.tasks.with_name(file)
     right = broken.read_text() if broken.exists() else ""
     broken.write_text(wrong)

@@ -41,7 +41,8 @@ def new(*args: Any, **given: Any) -> NewJob:
 
 
 def enqueue(*args: Any, **given: Any) -> int:
-    return queue.enqueue(new(*args, **given), ALIAS)
+    id, _ = queue.enqueue(new(*args, **given), ALIAS)
+    return id
 
 
 def enqueue_in(state: JobState, *args: Any, **given: Any) -> int:

@@ -122,7 +122,7 @@ def test_who_promotes_waits_for_nobody_who_does_the_same() -> None:
     with another_session() as other, transaction.atomic():
         assert queue.promote(ALIAS, at("10:00")) == 1
         with transaction.atomic(using=other):
-            free = queue.enqueue(new(state=JobState.SCHEDULED, run_at=at("10:00")), other)
+            free, _ = queue.enqueue(new(state=JobState.SCHEDULED, run_at=at("10:00")), other)
         assert queue.promote(other, at("10:00")) == 1
     assert [state_of(id) for id in (held, free)] == ["ready", "ready"]
 

@@ -92,7 +92,7 @@ def job_in(state: str) -> ClaimedJob:
     """A job in that state, as somebody sees it who holds it, or believes to."""
     if state != JobState.RUNNING and state not in ENDS:
         id = enqueue_in(JobState(state), lane="a")
-        return ClaimedJob(id, 1, "a.task", "[[],{}]", 0, 5, "", FAR_FUTURE, None, None, 1, 0, 0)
+        return ClaimedJob(id, 1, "a.task", "[[],{}]", 0, 5, "", FAR_FUTURE, None, None, 1, 0, 0, "default", FAR_FUTURE)
     enqueue(lane="a")
     job = claim_one()
     if state in ENDS:

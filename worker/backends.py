@@ -1,0 +1,204 @@
+"""The backend of Django's Tasks framework: `TASKS = {"default": {"BACKEND": "worker.backends.DatabaseBackend"}}`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, overload
+
+from django.core.checks import CheckMessage, Error
+from django.utils import timezone
+
+from worker import framework, queue, tasks
+from worker.arguments import encode
+from worker.calls import Explained, InvalidCall, Start, start_of
+from worker.framework import declared, results
+from worker.framework.kinds import OWN, Task, own_options, unchecked
+from worker.messages.nearest import unknown_options
+from worker.models import FinishedJob, Job, JobState
+from worker.options import options
+from worker.own_options import run_options
+from worker.tasks import InvalidTask
+from worker.values import NewJob
+
+__all__ = ["DatabaseBackend", "task"]
+
+
+class DatabaseBackend(framework.BaseTaskBackend):
+    """Puts Tasks into the queue, in the caller's transaction; `process_tasks` runs them, beside all other jobs.
+
+    OPTIONS: `max_attempts` (1), `backoff`, `atomic`, `fresh_connection` and `may_fail`, for Tasks that do not say it.
+
+    https://docs.djangoproject.com/en/stable/ref/tasks/
+    """
+
+    task_class = Task
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
+        super().__init__(alias, {**params, "QUEUES": []})
+        self.queues = set(filter(_is_a_queue, _queues(params)))
+        self._params = params
+
+    def validate_task(self, task: framework.AnyTask) -> None:
+        """Also makes the Task known to the workers of this process. Raises the framework's InvalidTask."""
+        super().validate_task(_without_delay(task) if isinstance(task.run_after, timedelta) else task)
+        if fault := tasks.queue_problem(task.queue_name):
+            raise framework.InvalidTask(fault)
+        try:
+            _start(task)
+            run_options(_ANY, own_options(task))
+            declared.register(task)
+        except (InvalidCall, InvalidTask) as error:
+            raise framework.InvalidTask(str(error)) from error
+
+    def enqueue(self, task: framework.AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> framework.AnyResult:
+        """Raises InvalidTask, or TypeError for arguments that are not JSON or would come back as something else."""
+        self.validate_task(task)
+        where, using = f"{task.module_path}.enqueue(…)", options().DATABASE
+        plain: Any = framework.normalize_json([list(args), dict(kwargs)])
+        job = self._job(task, encode(plain[0], plain[1], where))
+        with Explained(where, using, "await ….aenqueue(…)"):
+            id, enqueued_at = queue.enqueue(job, using)
+        result: framework.AnyResult = framework.TaskResult(
+            task=task,
+            id=str(id),
+            status=framework.TaskResultStatus.READY,
+            enqueued_at=enqueued_at,
+            started_at=None,
+            last_attempted_at=None,
+            finished_at=None,
+            args=plain[0],
+            kwargs=plain[1],
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        framework.task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def get_result(self, result_id: str) -> framework.AnyResult:
+        """Raises TaskResultDoesNotExist for what no job enqueued with a Task has as its id."""
+        row = _find(result_id)
+        if row is None or results.Enqueued.read(row.task_options) is None:
+            raise framework.TaskResultDoesNotExist(result_id)
+        if not tasks.is_registered(row.task):
+            declared.discover(row.task)
+        return results.of_row(row)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        return [Error(f'TASKS["{self.alias}"]: {fault}', id="worker.E006") for fault in self._faults()]
+
+    def _faults(self) -> Iterator[str]:
+        yield from filter(None, map(tasks.queue_problem, _queues(self._params)))
+        yield from unknown_options(self.options, OWN, "OPTIONS")
+        try:
+            run_options(_ANY, {name: value for name, value in self.options.items() if name in OWN})
+        except InvalidTask as fault:
+            yield f"OPTIONS: {fault}"
+
+    def _job(self, task: framework.AnyTask, arguments: str) -> NewJob:
+        own, start = own_options(task), _start(task)
+        stored = run_options(_ANY, {**_OPTIONS, **self.options, **own})
+        said = results.Enqueued(self.alias, _as_json(task.run_after), own)
+        told = {**json.loads(stored["task_options"] or "{}"), "keep_result": True, **said.as_dict()}
+        return NewJob(
+            task.module_path,
+            arguments,
+            queue=task.queue_name,
+            priority=int(task.priority),
+            max_attempts=stored["max_attempts"],
+            state=JobState.SCHEDULED if start.at or start.delay else JobState.READY,
+            task_options=json.dumps(told, sort_keys=True),
+            run_at=start.at,
+            delay=start.delay,
+        )
+
+
+@overload
+def task(function: Callable[..., Any], /) -> Task: ...
+@overload
+def task(
+    *,
+    priority: int = 0,
+    queue_name: str = tasks.DEFAULT_QUEUE,
+    backend: str = "default",
+    takes_context: bool = False,
+    **options: Any,
+) -> Callable[[Callable[..., Any]], Task]: ...
+def task(
+    function: Callable[..., Any] | None = None,
+    *,
+    priority: int = 0,
+    queue_name: str = tasks.DEFAULT_QUEUE,
+    backend: str = "default",
+    takes_context: bool = False,
+    **options: Any,
+) -> Any:
+    """Django's `@task`, with the options of the backend's Task also where Django's own does not take them (6.0).
+
+    options: those of `DatabaseBackend`, for this Task. Raises TypeError for one that the backend does not have.
+    """
+
+    def declare(function: Callable[..., Any]) -> Any:
+        return framework.task_backends[backend].task_class(
+            func=function,
+            priority=priority,
+            queue_name=queue_name,
+            backend=backend,
+            takes_context=takes_context,
+            run_after=None,
+            **options,
+        )
+
+    return declare if function is None else declare(function)
+
+
+def _find(result_id: object) -> Job | FinishedJob | None:
+    """A job is in the queue, and then in history. Between the two it is in both for nobody."""
+    if not isinstance(result_id, str) or not _ID.fullmatch(result_id) or int(result_id) > _GREATEST:
+        return None
+    using = options().DATABASE
+    live = Job.objects.using(using).filter(pk=int(result_id)).first()
+    return live or FinishedJob.objects.using(using).filter(pk=int(result_id)).first()
+
+
+def _queues(params: Mapping[str, Any]) -> Sequence[Any]:
+    given = params.get("QUEUES", [tasks.DEFAULT_QUEUE])
+    return list(given) if isinstance(given, (list, tuple, set, frozenset)) else [given]
+
+
+def _is_a_queue(name: object) -> bool:
+    return tasks.queue_problem(name) is None
+
+
+def _start(task: framework.AnyTask) -> Start:
+    at = task.run_after
+    if isinstance(at, datetime) and timezone.is_naive(at):  # the framework allows it where USE_TZ is False
+        at = timezone.make_aware(at)
+    return Start() if at is None else start_of(at)
+
+
+def _as_json(run_after: Any) -> str | float | None:
+    return run_after.total_seconds() if isinstance(run_after, timedelta) else run_after and run_after.isoformat()
+
+
+def _without_delay(task: framework.AnyTask) -> Any:
+    given = {name: getattr(task, name) for name in ("func", "priority", "backend", "queue_name", "takes_context")}
+    return unchecked(framework.Task, **given)
+
+
+def _nothing() -> None: ...
+
+
+_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_GREATEST = 2**63 - 1
+_OPTIONS = {"max_attempts": 1}
+"""A Task says nothing of being tried again, so it is not, unless somebody says so."""
+_ANY = tasks.Task(_nothing, "task")
+"""Options are checked against those of some task."""

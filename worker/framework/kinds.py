@@ -1,0 +1,66 @@
+"""The Task of this queue: that of the framework, with the options that this queue has besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from worker import framework
+from worker.backoff import Backoff
+from worker.tasks import DEFAULT_QUEUE, RUN_OPTIONS
+
+OWN = tuple(name for name in RUN_OPTIONS if name != "keep_result")
+"""The options that are not of the framework. The result of a Task is always kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's takes none
+    """What `@task` makes for our backend. An option of ours that is None is as `TASKS[…]["OPTIONS"]` says.
+
+    `run_after` may be a timedelta as well: so long after it is enqueued. A list as `backoff` becomes a tuple.
+    """
+
+    max_attempts: int | None = None
+    backoff: Backoff | None = None
+    atomic: bool | None = None
+    fresh_connection: bool | None = None
+    may_fail: bool | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "backoff", _as_tuple(self.backoff))
+        framework.Task.__post_init__(self)
+
+    def using(
+        self,
+        *,
+        priority: int | None = None,
+        queue_name: str | None = None,
+        run_after: datetime | timedelta | None = None,
+        backend: str | None = None,
+        **own: Any,
+    ) -> Task:
+        """The same with other options. `own`: those of this queue. Raises TypeError for one that there is not."""
+        given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend, **own}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+
+def own_options(task: framework.AnyTask) -> dict[str, Any]:
+    """What the Task says of the options of this queue. One that was made for another backend has none."""
+    return {name: value for name in OWN if (value := getattr(task, name, None)) is not None}
+
+
+def unchecked(kind: type[framework.AnyTask], **given: Any) -> Any:
+    """A Task of that kind as it was once made, whatever the settings have become since."""
+    task = object.__new__(kind)
+    for field in fields(kind):
+        value = given.get(field.name, _DEFAULTS.get(field.name))
+        object.__setattr__(task, field.name, _as_tuple(value))
+    return task
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_DEFAULTS = {"priority": 0, "backend": "default", "queue_name": DEFAULT_QUEUE, "takes_context": False}

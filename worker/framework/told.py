@@ -1,0 +1,65 @@
+"""The framework's signals, from those of the queue: a Task has started, and a Task is over.
+
+That one is tried again is neither. An end is told when it is recorded, by the worker that ran the Task. The sender is
+the class of the backend. Django's own receivers make a log of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from worker import context, framework, signals
+from worker.context import Run
+from worker.framework import results
+from worker.outcomes import Outcome, Succeeded
+from worker.values import ClaimedJob, Ended
+
+Hold = tuple[int, int]
+
+_under_way: dict[Hold, tuple[Run, BaseException | None]] = {}
+"""Attempts that have begun and are not recorded, with what they raised."""
+
+
+def remember(error: BaseException) -> None:
+    """That the attempt which runs here has failed with that: whoever is told of its end may ask for it."""
+    if (run := context.current.get()) is not None and run.job.hold in _under_way:
+        _under_way[run.job.hold] = run, error
+
+
+def _started(job: ClaimedJob, **_: Any) -> None:
+    run = context.current.get()
+    if run is None or results.Enqueued.read(job.task_options) is None:
+        return
+    _under_way[job.hold] = run, None
+    _tell(framework.task_started, results.of_run(run))
+
+
+def _ended(job: ClaimedJob, outcome: Outcome, took: float, **_: Any) -> None:
+    if (known := _under_way.pop(job.hold, None)) is None:
+        return
+    run, error = known
+    ended = Ended(job, outcome, run.started_at, run.started_at + timedelta(seconds=took))
+    if (finish := ended.finish(run.worker)) is None:
+        return
+    result = results.of_end(finish, run.worker, outcome.result if isinstance(outcome, Succeeded) else None)
+    if error is None or isinstance(outcome, Succeeded):
+        _tell(framework.task_finished, result)
+        return
+    try:
+        raise error  # noqa: TRY301
+    except BaseException:  # noqa: BLE001  Django's receiver logs what is being handled
+        _tell(framework.task_finished, result)
+
+
+def _forget(job: ClaimedJob, **_: Any) -> None:
+    _under_way.pop(job.hold, None)
+
+
+def _tell(signal: Any, result: framework.AnyResult) -> None:
+    signal.send_robust(type(framework.task_backends[result.backend]), task_result=result)
+
+
+signals.job_started.connect(_started)
+signals.job_ended.connect(_ended)
+signals.job_lost.connect(_forget)

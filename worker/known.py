@@ -1,0 +1,21 @@
+"""Whether a job can run in this process."""
+
+from __future__ import annotations
+
+from worker import tasks
+from worker.values import ClaimedJob
+
+
+def is_known(job: ClaimedJob) -> bool:
+    """The module of a Task of Django's framework is imported to find out, for any module may have one."""
+    return tasks.is_registered(job.task) or (_is_of_framework(job) and _discovered(job.task))
+
+
+def _is_of_framework(job: ClaimedJob) -> bool:
+    return job.task_options is not None and '"backend"' in job.task_options
+
+
+def _discovered(name: str) -> bool:
+    from worker.framework import declared  # a project that has no such Tasks need not have the framework
+
+    return declared.discover(name)
