@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
@@ -85,11 +85,11 @@ class Spec:
     """Whether a one-off whose time is past when it is first seen runs at once; else it is missed."""
     renamed_from: tuple[str, ...] = ()
     """Names under which it was declared before."""
+    identity: str = field(init=False)
+    """What makes it the same, however it is called."""
 
-    @property
-    def identity(self) -> str:
-        """What makes it the same, however it is called."""
-        return identity_of(self.call or self.name)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", identity_of(self.call or self.name))
 
     def columns(self) -> dict[str, Any]:
         """The columns of `Schedule` that this decides."""
@@ -263,7 +263,7 @@ def _policies(given: Mapping[str, Any]) -> Policies:
         chosen[name] = _whole_seconds(name, chosen[name])
     if "exclude" in chosen:
         chosen["exclude"] = tuple(sorted({_date(day) for day in _sequence(chosen["exclude"])}))
-    return Policies(**chosen)
+    return Policies(**chosen) if chosen else NO_POLICIES
 
 
 def _whole_seconds(name: str, value: object) -> object:
@@ -295,6 +295,8 @@ _COLUMNS = (
     *RECURRENCE,
 )
 _DST = {"dst_gap": get_args(GapRule), "dst_overlap": get_args(OverlapRule)}
+NO_POLICIES = Policies()
+"""What nearly all schedules have: nothing said of policies."""
 _DURATIONS = {"catch_up_window", "late_after", "start_deadline", "jitter"}
 _ANY_ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
 """A repeat counts from an instant that is known only when it is stored; any will do to check it."""

@@ -22,6 +22,8 @@ _, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
 CRONTAB, PROGRAM = PYTHON.findall(page("how-to/from-crontab.md").text)
 _, BEAT = PYTHON.findall(page("how-to/from-celery.md").text)
 TASKS_SETTING, DECLARED, ENQUEUED, RETRIED, OWN_OPTIONS, BOTH = PYTHON.findall(page("how-to/django-tasks.md").text)
+MANY, FORGOTTEN = PYTHON.findall(page("how-to/many-schedules.md").text)
+(REFUSED,) = re.findall(r"^```text\n(.*)\n```", page("how-to/many-schedules.md").text, re.MULTILINE)
 
 SETTINGS = f"""
 import os
@@ -79,6 +81,7 @@ def clean_up(): ...
 """,
     "chat.py": "posted = []; post = posted.append",
     "invoices.py": MOVED,
+    "digests.py": MANY + FORGOTTEN,
     "reporting.py": REPORTED,
     "both.py": BOTH if django.VERSION >= (6, 0) else "",
     "tasks/__init__.py": f"""
@@ -87,6 +90,8 @@ def clean_up(): ...
 {WRAPPED}
 {RECEIVER}
 {PROGRAM}
+@background
+def send_digest(user): ...
 def report(region): ...
 def poll(): ...
 """,
@@ -101,10 +106,14 @@ from shop.reporting import reported
     "management/commands/__init__.py": "",
     "management/commands/poll.py": "from django.core.management.base import BaseCommand as Command",
     "tests.py": f"""
+from types import SimpleNamespace
 from django.core import mail
 from django.core.management import call_command
 from schedules.testing import run_jobs
+from schedules.api import InvalidSchedule
+from schedules.models import Schedule
 from shop import chat
+from shop.digests import forget_digests, schedule_digests
 from shop.invoices import send
 from shop.tasks import fetch
 from shop.tasks.mail import ship
@@ -129,6 +138,22 @@ class Pages(TestCase):
         (letter,), (posted,) = mail.outbox, chat.posted
         assert "ERROR: shop.stock.fetch #" in letter.subject and "Traceback" in letter.body
         assert posted.startswith("shop.stock.fetch #") and posted.endswith("OSError: no network")
+
+    def test_many_schedules_are_made_again_and_forgotten(self):
+        users = [SimpleNamespace(pk=pk, timezone="Europe/Paris") for pk in (1, 2, 3)]
+        schedule_digests(users)
+        before = list(Schedule.objects.order_by("pk").values())
+        assert [each.name for each in schedule_digests(users)] == ["digest-1", "digest-2", "digest-3"]
+        assert list(Schedule.objects.order_by("pk").values()) == before
+        forget_digests([1, 3])
+        assert [each.name for each in Schedule.objects.all()] == ["digest-2"]
+
+    def test_a_wrong_entry_is_told_as_the_page_says(self):
+        users = [SimpleNamespace(pk=pk, timezone=zone) for pk, zone in ((1, "Europe/Paris"), (2, "Europe/Pariss"))]
+        with self.assertRaises(InvalidSchedule) as refused:
+            schedule_digests(users)
+        assert str(refused.exception) == {REFUSED!r}, refused.exception
+        assert not Schedule.objects.exists()
 
     def test_the_schedules_pass_the_checks(self):
         call_command("check", fail_level="WARNING")
@@ -176,7 +201,7 @@ def project(tmp_path: Path) -> Path:
 def test_the_code_of_the_pages_works_in_a_project(project: Path) -> None:
     done = _run(project, "-m", "django", "test")
 
-    assert (done.returncode, "Ran 5 tests" in done.stderr) == (0, True), done.stderr
+    assert (done.returncode, "Ran 7 tests" in done.stderr) == (0, True), done.stderr
 
 
 def test_jobs_run_in_a_second_database_and_only_for_what_was_committed(project: Path) -> None:

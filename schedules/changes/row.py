@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from django.db import connections, transaction
@@ -170,7 +171,7 @@ def insert(rows: Sequence[Schedule], using: str) -> None:
     """Rows that are new, as they stand. Raises IntegrityError where one of their names is taken."""
     if rows:
         connection = connections[using]
-        values = [tuple(_plain(getattr(row, column)) for column in _COLUMNS) for row in rows]
+        values = _values_of(rows, _COLUMNS)
         pks = dialect_of(connection).insert_rows(connection, Schedule, _COLUMNS, values)
         for row, pk in zip(rows, pks, strict=True):
             row.pk = pk
@@ -184,10 +185,11 @@ def write(rows: Iterable[Schedule], using: str) -> None:
         alike[tuple(sorted(row.put))].append(row)
     connection = connections[using]
     for columns, those in alike.items():
-        values = [(row.pk, _after(row.revision), *(_plain(getattr(row, name)) for name in columns)) for row in those]
-        dialect_of(connection).many.change(connection, Schedule, ("id", "revision", *columns), values)
         for row in those:
             row.revision = _after(row.revision)
+        names = ("id", "revision", *columns)
+        dialect_of(connection).many.change(connection, Schedule, names, _values_of(those, names))
+        for row in those:
             row.put.clear()
 
 
@@ -195,8 +197,16 @@ def _after(revision: object) -> int:
     return revision + 1 if isinstance(revision, int) else 1  # SQLite may hold any text there
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Choices) else value
+def _values_of(rows: Sequence[Schedule], columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    of_columns = zip(*map(attrgetter(*columns), rows), strict=True)
+    return list(zip(*map(_plain, of_columns), strict=True))
+
+
+def _plain(column: Sequence[Any]) -> Sequence[Any]:
+    """A column as the drivers take it, at a glance: nearly all have no choice in them."""
+    if not any(issubclass(kind, Choices) for kind in set(map(type, column))):
+        return column
+    return [value.value if isinstance(value, Choices) else value for value in column]
 
 
 def tell(row: Schedule, change: str, using: str) -> None:
@@ -206,10 +216,13 @@ def tell(row: Schedule, change: str, using: str) -> None:
 def tell_all(changed: Mapping[str, Iterable[Schedule]], using: str) -> None:
     """`changed`: rows by what was done to them."""
     wakeup.announce({wakeup.LATER}, using)
-    for change, rows in changed.items():
-        for row in rows:
-            tell_one = partial(signals.schedule_changed.send_robust, None, name=row.name, change=change)
-            transaction.on_commit(tell_one, using=using)
+    names = [(row.name, change) for change, rows in changed.items() for row in rows]
+    transaction.on_commit(partial(_send, names), using=using)
+
+
+def _send(changed: Iterable[tuple[str, str]]) -> None:
+    for name, change in changed:
+        signals.schedule_changed.send_robust(None, name=name, change=change)
 
 
 _COLUMNS = tuple(str(field.column) for field in Schedule._meta.concrete_fields if not field.primary_key)

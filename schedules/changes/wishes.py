@@ -25,6 +25,8 @@ from schedules.recurrence.instants import TICK
 from schedules.spec import Spec
 
 PAUSE_REASON = "declared with enabled = False"
+BLANK = {field.attname: field.get_default() for field in Schedule._meta.concrete_fields}
+"""A row of which nothing is said yet."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ def wish_of(spec: Spec) -> Wish:
 
 def first_row(spec: Spec, now: datetime) -> Schedule:
     """The row of a schedule that there was not before. Nothing fires for the time before now."""
-    row = Schedule(identity=spec.identity, created_at=now, changed_at=now, **spec.columns())
-    row.enabled, row.settled_until = spec.enabled, now
+    since = {"created_at": now, "changed_at": now, "settled_until": now}
+    columns = BLANK | spec.columns() | {"identity": spec.identity} | since
+    row = Schedule(*columns.values())  # type: ignore[misc]  # by their places: by names it takes three times as long
+    row.enabled = spec.enabled
     if spec.start is None:
         row.anchor = now if spec.repeat else None
     else:  # which is an occurrence itself, be it now

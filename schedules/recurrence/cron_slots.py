@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Hashable, Iterator
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice, product
 
 from schedules.recurrence.cron_grammar import LAST_WEEK, CronFields
@@ -32,7 +32,7 @@ class CronSlots:
     def occur(self) -> bool:
         return self._days.occur()
 
-    @property
+    @cached_property
     def meaning(self) -> Hashable:
         return (*self._times.meaning, self._days.meaning)
 
