@@ -89,7 +89,7 @@ screenshots: $(installed) ## Make the pictures of the documentation anew (needs 
 	@$(python) manage_example/screenshots.py
 
 clean: ## Remove what the targets above have made
-	rm -rf .venv .venv-* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .archives build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Installed anew when the project's dependencies may have changed.
