@@ -99,9 +99,12 @@ class PostgreSQLLock(_SqlLock):
         self.key = int.from_bytes(_digest(Schedule._meta.db_table, self._ask("SELECT current_schema()")), signed=True)
 
     def prepare(self) -> None:
-        for name, value in _POSTGRESQL_EVICTION.items():
-            if self._ask("SELECT count(*) FROM pg_settings WHERE name = %s", name):  # some are newer than others
-                self._ask("SELECT set_config(%s, %s, false)", name, value)
+        self._do(  # what this server has of them: some are newer than others
+            "SELECT set_config(name, given.value, false) FROM pg_settings "
+            "JOIN unnest(%s::text[], %s::text[]) AS given(name, value) USING (name)",
+            [*_POSTGRESQL_EVICTION],
+            [*_POSTGRESQL_EVICTION.values()],
+        )
 
     def acquire(self) -> bool:
         return bool(self._ask("SELECT pg_try_advisory_lock(%s)", self.key))

@@ -1,6 +1,7 @@
 """Tasks that do what jobs do. Apart from those of the tests, since an atomic one makes `check` warn on SQLite."""
 
 import time
+from pathlib import Path
 
 from schedules import background
 from tests.app.models import Effect
@@ -9,6 +10,11 @@ from tests.app.models import Effect
 @background(atomic=True)
 def leave_trace_atomically(trace: str) -> None:
     Effect.objects.create(key=trace)
+
+
+@background
+def leave_time(file: str) -> None:
+    Path(file).write_text(str(time.monotonic()))
 
 
 @background

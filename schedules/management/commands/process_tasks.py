@@ -157,8 +157,10 @@ def _close_connections() -> None:
 
 @contextmanager
 def _settled() -> Iterator[None]:
-    """What has been loaded stays: no collection of garbage walks it, for 40 ms in which no slot could run."""
-    gc.collect()
+    """What has been loaded stays: no collection of garbage walks it, for 40 ms in which no slot could run.
+
+    Nor does one before: it would find next to nothing, and the first job would wait for it.
+    """
     gc.freeze()
     try:
         yield
