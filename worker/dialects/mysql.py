@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from worker.dialects.many import ManyRowsByJson
-from worker.dialects.portable import Dialect, in_list, table
+from worker.dialects.portable import TEXTS, Dialect, columns_of_claim, in_list, table
 from worker.instants import in_bounds
 from worker.models import CallLock, FinishedJob, Job
-from worker.values import NewJob, Wanted
+from worker.values import ClaimedJob, NewJob, Wanted
 
 CALL_LOCKS = 1024
 """Rows of `CallLock`: so many calls can be made at once that do not wait for each other, if they are lucky."""
@@ -30,6 +30,8 @@ class MySQL(Dialect):
     share_lock = "LOCK IN SHARE MODE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
     join_in_order = "STRAIGHT_JOIN"
+    keeps_places = True
+    has_one_mark = True
     many = ManyRowsByJson()
 
     def instant(self, value: datetime) -> datetime:
@@ -44,6 +46,72 @@ class MySQL(Dialect):
     def refuses(self, error: DatabaseError) -> bool:
         """What others call an error of the statement, the drivers here call one of operation."""
         return bool(error.args) and error.args[0] in _REFUSALS
+
+    def claim(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> list[ClaimedJob]:
+        """What a look finds, which takes no lock, is locked by key: the first of it that nobody else holds.
+
+        To lock along an index costs twenty times as much for each place of what is gone.
+        """
+        most = 2 * wanted.limit
+        while found := self._look(connection, wanted, most):
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                claimed = self._locked(connection, cursor, wanted, found)
+                if claimed and not self._mark_claimed(connection, cursor, wanted, [job.id for job in claimed]):
+                    return []
+            if claimed or len(found) < most:
+                return claimed
+            most += _HELD_BY_OTHERS
+        return []
+
+    def _look(self, connection: BaseDatabaseWrapper, wanted: Wanted, most: int) -> Sequence[int]:
+        """Ids of up to so many jobs that are wanted, the most urgent first."""
+        with connection.cursor() as cursor:
+            if wanted.beyond and (young := self._young(connection, cursor, wanted)) is not None:
+                return young[:most]
+            looks, params = list[str](), list[Any]()
+            for some in [[each] for each in wanted.queues] or [[]]:  # an index has the order of one queue, or of all
+                ready, theirs = self._ready(connection, wanted._replace(queues=some))
+                looks.append(f"SELECT id, priority {ready} {_MOST_URGENT}")
+                params += [*theirs, most]
+            if len(looks) > 1:
+                looks = [f"SELECT id, priority FROM (({') UNION ALL ('.join(looks)})) AS ready {_MOST_URGENT}"]
+                params.append(most)
+            cursor.execute(looks[0], params)
+            return [id for id, _ in cursor.fetchall()]
+
+    def _young(self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, wanted: Wanted) -> Sequence[int] | None:
+        """The same among all jobs from the mark on, by the primary key: at its end nothing lies that is gone.
+
+        A range of another index ends where the next begins, and a walk to there passes by all that is gone in that one.
+        None: there are too many.
+        """
+        where, params = self._condition(wanted)
+        cursor.execute(
+            f"SELECT CASE WHEN {where} THEN id END, priority FROM {table(connection, Job)} {self.along('PRIMARY')} "
+            f"WHERE id >= %s ORDER BY id LIMIT %s",
+            [*params, max(wanted.beyond.values()), _YOUNG],
+        )
+        jobs = cursor.fetchall()
+        if len(jobs) == _YOUNG:
+            return None
+        return [id for _, id in sorted((-priority, id) for id, priority in jobs if id is not None)]
+
+    def _locked(
+        self, connection: BaseDatabaseWrapper, cursor: CursorWrapper, wanted: Wanted, found: Sequence[int]
+    ) -> list[ClaimedJob]:
+        """The first of these jobs, as long as they are wanted, passing over what others hold."""
+        where, params = self._condition(wanted)
+        rows: list[Sequence[Any]] = []
+        while found and len(rows) < wanted.limit:
+            missing = wanted.limit - len(rows)
+            some, found = found[:missing], found[missing:]
+            cursor.execute(
+                f"SELECT {columns_of_claim(self.size)} FROM {table(connection, Job)} {self.along('PRIMARY')} "
+                f"WHERE id IN {in_list(some)} AND {where} {self.skip_locked}",
+                [*[wanted.longest] * len(TEXTS), *some, *params],
+            )
+            rows += cursor.fetchall()
+        return self.claimed(rows, wanted.token)
 
     def ready_filter(self, wanted: Wanted) -> tuple[str, list[Any]]:
         """Names are compared byte by byte: its collations take "Mail", "máil" and "mail " for "mail"."""
@@ -132,6 +200,11 @@ class MySQL(Dialect):
         return list(range(first, first + count * step, step))
 
 
+_MOST_URGENT = "ORDER BY priority DESC, id LIMIT %s"
+_YOUNG = 1000
+"""Jobs from the mark on: if there are more, a walk along the index of what is ready is the shorter way."""
+_HELD_BY_OTHERS = 1000
+"""Jobs that others may be claiming at the same time; behind them there may be more."""
 _LEAPS = 8
 """From one lane to the next, in one look."""
 _NO_SUCH_TABLE = 1146

@@ -66,6 +66,8 @@ class Dialect:
     """Jobs in one statement."""
     keeps_places = False
     """Whether a claim walks past jobs that are gone, as long as a transaction may still see them (`process.marks`)."""
+    has_one_mark = False
+    """Whether a claim begins beyond one id, and not at each priority beyond another."""
     finishes_by_one_statement = False
     """Whether recording what ended needs no transaction around it."""
     many = ManyRows()
@@ -261,11 +263,15 @@ class Dialect:
         return claimed
 
     def _ready(self, connection: BaseDatabaseWrapper, wanted: Wanted) -> tuple[str, list[Any]]:
-        where, params = self.ready_filter(wanted)
-        if wanted.interrupted_below is not None:
-            where, params = f"{where} AND interruptions < %s", [*params, wanted.interrupted_below]
+        where, params = self._condition(wanted)
         along = self.along("worker_job_ready_queue" if wanted.queues else "worker_job_ready")
         return f"FROM {table(connection, Job)} {along} WHERE {where}", params
+
+    def _condition(self, wanted: Wanted) -> tuple[str, list[Any]]:
+        where, params = self.ready_filter(wanted)
+        if wanted.interrupted_below is None:
+            return where, params
+        return f"{where} AND interruptions < %s", [*params, wanted.interrupted_below]
 
     def along(self, index: str) -> str:
         """SQL after a table: read it by that index."""

@@ -32,12 +32,14 @@ Claim = Callable[[Mapping[int, int]], list[ClaimedJob]]
 class Marks:
     """By priority, the id before which nothing ready was left, as far as this worker saw.
 
-    Not `needed`: each claim looks everywhere.
+    Not `needed`: each claim looks everywhere. `in_one`: one mark for all priorities; a claim that comes back full may
+    have left less urgent jobs before it, so the next one looks everywhere.
     """
 
-    def __init__(self, clock: Monotonic, *, needed: bool) -> None:
+    def __init__(self, clock: Monotonic, *, needed: bool, in_one: bool = False) -> None:
         self._clock = clock
         self._needed = needed
+        self._in_one = in_one
         self._ids: dict[int, int] = {}
         self._everywhere_at = -math.inf
         self._passed_over = False
@@ -53,6 +55,8 @@ class Marks:
             self._forget_below(jobs, limit)
         self._passed_over = not everywhere
         self._move(jobs)
+        if self._in_one and len(jobs) == limit:
+            self.look_everywhere()
         return jobs
 
     def look_everywhere(self) -> None:
@@ -70,7 +74,10 @@ class Marks:
             self._ids = {priority: id for priority, id in self._ids.items() if priority > jobs[-1].priority}
 
     def _move(self, jobs: list[ClaimedJob]) -> None:
-        for priority, last in {job.priority: job.id for job in jobs}.items():
+        lasts = {job.priority: job.id for job in jobs}
+        if self._in_one and lasts:
+            lasts = {0: max(lasts.values())}
+        for priority, last in lasts.items():
             # Those used last stand last.
             self._ids[priority] = max(self._ids.pop(priority, 0), last - MARGIN)
         for priority in list(self._ids)[:-MOST]:

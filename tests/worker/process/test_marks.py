@@ -24,8 +24,9 @@ COST = 0.25
 class Queue:
     """Ready jobs as (-priority, id). Looking everywhere costs a quarter of a second, beyond marks nothing."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, *, one_mark: bool = False) -> None:
         self.clock = clock
+        self.one_mark = one_mark
         self.ready: list[tuple[int, int]] = []
         self.looked_everywhere = 0
         self.cost = COST
@@ -40,7 +41,7 @@ class Queue:
             if not beyond:
                 self.looked_everywhere += 1
                 self.clock.advance(self.cost)
-            found = [place for place in self.ready if place[1] >= beyond.get(-place[0], 0)][:limit]
+            found = [place for place in self.ready if place[1] >= self._mark(beyond, -place[0])][:limit]
             self.ready = [place for place in self.ready if place not in found]
             return [
                 ClaimedJob(id, 1, "task", "[[],{}]", 0, 5, "", NOW, None, None, None, 0, -urgency, "default", NOW)
@@ -48,6 +49,9 @@ class Queue:
             ]
 
         return [(job.priority, job.id) for job in by.follow(ask, limit)]
+
+    def _mark(self, beyond: Mapping[int, int], priority: int) -> int:
+        return max(beyond.values(), default=0) if self.one_mark else beyond.get(priority, 0)
 
 
 @pytest.fixture
@@ -155,13 +159,27 @@ def test_only_the_marks_used_last_are_kept(queue: Queue, clock: ManualClock) -> 
     assert list(by._ids) == list(range(101 - marks.MOST, 101))
 
 
+def test_with_one_mark_for_all_a_full_claim_is_followed_by_a_look_at_what_it_left_before_the_mark(
+    clock: ManualClock,
+) -> None:
+    queue, by = Queue(clock, one_mark=True), Marks(clock, needed=True, in_one=True)
+    for id in range(1, 16):
+        queue.add(id)
+    queue.add(5000, priority=1)
+
+    assert [len(queue.claim(by)) for _ in range(3)] == [10, 6, 0]
+    assert queue.looked_everywhere == 2
+
+
 places = st.tuples(st.integers(1, 6000), st.integers(-2, 2))
 
 
-@given(st.lists(st.tuples(st.lists(places, max_size=6), st.floats(0, 20), st.integers(1, 4))))
-def test_each_job_is_taken_once_the_most_urgent_first(steps: list[tuple[list[tuple[int, int]], float, int]]) -> None:
+@given(st.lists(st.tuples(st.lists(places, max_size=6), st.floats(0, 20), st.integers(1, 4))), st.booleans())
+def test_each_job_is_taken_once_the_most_urgent_first(
+    steps: list[tuple[list[tuple[int, int]], float, int]], one_mark: bool
+) -> None:
     clock = ManualClock(NOW)
-    queue, by = Queue(clock), Marks(clock, needed=True)
+    queue, by = Queue(clock, one_mark=one_mark), Marks(clock, needed=True, in_one=one_mark)
     ids = iter(range(10_000_000))
     added, taken = [], []
     for arriving, pause, limit in steps:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,16 +15,21 @@ from hypothesis import strategies as st
 
 from tests.app.tasks import nothing
 from tests.conformance.worker.process.workers import Crew
-from tests.conformance.worker.queue.jobs import ALIAS, another_session, enqueue_in, new, somebody
+from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new, somebody
 from tests.processes import eventually
+from tests.schedules.recurrence.moments import at
 from worker import queue
+from worker.dialects import dialect_of
 from worker.models import FinishedJob, Job, JobState
+from worker.outcomes import Succeeded
 from worker.process import marks
 from worker.sessions.connection import private_connection
+from worker.values import Ended
 
-pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql")]
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.only_on("postgresql", "mysql")]
 
 MANY = 6000
+NOW = at("10:00")
 PRIORITIES = st.integers(-3, 3)
 
 
@@ -43,10 +49,11 @@ def test_a_claim_takes_the_most_urgent_beyond_the_marks(
 
     claimed = queue.claim(ALIAS, somebody(), limit, queues, beyond=beyond)
 
+    one_for_all = max(beyond.values(), default=0) if dialect_of(connection).has_one_mark else None
     within = [
         (-priority, id)
         for id, (priority, name) in zip(ids, jobs, strict=True)
-        if id >= beyond.get(priority, 0) and (not queues or name in queues)
+        if id >= (beyond.get(priority, 0) if one_for_all is None else one_for_all) and (not queues or name in queues)
     ]
     assert [(-job.priority, job.id) for job in claimed] == sorted(within)[:limit]
 
@@ -74,6 +81,7 @@ def test_a_worker_that_is_to_end_when_idle_leaves_nothing_behind_the_marks(
     assert FinishedJob.objects.count() == 40
 
 
+@pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
 def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_used(queues: list[str]) -> None:
     """Whose mark is an old one."""
@@ -92,6 +100,32 @@ def test_a_claim_reads_little_of_what_is_gone_also_at_a_priority_that_is_seldom_
     assert pages(beyond_marks) < pages(everywhere) / 3
 
 
+@pytest.mark.only_on("mysql")
+@pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
+def test_a_claim_reads_no_more_however_much_is_gone_while_somebody_may_still_see_it(queues: list[str]) -> None:
+    """One that looks everywhere passes by all of it, but locks none of it."""
+    if not connection.mysql_is_mariadb:  # type: ignore[attr-defined]
+        pytest.skip("MySQL does not tell how many pages a statement reads.")
+    somebody()
+    read: list[list[int]] = []
+    with private_connection(ALIAS, "report") as report, connections[report].cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        for _ in range(3):
+            come_and_go()
+            ids = queue.enqueue_many([new(n, queue="mail", priority=n % 4) for n in range(8)], ALIAS)
+            claim = partial(queue.claim, worker_id=SOMEBODY, limit=8, queues=queues)
+            read.append([*pages_of(partial(claim, beyond={0: ids[0] - 100})), *pages_of(claim)])
+            queue.cancel(ids, "it has been read", ALIAS)
+        cursor.execute("ROLLBACK")
+
+    looks, locks, looks_everywhere, other_locks = zip(*read, strict=True)
+    assert looks_everywhere[2] > looks_everywhere[0] + 3, "the test sees what is gone"
+    assert max(looks) <= looks[0] + 3
+    assert max(*locks, *other_locks) <= locks[0] + 3
+
+
+@pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("marked", [{}, {3: 1}])
 @pytest.mark.parametrize("queues", [[], ["mail"], ["mail", "other"]])
 def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], marked: dict[int, int]) -> None:
@@ -110,6 +144,31 @@ def test_a_claim_finds_a_few_urgent_jobs_beside_many_others(queues: list[str], m
         if "Index Name" in part and not looked_up.match(part.get("Index Cond", ""))
     }
     assert walked <= {"worker_job_ready", "worker_job_ready_queue"}
+
+
+def come_and_go() -> None:
+    """Many jobs of several priorities are done."""
+    queue.enqueue_many([new(n, queue="mail", priority=n % 4) for n in range(MANY)], ALIAS)
+    while jobs := queue.claim(ALIAS, SOMEBODY, 1000):
+        queue.ack(ALIAS, [Ended(job, Succeeded(), NOW, NOW) for job in jobs])
+
+
+def pages_of(act: Callable[[str], object]) -> list[int]:
+    """How many pages of the jobs each statement reads by which `act` claims. What it did is taken back."""
+    read: list[int] = []
+
+    def analyze(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("SELECT"):
+            execute(f"ANALYZE FORMAT=JSON {sql}", params, many, context)
+            (answer,) = context["cursor"].fetchone()
+            read.append(sum(map(int, re.findall(r'"pages_accessed": (\d+)', answer))))
+        return execute(sql, params, many, context)
+
+    with another_session() as using, transaction.atomic(using=using):
+        with connections[using].execute_wrapper(analyze):
+            act(using)
+        transaction.set_rollback(True, using=using)
+    return read
 
 
 def search(act: Callable[[str], object]) -> dict[str, Any]:
