@@ -72,7 +72,19 @@ class ManyRows:
 
 
 class ManyRowsByJson(ManyRows):
-    """MySQL: a statement for each row would be a round trip for each."""
+    """MySQL: a statement for each row would be a round trip for each, and its driver takes long over many values."""
+
+    def add(
+        self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
+    ) -> None:
+        with connection.cursor() as cursor:
+            for some in portions(_values(connection, model, columns, rows), ROWS):
+                given, source, table = as_json(dict(zip(columns, zip(*some, strict=True), strict=True)))
+                cursor.execute(
+                    f"{insertion(connection, model, columns)} SELECT {', '.join(sql for sql, _ in given.values())} "
+                    f"FROM {source}",
+                    [*(value for _, values in given.values() for value in values), table],
+                )
 
     def change(
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
@@ -84,7 +96,7 @@ class ManyRowsByJson(ManyRows):
         values = ", ".join(f"{own}.{column} = given.c{place}" for place, column in enumerate(changed, 1))
         with connection.cursor() as cursor:
             for some in portions(_values(connection, model, columns, rows), ROWS):
-                plain = [[int(value) if isinstance(value, bool) else value for value in row] for row in some]
+                plain = [[*map(_plain, row)] for row in some]
                 cursor.execute(
                     f"UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({given})) AS given "
                     f"STRAIGHT_JOIN {own} FORCE INDEX (PRIMARY) ON {own}.{key} = given.c0 SET {values}",
@@ -135,6 +147,30 @@ class ManyRowsByArrays(ManyRows):
         if values:
             array, param = _as_array(self.kinds_of(connection, model, (column,))[column], values)
             yield f"{column} = ANY({array})", [param]
+
+
+def as_json(columns: Mapping[str, Row]) -> tuple[dict[str, tuple[str, list[Any]]], str, str]:
+    """By column, SQL and parameters for its value in each row; SQL for the rows, in order of `place`; its parameter.
+
+    What all rows have in common is sent once. The rest is text, so that the column refuses what is not fit for it:
+    JSON_TABLE would make NULL of that.
+    """
+    common = {name for name, values in columns.items() if values.count(values[0]) == len(values)}
+    varying = [name for name in columns if name not in common]
+    paths = "".join(f", c{place} longtext PATH '$[{place}]'" for place in range(len(varying)))
+    given = {
+        name: ("%s", [values[0]]) if name in common else (f"given.c{varying.index(name)}", [])
+        for name, values in columns.items()
+    }
+    rows = (
+        zip(*(columns[name] for name in varying), strict=True) if varying else [()] * len(next(iter(columns.values())))
+    )
+    source = f"JSON_TABLE(%s, '$[*]' COLUMNS (place FOR ORDINALITY{paths})) AS given"
+    return given, source, json.dumps([[*map(_plain, row)] for row in rows])
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
 
 
 def as_table(kinds: Mapping[str, str], columns: Sequence[Row], compared: Collection[str] = ()) -> tuple[str, list[Any]]:
