@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -78,7 +79,7 @@ class ManyRowsByJson(ManyRows):
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
         with connection.cursor() as cursor:
-            for some in portions(_values(connection, model, columns, rows), ROWS):
+            for some in portions(rows, ROWS):
                 given, source, table = as_json(dict(zip(columns, zip(*some, strict=True), strict=True)))
                 cursor.execute(
                     f"{insertion(connection, model, columns)} SELECT {', '.join(sql for sql, _ in given.values())} "
@@ -89,18 +90,18 @@ class ManyRowsByJson(ManyRows):
     def change(
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
-        """All comes as text, so that the column refuses what is not fit for it: JSON_TABLE would make NULL of that."""
-        (key, *changed), own = _names(connection, columns), _table(connection, model)
-        kinds = ["bigint", *["longtext"] * len(changed)]
-        given = ", ".join(f"c{place} {kind} PATH '$[{place}]'" for place, kind in enumerate(kinds))
-        values = ", ".join(f"{own}.{column} = given.c{place}" for place, column in enumerate(changed, 1))
+        own = _table(connection, model)
         with connection.cursor() as cursor:
-            for some in portions(_values(connection, model, columns, rows), ROWS):
-                plain = [[*map(_plain, row)] for row in some]
+            for some in portions(rows, ROWS):
+                columns_of_some = dict(zip(columns, zip(*some, strict=True), strict=True))
+                given, source, table = as_json(columns_of_some, key=columns[0])
+                (key, _), *changed = given.values()
+                changes = zip(_names(connection, columns[1:]), changed, strict=True)
                 cursor.execute(
-                    f"UPDATE JSON_TABLE(%s, '$[*]' COLUMNS ({given})) AS given "
-                    f"STRAIGHT_JOIN {own} FORCE INDEX (PRIMARY) ON {own}.{key} = given.c0 SET {values}",
-                    [json.dumps(plain)],
+                    f"UPDATE {source} STRAIGHT_JOIN {own} FORCE INDEX (PRIMARY) "
+                    f"ON {own}.{_names(connection, columns[:1])[0]} = {key} "
+                    f"SET {', '.join(f'{own}.{column} = {value}' for column, (value, _) in changes)}",
+                    [table, *(value for _, values in changed for value in values)],
                 )
 
 
@@ -149,27 +150,30 @@ class ManyRowsByArrays(ManyRows):
             yield f"{column} = ANY({array})", [param]
 
 
-def as_json(columns: Mapping[str, Row]) -> tuple[dict[str, tuple[str, list[Any]]], str, str]:
+def as_json(columns: Mapping[str, Row], key: str | None = None) -> tuple[dict[str, tuple[str, list[Any]]], str, str]:
     """By column, SQL and parameters for its value in each row; SQL for the rows, in order of `place`; its parameter.
 
-    What all rows have in common is sent once. The rest is text, so that the column refuses what is not fit for it:
-    JSON_TABLE would make NULL of that.
+    What all rows have in common is sent once, but for the `key`. The rest is text, so that the column refuses what is
+    not fit for it: JSON_TABLE would make NULL of that.
     """
-    common = {name for name, values in columns.items() if values.count(values[0]) == len(values)}
+    common = {name for name, values in columns.items() if name != key and values.count(values[0]) == len(values)}
     varying = [name for name in columns if name not in common]
-    paths = "".join(f", c{place} longtext PATH '$[{place}]'" for place in range(len(varying)))
+    kinds = ["bigint" if name == key else "longtext" for name in varying]
+    paths = "".join(f", c{place} {kind} PATH '$[{place}]'" for place, kind in enumerate(kinds))
     given = {
-        name: ("%s", [values[0]]) if name in common else (f"given.c{varying.index(name)}", [])
+        name: ("%s", [_as_text(values[0])]) if name in common else (f"given.c{varying.index(name)}", [])
         for name, values in columns.items()
     }
-    rows = (
-        zip(*(columns[name] for name in varying), strict=True) if varying else [()] * len(next(iter(columns.values())))
-    )
+    count = len(next(iter(columns.values())))
+    rows = zip(*(map(_as_text, columns[name]) for name in varying), strict=True) if varying else [()] * count
     source = f"JSON_TABLE(%s, '$[*]' COLUMNS (place FOR ORDINALITY{paths})) AS given"
-    return given, source, json.dumps([[*map(_plain, row)] for row in rows])
+    return given, source, json.dumps([*rows])
 
 
-def _plain(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
+    """An instant, or a flag, as JSON takes it and MySQL reads it."""
+    if isinstance(value, datetime):
+        return written(value, "mysql")
     return int(value) if isinstance(value, bool) else value
 
 

@@ -172,11 +172,7 @@ class MySQL(Dialect):
         if len(jobs) == 1 or weight > _MOST_AS_JSON or not connection.mysql_is_mariadb:  # type: ignore[attr-defined]
             return super().insert(connection, jobs)
         columns, given = columns_of(jobs)
-        written = {
-            name: [self.to_database(connection, value) for value in columns[name]]
-            for name in (*given, "run_at", "delay")
-        }
-        values, source, rows = as_json(written)
+        values, source, rows = as_json({name: columns[name] for name in (*given, "run_at", "delay")})
         (run_at, ats), (delay, delays) = values["run_at"], values["delay"]
         start = f"COALESCE({run_at}, {self.later.replace('%s', delay)})"
         sql = (
