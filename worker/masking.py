@@ -28,6 +28,11 @@ def arguments(task: str, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[
     return masked, _masked("", kwargs, MOST_LEVELS)
 
 
+def result(value: Any) -> Any:
+    """What a task returned, without the secrets that have a name."""
+    return _masked("", value, MOST_LEVELS)
+
+
 def as_entered(entered: Any, shown: Any, stored: Any) -> Any:
     """What somebody means who was shown arguments without their secrets: what is as it was shown is as it is stored.
 

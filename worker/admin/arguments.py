@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from worker import masking
+from worker.admin import labels
 from worker.arguments import InvalidArguments, stored_json
 from worker.messages.echo import printable
 
@@ -22,6 +23,17 @@ def shown(task: str, arguments: str) -> SafeString:
     except InvalidArguments:
         text = _("These arguments cannot be shown: they were not written by Carillon, or are nested too deeply.")
     return format_html('<pre class="carillon-json">{}</pre>', text)
+
+
+def shown_result(text: str | None) -> SafeString | str:
+    """The stored result of a task, without secrets."""
+    if text is None:
+        return labels.NOTHING
+    try:
+        told = pretty(masking.result(json.loads(text)))
+    except (ValueError, RecursionError):
+        told = _("This result cannot be shown: it was not written by Carillon.")
+    return format_html('<pre class="carillon-json">{}</pre>', told)
 
 
 def pretty(value: Any) -> str:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from worker import masking, queue
 from worker.admin import labels
+from worker.admin.arguments import shown_result
 from worker.admin.records import JobRecordAdmin, page_of_job
 from worker.admin.tables import Verb, batches, read_at
 from worker.models import FinishedJob, Job, WorkerProcess
@@ -130,12 +131,18 @@ class FinishedJobAdmin(JobRecordAdmin):
     fieldsets: ClassVar[Any] = [
         (None, {"fields": ["task", "status", "why", ("queue", "priority", "tried"), ("nominal", "worker")]}),
         (gettext_lazy("Arguments"), {"fields": ["given"]}),
+        (gettext_lazy("Result"), {"fields": ["returned"]}),
         (
             gettext_lazy("Origin"),
             {"fields": [("schedule_id", "creator"), ("retried", "interruptions"), "task_options"]},
         ),
     ]
     actions = ("retry",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """A list shows no result, and each may be long."""
+        jobs: QuerySet[Any] = super().get_queryset(request).defer("result_text")
+        return jobs
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.retry_job")
@@ -186,6 +193,11 @@ class FinishedJobAdmin(JobRecordAdmin):
     def ended(self, job: FinishedJob) -> SafeString:
         when = labels.ago(job.finished_at, read_at(job))
         return format_html('{} <span class="carillon-quiet">{}</span>', when, job.worker)
+
+    @admin.display(description=gettext_lazy("returned"))
+    def returned(self, job: FinishedJob) -> SafeString | str:
+        """What its task returned, where that is kept."""
+        return shown_result(job.result_text)
 
     @admin.display(description=gettext_lazy("reason"))
     def why(self, job: FinishedJob) -> str:

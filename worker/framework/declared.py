@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import Signature, signature
 from typing import Any
 
 from worker import context, framework, signals, tasks
@@ -16,6 +17,7 @@ class Body:
         self.declared_as = task
         self.__module__ = task.func.__module__
         self.__qualname__ = task.func.__qualname__
+        self.__signature__ = _of_caller(task)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -45,6 +47,12 @@ def discover(name: str) -> bool:
     if isinstance(found, _kinds()) and found.module_path == name:  # type: ignore[attr-defined]
         register(found)  # type: ignore[arg-type]
     return tasks.is_registered(name)
+
+
+def _of_caller(task: framework.AnyTask) -> Signature:
+    """The parameters that a caller gives: the context is none of them."""
+    found = signature(task.func)
+    return found.replace(parameters=list(found.parameters.values())[1:]) if task.takes_context else found
 
 
 def _kinds() -> tuple[type, ...]:

@@ -78,7 +78,7 @@ def _lengths(finished: Sequence[int], using: str) -> Iterator[tuple[int, int]]:
 
 
 def _enqueue_again(finished: Sequence[int], using: str) -> list[int]:
-    rows = FinishedJob.objects.using(using).filter(pk__in=finished).order_by("pk").defer("errors")
+    rows = FinishedJob.objects.using(using).filter(pk__in=finished).order_by("pk").defer("errors", "result_text")
     return enqueue_many([_as_new(job) for job in rows], using)
 
 
