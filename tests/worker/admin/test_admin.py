@@ -130,7 +130,7 @@ def test_arguments_of_an_unknown_task_are_shown_by_keyword_alone() -> None:
 
 @pytest.mark.parametrize(
     ("stored", "shown"),
-    [('{"token":"hunter2","pages":7}', "pages"), ("[", "cannot be shown"), (None, "—")],
+    [('{"token":"hunter2","pages":7}', "pages"), ("[", "cannot be shown"), (None, "–")],
     ids=["kept", "unreadable", "not kept"],
 )
 def test_a_result_is_shown_without_its_secrets(operator: Client, stored: str | None, shown: str) -> None:
