@@ -14,7 +14,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -26,7 +26,7 @@ from tests.benchmarks.peers.contenders import CONTENDERS
 from tests.benchmarks.peers.conversation import Failure, Table
 from tests.benchmarks.peers.environments import python_of
 from tests.benchmarks.peers.measures import MEASURES, Measure, Samples
-from tests.benchmarks.peers.report import caveats, table
+from tests.benchmarks.peers.report import caveats, summary, table
 from tests.servers import Unavailable
 
 _LONG_HELD = 80.0
@@ -38,10 +38,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
     with ExitStack() as while_needed:
         tables = list(_tables(options.names, while_needed))
+        measured: dict[Measure, Mapping[str, Samples]] = {}
         for measure in MEASURES:
             if not options.measure or measure.name in options.measure:
-                results = _alternate(measure, tables, options.runs, options.lock)
-                print("\n".join(["", *table(measure, results, options.runs)]), flush=True)
+                measured[measure] = _alternate(measure, tables, options.runs, options.lock)
+                print("\n".join(["", *table(measure, measured[measure], options.runs)]), flush=True)
+        print("\n".join(summary(measured)))
         print("\n".join(caveats(each.contender.name for each in tables)))
 
 

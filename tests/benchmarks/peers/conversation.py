@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.peers import record, stores
+from tests.benchmarks.peers import chores, record, stores
 from tests.benchmarks.peers.contenders import Contender
 from tests.benchmarks.peers.stores import Store
 from tests.databases import name_of_this_run
@@ -70,7 +70,7 @@ class Talk:
             yield
 
     def wait_for(self, jobs: int, within: float) -> None:
-        """Until so many jobs have begun and nothing is left of them in the store. Raises Failure."""
+        """Until so many jobs have run and nothing is left of them in the store. Raises Failure."""
         deadline = time.monotonic() + within
         while record.count(self.notes) < jobs:
             if time.monotonic() > deadline:
@@ -108,12 +108,12 @@ class Table:
         self._originals: dict[str, list[str]] = {}
 
     @contextmanager
-    def laid(self, preparation: str = "prepare", *numbers: float) -> Iterator[Talk]:
-        """A talk about new stores, in which the queue is prepared."""
+    def laid(self, preparation: str = "prepare", *numbers: float, chore: str = chores.NOTHING) -> Iterator[Talk]:
+        """A talk about new stores, in which the queue is prepared, and whose jobs do this chore."""
         if preparation not in self._originals:
             self._originals[preparation] = self._prepare(preparation, numbers)
         with ExitStack() as ends:
-            yield self._talk(self._lend(ends, "run", self._originals[preparation]), ends)
+            yield self._talk(self._lend(ends, "run", self._originals[preparation]), ends, chore)
 
     def settle(self) -> None:
         for store in self._stores:
@@ -135,10 +135,11 @@ class Table:
             for store, original in zip(self._stores, originals, strict=True)
         ]
 
-    def _talk(self, values: list[str], ends: ExitStack) -> Talk:
+    def _talk(self, values: list[str], ends: ExitStack, chore: str = chores.NOTHING) -> Talk:
         notes = Path(tempfile.mkdtemp(prefix="carillon-peers-"))
         ends.callback(shutil.rmtree, notes)
         variables = {store.variable: value for store, value in zip(self._stores, values, strict=True)}
+        variables[chores.VARIABLE] = chore
         return Talk(self.contender.module, self._python, variables, notes)
 
     def _name(self, role: str) -> str:

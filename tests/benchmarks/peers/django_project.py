@@ -23,6 +23,13 @@ def set_up(*apps: str, **settings: Any) -> None:
     django.setup()
 
 
+def manage(*arguments: str) -> None:
+    """As `manage.py` does, with the checks that the command asks for."""
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["manage.py", *arguments])
+
+
 def _postgresql() -> dict[str, Any]:
     url = urlsplit(os.environ["PEERS_POSTGRESQL"])
     return {

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from tests.benchmarks.peers import record
+from tests.benchmarks.peers import chores, record
 from tests.benchmarks.peers.contenders import (
+    COMPUTED,
     DUE,
     ENQUEUED_IN_BULK,
     ENQUEUED_ONE_BY_ONE,
@@ -31,6 +32,9 @@ _WARM_UP = 5
 class Measure:
     name: str
     title: str
+    group: str
+    heading: str
+    """Of its column in the table of its group."""
     take: Callable[[Table], Samples]
     concerns: Callable[[Contender], bool]
     percentiles: bool = False
@@ -47,16 +51,34 @@ def bulk(table: Table) -> Samples:
         return _rate(talk, "bulk", ENQUEUED_IN_BULK)
 
 
-def drain(table: Table, *, processes: int, quiet: bool = False) -> Samples:
-    jobs = table.contender.drained
-    with table.laid() as talk:
+@dataclass(frozen=True)
+class Work:
+    """What is drained, and by what. `slots`: jobs at once in each process; none: as the queue is set otherwise."""
+
+    jobs: Callable[[Contender], int | None]
+    chore: str = chores.NOTHING
+    processes: int = 1
+    slots: int | None = None
+    quiet: bool = False
+
+
+def drain(table: Table, work: Work) -> Samples:
+    """From the beginning of the first job to the end of the last."""
+    jobs = work.jobs(table.contender)
+    assert jobs
+    writes = work.chore in chores.WRITES
+    with table.laid("make_table" if writes else "prepare", chore=work.chore) as talk:
         talk.ask("bulk" if table.contender.has_bulk else "enqueue", jobs)
         table.settle()
-        with talk.running("work_quietly" if quiet else "work", processes=processes):
+        slots = [] if work.slots is None else [work.slots]
+        with talk.running("work_quietly" if work.quiet else "work", *slots, processes=work.processes):
             talk.wait_for(jobs, LONGEST_DRAIN)
-        starts = _starts_of_each_once(talk, jobs)
+        runs = _one_of_each(talk, jobs)
+        if writes and (rows := talk.ask("written")["rows"]) != jobs:
+            raise Failure(f"{jobs:,} jobs wrote {rows:,} rows")
         used = record.processor_seconds(talk.notes)
-    return {"jobs/s": [(jobs - 1) / (starts[-1] - starts[0])], "worker µs/job": [used / jobs * 1e6]}
+    seconds = max(each.ended for each in runs.values()) - min(each.began for each in runs.values())
+    return {"jobs/s": [jobs / seconds], "worker µs/job": [used / jobs * 1e6]}
 
 
 def latency(table: Table) -> Samples:
@@ -65,8 +87,18 @@ def latency(table: Table) -> Samples:
     with table.laid() as talk, talk.running("work"):
         called = talk.ask("enqueue_now_and_then", jobs, table.contender.pause)["called"]
         talk.wait_for(jobs, LONGEST_DRAIN)
-        starts = _starts(talk, jobs)
-    return {"ms": [1e3 * (starts[number] - called[number]) for number in range(_WARM_UP, jobs)]}
+        runs = _one_of_each(talk, jobs)
+    return {"ms": [1e3 * (runs[number].began - called[number]) for number in range(_WARM_UP, jobs)]}
+
+
+def start(table: Table) -> Samples:
+    """From the call that starts Python to the start of a job that waits, which the system's caches have seen before."""
+    with table.laid() as talk:
+        talk.ask("enqueue", 1)
+        called = time.perf_counter()
+        with talk.running("work_at_once"):
+            talk.wait_for(1, LONGEST_DRAIN)
+        return {"ms": [1e3 * (_one_of_each(talk, 1)[0].began - called)]}
 
 
 def schedules(table: Table) -> Samples:
@@ -87,38 +119,132 @@ def schedules(table: Table) -> Samples:
     return {"ms": [1e3 * seen["seconds"]]}
 
 
-def _works(contender: Contender) -> bool:
-    return contender.drained > 0
+def _drained(contender: Contender) -> int | None:
+    return contender.drained
 
+
+def _worked(contender: Contender) -> int | None:
+    return contender.worked
+
+
+def _computed(contender: Contender) -> int | None:
+    return COMPUTED if contender.worked else None
+
+
+def _everybody(contender: Contender) -> bool:
+    return True
+
+
+def _draining(name: str, title: str, group: str, heading: str, work: Work) -> Measure:
+    def concerns(contender: Contender) -> bool:
+        return work.jobs(contender) is not None
+
+    return Measure(name, title, group, heading, partial(drain, work=work), concerns)
+
+
+_NOTHING = "Jobs a second that do nothing"
+_SOMETHING = "Jobs a second that do something"
+_TIMES = "Milliseconds"
 
 MEASURES = [
-    Measure("enqueue", f"Enqueue one by one ({ENQUEUED_ONE_BY_ONE:,} jobs)", enqueue, concerns=_works),
-    Measure("bulk", f"Enqueue in bulk ({ENQUEUED_IN_BULK:,} jobs)", bulk, concerns=lambda each: each.has_bulk),
     Measure(
-        "drain", "Drain, one worker process, with the log of its command", partial(drain, processes=1), concerns=_works
+        "enqueue",
+        f"Enqueue one by one ({ENQUEUED_ONE_BY_ONE:,} jobs)",
+        _NOTHING,
+        "enqueue, one by one",
+        enqueue,
+        _everybody,
     ),
     Measure(
-        "quiet", "Drain, one worker process, warnings only", partial(drain, processes=1, quiet=True), concerns=_works
+        "bulk",
+        f"Enqueue in bulk ({ENQUEUED_IN_BULK:,} jobs)",
+        _NOTHING,
+        "enqueue, in bulk",
+        bulk,
+        lambda each: each.has_bulk,
     ),
-    Measure(
+    _draining(
+        "drain",
+        "Drain, one worker process, with the log of its command",
+        _NOTHING,
+        "drain",
+        Work(_drained),
+    ),
+    _draining(
+        "quiet",
+        "Drain, one worker process, warnings only",
+        _NOTHING,
+        "drain, warnings only",
+        Work(_drained, quiet=True),
+    ),
+    _draining(
         "drain2",
         "Drain, two worker processes, with the log of their command",
-        partial(drain, processes=2),
-        concerns=_works,
+        _NOTHING,
+        "drain, two processes",
+        Work(_drained, processes=2),
+    ),
+    _draining(
+        "insert",
+        "Insert a row, ten at once",
+        _SOMETHING,
+        "insert a row",
+        Work(_worked, chores.INSERT, slots=10),
+    ),
+    _draining(
+        "atomic",
+        "Insert a row in a transaction, ten at once",
+        _SOMETHING,
+        "in a transaction",
+        Work(_worked, chores.INSERT_ATOMICALLY, slots=10),
+    ),
+    _draining(
+        "sleep",
+        "Sleep for 10 ms, fifty at once",
+        _SOMETHING,
+        "sleep for 10 ms",
+        Work(_worked, chores.SLEEP, slots=50),
+    ),
+    _draining(
+        "compute1",
+        "Compute for 20 ms, two worker processes, one at once in each",
+        _SOMETHING,
+        "compute for 20 ms",
+        Work(_computed, chores.COMPUTE, processes=2, slots=1),
+    ),
+    _draining(
+        "compute4",
+        "Compute for 20 ms, two worker processes, four at once in each",
+        _SOMETHING,
+        "the same, four at once",
+        Work(_computed, chores.COMPUTE, processes=2, slots=4),
     ),
     Measure(
         "latency",
         "Idle latency, from the call that enqueues to the start of the job",
+        _TIMES,
+        "idle latency, p50 / p95 / p99",
         latency,
-        concerns=_works,
+        _everybody,
         percentiles=True,
+        smaller_is_better=True,
+    ),
+    Measure(
+        "start",
+        "From the start of the worker's process to the start of a job that waits",
+        _TIMES,
+        "start of a worker",
+        start,
+        _everybody,
         smaller_is_better=True,
     ),
     Measure(
         "schedules",
         f"{DUE:,} of {SCHEDULES:,} schedules due at one instant, until all are enqueued",
+        _TIMES,
+        "schedules due",
         schedules,
-        concerns=lambda each: each.clock is not None,
+        lambda each: each.clock is not None,
         smaller_is_better=True,
     ),
 ]
@@ -131,13 +257,10 @@ def _rate(talk: Talk, command: str, jobs: int) -> Samples:
     return {"jobs/s": [jobs / seconds]}
 
 
-def _starts_of_each_once(talk: Talk, jobs: int) -> list[float]:
-    return sorted(_starts(talk, jobs).values())
-
-
-def _starts(talk: Talk, jobs: int) -> dict[int, float]:
-    """When each job began. Raises Failure unless each began once."""
-    notes = record.starts(talk.notes)
-    if sorted(number for number, _ in notes) != list(range(jobs)):
-        raise Failure(f"{len(notes):,} starts of {len(dict(notes)):,} different jobs, where {jobs:,} were enqueued")
-    return dict(notes)
+def _one_of_each(talk: Talk, jobs: int) -> dict[int, record.Run]:
+    """The run of each job. Raises Failure unless each ran once."""
+    runs = record.runs(talk.notes)
+    if sorted(run.number for run in runs) != list(range(jobs)):
+        different = len({run.number for run in runs})
+        raise Failure(f"{len(runs):,} runs of {different:,} different jobs, where {jobs:,} were enqueued")
+    return {run.number: run for run in runs}

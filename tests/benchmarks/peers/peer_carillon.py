@@ -6,28 +6,30 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from datetime import UTC, datetime
 
-from django.core.management import call_command
 from django.db import connection
 
-from tests.benchmarks.peers.django_project import set_up
+from tests.benchmarks.peers.django_project import manage, set_up
 
 set_up("schedules", "worker")
 
 from schedules import background
 from schedules.api import schedule
 from schedules.models import Schedule, identity_of
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 from worker.models import Job
 
+_IS_ATOMIC = chores.CHORE == chores.INSERT_ATOMICALLY
+_do = chores.insert if _IS_ATOMIC else chores.do
 
-@background
+
+@background(atomic=_IS_ATOMIC)
 def job(number: int) -> None:
-    began(number)
+    _do(number)
 
 
 def prepare() -> None:
-    call_command("migrate", verbosity=0)
+    manage("migrate", "-v0")
 
 
 def enqueue(numbers: Iterable[int], clock: Clock) -> None:
@@ -47,8 +49,9 @@ def left() -> int:
     return Job.objects.count()
 
 
-def work(*, quiet: bool) -> None:
-    call_command("process_tasks", verbosity=0 if quiet else 1)
+def work(*, quiet: bool, slots: int | None) -> None:
+    threads = ["--threads", str(slots)] if slots else []
+    manage("process_tasks", *threads, "-v0" if quiet else "-v1")
 
 
 def declare(total: int, due: int, instant: float) -> None:
@@ -61,7 +64,7 @@ def declare(total: int, due: int, instant: float) -> None:
 
 
 def lead(total: int, due: int, instant: float) -> None:
-    call_command("process_tasks", leader_only=True, verbosity=0)
+    manage("process_tasks", "--leader-only", "-v0")
 
 
 def _like(schedule: Schedule, number: int) -> Schedule:

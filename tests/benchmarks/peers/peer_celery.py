@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from celery import Celery
 
+from tests.benchmarks.peers import chores
+from tests.benchmarks.peers.django_project import manage, set_up
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 app = Celery("peers", broker=os.environ["PEERS_REDIS"])
 app.conf.update(
@@ -23,22 +24,15 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 
-if "PEERS_POSTGRESQL" in os.environ:
-    from tests.benchmarks.peers.django_project import set_up
-
-    set_up("django_celery_beat")
-
 
 @app.task(name="job")
 def job(number: int) -> None:
-    began(number)
+    chores.do(number)
 
 
 def prepare() -> None:
-    if "PEERS_POSTGRESQL" in os.environ:
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0)
+    set_up("django_celery_beat")
+    manage("migrate", "-v0")
 
 
 def enqueue(numbers: Iterable[int], clock: Clock) -> None:
@@ -54,14 +48,14 @@ def left() -> int:
         return int(redis.llen("celery") + redis.hlen("unacked"))
 
 
-def work(*, quiet: bool) -> None:
+def work(*, quiet: bool, slots: int | None) -> None:
     quietly = ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(
-        ["worker", "--hostname", f"{os.getpid()}@peers", "--pool", "threads", "--concurrency", "10", *quietly]
-    )
+    threads = ["--pool", "threads", "--concurrency", str(slots or 10)]
+    app.worker_main(["worker", "--hostname", f"{os.getpid()}@peers", *threads, *quietly])
 
 
 def declare(total: int, due: int, instant: float) -> None:
+    set_up("django_celery_beat")
     from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
     at = datetime.fromtimestamp(instant, UTC)
@@ -77,4 +71,5 @@ def declare(total: int, due: int, instant: float) -> None:
 
 
 def lead(total: int, due: int, instant: float) -> None:
+    set_up("django_celery_beat")
     app.Beat(scheduler="django_celery_beat.schedulers:DatabaseScheduler", loglevel="warning").run()

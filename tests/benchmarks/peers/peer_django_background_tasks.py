@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.core.management import call_command
 from django.db import connection
 
-from tests.benchmarks.peers.django_project import set_up
+from tests.benchmarks.peers.django_project import manage, set_up
 
 set_up("background_task")
 
 from background_task import background
 from background_task.models import Task
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 
 @background
 def job(number: int) -> None:
-    began(number)
+    chores.do(number)
 
 
 def prepare() -> None:
-    call_command("migrate", verbosity=0)
+    manage("migrate", "-v0")
 
 
 def enqueue(numbers: Iterable[int], clock: Clock) -> None:
@@ -41,5 +40,5 @@ def left() -> int:
     return Task.objects.count()
 
 
-def work(*, quiet: bool) -> None:
-    call_command("process_tasks", sleep=0.1)
+def work(*, quiet: bool, slots: int | None) -> None:
+    manage("process_tasks", "--sleep", "0.1")

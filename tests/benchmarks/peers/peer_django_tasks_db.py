@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.core.management import call_command
 from django.db import connection
 
-from tests.benchmarks.peers.django_project import set_up
+from tests.benchmarks.peers.django_project import manage, set_up
 
 set_up("django_tasks_db", TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}})
 
 from django.tasks import task
 from django_tasks_db.models import DBTaskResult
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 
 @task
 def job(number: int) -> None:
-    began(number)
+    chores.do(number)
 
 
 def prepare() -> None:
-    call_command("migrate", verbosity=0)
+    manage("migrate", "-v0")
 
 
 def enqueue(numbers: Iterable[int], clock: Clock) -> None:
@@ -38,5 +37,5 @@ def left() -> int:
     return DBTaskResult.objects.filter(finished_at=None).count()
 
 
-def work(*, quiet: bool) -> None:
-    call_command("db_worker", interval=0.1, startup_delay=False, verbosity=0 if quiet else 1, reload=False)
+def work(*, quiet: bool, slots: int | None) -> None:
+    manage("db_worker", "--interval", "0.1", "--no-startup-delay", "-v0" if quiet else "-v1")

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 
 from huey import SqliteHuey, crontab
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 huey = SqliteHuey(filename=os.environ["PEERS_SQLITE"], fsync=True, results=False)
 
 
 @huey.task()
 def job(number: int) -> None:
-    began(number)
+    chores.do(number)
 
 
 def prepare() -> None:
@@ -34,7 +34,7 @@ def left() -> int:
     return int(huey.storage.queue_size())
 
 
-def work(*, quiet: bool) -> None:
+def work(*, quiet: bool, slots: int | None) -> None:
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
     huey.create_consumer(workers=1, initial_delay=0.01, max_delay=0.01, backoff=1.0, periodic=False).run()
 

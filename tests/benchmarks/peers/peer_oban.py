@@ -16,8 +16,8 @@ from oban.schema import install
 from oban.telemetry import logger as telemetry_logger
 from psycopg.types.json import set_json_dumps, set_json_loads
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 URL = os.environ["PEERS_POSTGRESQL"]
 LIMIT = 200
@@ -29,7 +29,7 @@ set_json_loads(orjson.loads)
 @worker(queue="default")
 class Noop:
     async def process(self, job: Job) -> None:
-        began(job.args["number"])
+        await chores.do_in_the_loop(job.args["number"])
 
 
 def prepare() -> None:
@@ -78,7 +78,7 @@ def left() -> int:
     return uvloop.run(count())
 
 
-def work(*, quiet: bool) -> None:
+def work(*, quiet: bool, slots: int | None) -> None:
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
     if not quiet:
         telemetry_logger.attach()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import asyncpg
@@ -14,8 +15,8 @@ from pgqueuer import PgQueuer, Queries
 from pgqueuer.core.logconfig import LogLevel, setup_fancy_logger
 from pgqueuer.models import Job
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 URL = os.environ["PEERS_POSTGRESQL"]
 BATCH_SIZE = 500
@@ -55,7 +56,7 @@ def left() -> int:
     return uvloop.run(count())
 
 
-def work(*, quiet: bool) -> None:
+def work(*, quiet: bool, slots: int | None) -> None:
     setup_fancy_logger(LogLevel.WARNING if quiet else LogLevel.INFO)
 
     async def run() -> None:
@@ -63,12 +64,23 @@ def work(*, quiet: bool) -> None:
 
         @queuer.entrypoint("job")
         async def job(job: Job) -> None:
-            began(int(job.payload or b""))
+            await chores.do_in_the_loop(int(job.payload or b""))
 
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, queuer.shutdown.set)
-        await queuer.run(batch_size=BATCH_SIZE, dequeue_timeout=timedelta(seconds=30))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, queuer.shutdown.set)
+        if slots:
+            loop.set_default_executor(ThreadPoolExecutor(slots))
+        await queuer.run(dequeue_timeout=timedelta(seconds=30), **_limits(slots))
 
     uvloop.run(run())
+
+
+def _limits(slots: int | None) -> dict[str, int]:
+    """Rows are written by the threads of the loop's executor, which limit themselves. Its own limit is two batches."""
+    if slots is None or chores.CHORE in chores.WRITES:
+        return {"batch_size": BATCH_SIZE}
+    batch = max(1, slots // 2)
+    return {"batch_size": batch, "max_concurrent_tasks": 2 * batch}
 
 
 async def _queries() -> Queries:

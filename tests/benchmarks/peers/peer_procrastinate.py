@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from procrastinate import App, PsycopgConnector
 
+from tests.benchmarks.peers import chores
 from tests.benchmarks.peers.perform import Clock
-from tests.benchmarks.peers.record import began
 
 URL = os.environ["PEERS_POSTGRESQL"]
 CONCURRENCY = 100
@@ -20,7 +22,7 @@ app = App(connector=PsycopgConnector(conninfo=URL))
 
 @app.task(name="job")
 async def job(number: int, timestamp: int = 0) -> None:
-    began(number)
+    await chores.do_in_the_loop(number)
 
 
 def prepare() -> None:
@@ -55,9 +57,16 @@ def left_open() -> int:
     return int(row["count"])
 
 
-def work(*, quiet: bool) -> None:
+def work(*, quiet: bool, slots: int | None) -> None:
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO)
-    app.run_worker(concurrency=CONCURRENCY)
+
+    async def run() -> None:
+        if slots:
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(slots))
+        async with app.open_async():
+            await app.run_worker_async(concurrency=slots or CONCURRENCY)
+
+    asyncio.run(run())
 
 
 def declare(total: int, due: int, instant: float) -> None:

@@ -45,10 +45,11 @@ class Peer(Protocol):
     def left(self) -> int:
         """Jobs that are not finished."""
 
-    def work(self, *, quiet: bool) -> None:
-        """Be a worker process until a signal ends it. Each job calls `record.began(number)`, and nothing else.
+    def work(self, *, quiet: bool, slots: int | None) -> None:
+        """Be a worker process until a signal ends it. Each job does this run's chore (`chores.py`).
 
-        It logs as the queue's own command does by default; `quiet`: warnings and errors only.
+        It logs as the queue's own command does by default; `quiet`: warnings and errors only. `slots`: so many jobs
+        at once, which is asked of a contender that has slots; None: as its module says.
         """
 
     def declare(self, total: int, due: int, instant: float) -> None:
@@ -96,18 +97,39 @@ def left(peer: Peer) -> Answer:
     return {"left": peer.left()}
 
 
-def work(peer: Peer) -> Answer:
+def make_table(peer: Peer) -> Answer:
+    """For what jobs write."""
+    traces().make_table()
+    return {}
+
+
+def written(peer: Peer) -> Answer:
+    return {"rows": traces().Trace.objects.count()}
+
+
+def traces() -> Any:
+    """Once the peer is imported, since it may set up Django itself."""
+    return import_module("tests.benchmarks.peers.traces")
+
+
+def work(peer: Peer, *slots: float) -> Answer:
+    _wait_for_the_word()
+    return _work(peer, *slots, quiet=False)
+
+
+def work_quietly(peer: Peer, *slots: float) -> Answer:
+    _wait_for_the_word()
+    return _work(peer, *slots, quiet=True)
+
+
+def work_at_once(peer: Peer) -> Answer:
+    _say_ready()
     return _work(peer, quiet=False)
 
 
-def work_quietly(peer: Peer) -> Answer:
-    return _work(peer, quiet=True)
-
-
-def _work(peer: Peer, *, quiet: bool) -> Answer:
-    _wait_for_the_word()
+def _work(peer: Peer, slots: float = 0, *, quiet: bool) -> Answer:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a log goes into a file, and nobody reads the pipe any more
-    peer.work(quiet=quiet)
+    peer.work(quiet=quiet, slots=int(slots) or None)
     return {}
 
 
@@ -132,14 +154,32 @@ def watch(peer: Peer, due: float, instant: float, patience: float) -> Answer:
 
 COMMANDS: dict[str, Callable[..., Answer]] = {
     each.__name__: each
-    for each in (prepare, enqueue, bulk, enqueue_now_and_then, left, work, declare, lead, watch, work_quietly)
+    for each in (
+        prepare,
+        make_table,
+        enqueue,
+        bulk,
+        enqueue_now_and_then,
+        left,
+        written,
+        work,
+        work_quietly,
+        work_at_once,
+        declare,
+        lead,
+        watch,
+    )
 }
 
 
 def _wait_for_the_word() -> None:
     """All is imported; the driver lets all workers go at once."""
-    print(json.dumps({"ready": True}), flush=True)
+    _say_ready()
     sys.stdin.readline()
+
+
+def _say_ready() -> None:
+    print(json.dumps({"ready": True}), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a peer's jobs call: notes which job began, and when, at a cost that disappears beside the queue's own.
+"""What a peer's jobs call: notes which job ran, and when, at a cost that disappears beside the queue's own.
 
 A thread writes the notes to a file now and then, so that they survive however the process ends. Nothing here needs
 more than the standard library, nor knows which queue it is.
@@ -11,6 +11,8 @@ import threading
 import time
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -18,21 +20,37 @@ FOLDER = "PEERS_RECORD"
 """The environment variable that names the folder of the notes."""
 
 _EVERY = 0.05
-_notes: list[tuple[int, float]] = []
+_notes: list[tuple[int, float, float]] = []
 _begin = threading.Lock()
 _writer_of = 0
 
 
 def began(number: int) -> None:
-    """Job `number` runs now. Clocks of processes on one machine agree: it is the monotonic one."""
-    _notes.append((number, time.perf_counter()))
-    if _writer_of != os.getpid():
-        _start_to_write()
+    """Job `number` runs now, and does nothing. Clocks of processes on one machine agree: it is the monotonic one."""
+    now = time.perf_counter()
+    _note(number, now, now)
 
 
-def starts(folder: Path) -> list[tuple[int, float]]:
-    """Each start that any process noted: which job, and when."""
-    return [pair for each in folder.glob("*.starts") for pair in _pairs(each)]
+@contextmanager
+def at_work(number: int) -> Iterator[None]:
+    """Job `number` does its work in this block."""
+    begun = time.perf_counter()
+    yield
+    _note(number, begun, time.perf_counter())
+
+
+@dataclass(frozen=True)
+class Run:
+    """Of one job."""
+
+    number: int
+    began: float
+    ended: float
+
+
+def runs(folder: Path) -> list[Run]:
+    """Each run that any process noted."""
+    return [run for each in folder.glob("*.runs") for run in _runs(each)]
 
 
 def processor_seconds(folder: Path) -> float:
@@ -41,8 +59,14 @@ def processor_seconds(folder: Path) -> float:
 
 
 def count(folder: Path) -> int:
-    """How many starts have been noted until now."""
-    return sum(each.stat().st_size for each in folder.glob("*.starts")) // (2 * array("d").itemsize)
+    """How many runs have been noted until now."""
+    return sum(each.stat().st_size for each in folder.glob("*.runs")) // (3 * array("d").itemsize)
+
+
+def _note(number: int, begun: float, ended: float) -> None:
+    _notes.append((number, begun, ended))
+    if _writer_of != os.getpid():
+        _start_to_write()
 
 
 def _start_to_write() -> None:
@@ -60,21 +84,21 @@ def _write(folder: Path) -> None:
     mine = folder / str(os.getpid())
     # Unbuffered, and each note in one piece: the process may be killed at any time.
     with (
-        mine.with_suffix(".starts").open("wb", buffering=0) as starts_file,
+        mine.with_suffix(".runs").open("wb", buffering=0) as runs_file,
         mine.with_suffix(".seconds").open("wb", buffering=0) as seconds_file,
     ):
         while True:
             notes = _notes[written:]
-            starts_file.write(array("d", chain.from_iterable(notes)).tobytes())
+            runs_file.write(array("d", chain.from_iterable(notes)).tobytes())
             os.pwrite(seconds_file.fileno(), array("d", [time.process_time() - used_before]).tobytes(), 0)
             written += len(notes)
             time.sleep(_EVERY)
 
 
-def _pairs(starts_file: Path) -> Iterator[tuple[int, float]]:
-    values = _doubles(starts_file)
-    for number, at in zip(values[::2], values[1::2], strict=True):
-        yield int(number), at
+def _runs(runs_file: Path) -> Iterator[Run]:
+    values = _doubles(runs_file)
+    for number, begun, ended in zip(values[::3], values[1::3], values[2::3], strict=True):
+        yield Run(int(number), begun, ended)
 
 
 def _doubles(file: Path) -> array[float]:

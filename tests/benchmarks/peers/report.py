@@ -38,19 +38,43 @@ def table(measure: Measure, results: Results, runs: int) -> Iterator[str]:
     yield ""
 
 
+def summary(measured: Mapping[Measure, Results]) -> Iterator[str]:
+    """All of it once more: a table for each group, with a line for each contender and a column for each measure."""
+    for group in dict.fromkeys(each.group for each in measured):
+        measures = [each for each in measured if each.group == group]
+        yield f"**{group}**"
+        yield ""
+        yield _row(["", "on", *(each.heading for each in measures)])
+        yield "|---|---" + "|--:" * len(measures) + "|"
+        for contender in CONTENDERS:
+            cells = [_cell(each, measured[each].get(contender.name)) for each in measures]
+            if any(cells):
+                yield _row([*_who(contender), *cells])
+        yield ""
+
+
 def caveats(names: Iterable[str]) -> Iterator[str]:
     return (f"{each.name}: {each.caveat}." for each in CONTENDERS if each.name in names and each.caveat)
 
 
 def _who(contender: Contender) -> list[str]:
     name = "Carillon" if contender.is_ours else f"{contender.name} {version_of(contender.environment)}"
-    return [name, " and ".join(_STORES[each] for each in contender.stores)]
+    return [name, _STORES[contender.stores[0]]]
 
 
 def _figures(measure: Measure, samples: list[float]) -> list[str]:
     if measure.percentiles:
         return [_short(each) for each in percentiles([each / 1e3 for each in samples]).values()]
     return [_short(median(samples)), f"{_short(min(samples))}–{_short(max(samples))}"]
+
+
+def _cell(measure: Measure, samples: Samples | None) -> str:
+    if not samples:
+        return ""
+    figure, *spread = _figures(measure, next(iter(samples.values())))
+    if measure.percentiles:
+        return " / ".join([figure, *spread])
+    return f"{figure} ({spread[0]})" if spread[0] != f"{figure}–{figure}" else figure
 
 
 def _ratio(measure: Measure, ours: list[float], theirs: list[float]) -> str:
