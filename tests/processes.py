@@ -84,11 +84,11 @@ class StartProcess(Protocol):
     ) -> Process: ...
 
 
-def eventually(condition: Callable[[], Answer], within: float = 10.0) -> Answer:
+def eventually(condition: Callable[[], Answer], within: float = 10.0, every: float = 0.02) -> Answer:
     """Ask until the answer is true, and give it; fail when the time is up."""
     deadline = time.monotonic() + within
     while not (answer := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"Not true within {within} s: {getattr(condition, '__qualname__', condition)}")
-        time.sleep(0.02)
+        time.sleep(every)
     return answer

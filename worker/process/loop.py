@@ -24,10 +24,11 @@ from worker.process.unrecorded import Unrecorded
 from worker.running.pool import Pool
 from worker.values import ClaimedJob
 
-GATHERING = 0.05
+GATHERING = 0.15
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
 
-They are recorded together. A slot that finds nothing more to begin says so at once.
+They are recorded together. A slot that finds half of what waited gone says so at once, and at a steady pace that is
+sooner: this is longer than half of `LOOKAHEAD`, or most portions would be recorded in two.
 """
 GATHERING_IN_LANES = 0.005
 """The same while any of it is in a lane, where somebody may wait for the end of it."""

@@ -319,7 +319,7 @@ def test_outcomes_are_gathered_for_longer_than_a_job_takes_but_not_where_the_nex
     eventually(lambda: traces())
     (job,) = hand.loop.pool.held()
 
-    assert hand.loop._gathering() == loop.GATHERING >= 0.05
+    assert hand.loop._gathering() == loop.GATHERING > pace.LOOKAHEAD / 2
     monkeypatch.setattr(hand.loop.pool, "held", lambda: [job, job._replace(lane="a")])
     assert hand.loop._gathering() == loop.GATHERING_IN_LANES <= 0.005
 
