@@ -82,6 +82,8 @@ def read(value: datetime, vendor: str) -> datetime:
     """
     if vendor != "postgresql":
         return value.replace(tzinfo=UTC)
+    if value.tzinfo is UTC:  # as nearly all are
+        return value
     aware = value if value.tzinfo else value.replace(tzinfo=timezone.get_default_timezone())
     return aware.astimezone(UTC)
 

@@ -326,7 +326,8 @@ class Dialect:
             raise ValueError("A job has no instant that can be read in run_at.")
         columns["claim"] = repeat(token, len(rows))
         for name in _INSTANTS:
-            columns[name] = [None if value is None else self.instant(value) for value in columns[name]]
+            if any(columns[name]):  # most are None for all
+                columns[name] = [None if value is None else self.instant(value) for value in columns[name]]
         jobs = map(ClaimedJob._make, zip(*(columns[name] for name in ClaimedJob._fields), strict=True))
         return sorted(jobs, key=lambda job: (-job.priority, job.id))
 
@@ -340,7 +341,7 @@ class Dialect:
         with connection.cursor() as cursor:
             held = self._held(connection, cursor, [end.job for end in ends])
             kept = [end for end in ends if end.job.hold in held]
-            for some in portions(kept, ROWS, max(map(weight, kept), default=0)):
+            for some in portions(kept, ROWS, longest(kept)):
                 self._move(connection, cursor, some, worker)
         return {end.job.hold for end in kept}
 
@@ -417,9 +418,10 @@ _INSTANTS = tuple(
 )
 
 
-def weight(end: Finish) -> int:
-    """Characters of the texts that an end brings along."""
-    return len(end.errors) + len(end.result or "")
+def longest(ends: Sequence[Finish]) -> int:
+    """Characters of the texts that one of these brings along, at the most."""
+    errors, results = [len(end.errors) for end in ends], [len(end.result) for end in ends if end.result]
+    return max(errors, default=0) + max(results, default=0)
 
 
 def columns_of(jobs: Sequence[NewJob]) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:

@@ -20,8 +20,8 @@ from worker.dialects.portable import (
     Dialect,
     columns_of,
     columns_of_claim,
+    longest,
     table,
-    weight,
 )
 from worker.dialects.portions import portions
 from worker.dialects.single import ENDED, NOT_HELD, SingleRecord, single_record
@@ -161,7 +161,7 @@ class PostgreSQL(Dialect):
 
     def finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> set[tuple[int, int]]:
         """More than one statement, and so a transaction of the caller, only where the texts are long."""
-        some = portions(ends, len(ends), max(map(weight, ends)))
+        some = portions(ends, len(ends), longest(ends))
         return {hold for each in some for hold in self._finish(connection, each, worker)}
 
     def _finish(self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], worker: str) -> list[tuple[int, int]]:

@@ -256,13 +256,15 @@ def _by_one_statement(using: str, ended: Sequence[Ended]) -> bool:
     """Whether all go into history, and nobody else writes when they do."""
     others_write = (Retry, Snoozed, *(hook.of for hook in in_the_recording_transaction))
     one_statement = dialect_of(connections[using]).finishes_by_one_statement and len(ended) <= BATCH
-    return one_statement and not any(isinstance(each.outcome, others_write) or _is_long(each) for each in ended)
+    kinds = {type(each.outcome) for each in ended}
+    return one_statement and not any(issubclass(kind, others_write) for kind in kinds) and not _are_long(ended)
 
 
-def _is_long(ended: Ended) -> bool:
-    """Whether it brings along so much text that others may not go with it."""
-    kept = ended.outcome.kept if isinstance(ended.outcome, Succeeded) else None
-    return len(ended.job.errors) + len(kept or "") > _LONG
+def _are_long(ended: Sequence[Ended]) -> bool:
+    """Whether one may bring along so much text that others may not go with it."""
+    outcomes = [each.outcome for each in ended]
+    kept = [len(each.kept) for each in outcomes if isinstance(each, Succeeded) and each.kept]
+    return max([len(each.job.errors) for each in ended], default=0) + max(kept, default=0) > _LONG
 
 
 def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
