@@ -54,10 +54,17 @@ class Deputy:
             self._look_for_leader(using)
         if not self.acting:
             return None
-        if self.clock.monotonic() >= self.act_at or (self.due is not None and self.due <= now):
+        if self._is_time(now):
             self.due = self.chores.do(using, now)
             self.act_at = self.clock.monotonic() + ACT_EVERY
         return self.due
+
+    def is_about_to_act(self, now: datetime) -> bool:
+        """Whether what is ready would wait for chores. Who does not stay for long does these first in any case."""
+        return self.acting and not self.at_once and self._is_time(now)
+
+    def _is_time(self, now: datetime) -> bool:
+        return self.clock.monotonic() >= self.act_at or (self.due is not None and self.due <= now)
 
     @property
     def has_more_to_do(self) -> bool:

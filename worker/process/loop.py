@@ -94,8 +94,9 @@ class Loop:
         self._give_sign_of_life(using)
         if self.ending.stops:
             return self._wind_down(using)
+        claimed = self._claim(using) if self.deputy.is_about_to_act(self.clock.now()) else 0
         due = self.deputy.do(using, self.clock.now())
-        claimed = self._claim(using)
+        claimed += self._claim(using)
         self.intake.give_back_what_waits(using)
         if ended or claimed:
             self.patience.reset()

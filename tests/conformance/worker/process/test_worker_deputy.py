@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -227,3 +228,33 @@ def test_delayed_jobs_and_retries_run_under_a_worker_alone(
     assert row.started_at >= row.run_at
     assert all(each.seconds <= max(0.0, (each.due - each.now).total_seconds()) for each in slept if each.due)
     assert len(told) == 1
+
+
+def test_a_ready_job_does_not_wait_for_the_chores_of_a_deputy(
+    crew: Crew, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SCHEDULER = {"HEARTBEAT": 0.2}
+    monkeypatch.setattr(deputies, "LEADER_MISSED_AFTER", 0.5)
+    monkeypatch.setattr(deputies, "LOOK_FOR_LEADER_EVERY", 0.05)
+    monkeypatch.setattr(deputies, "ACT_EVERY", 0.0)
+    ids, found = list[int](), list[str | None]()
+
+    class Between(threading.Event):
+        """Between two turns there is a job, once."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            if ids:
+                return super().wait(timeout)
+            ids.append(leave_trace("ready").pk)
+            return True
+
+    def look(using: str, now: datetime) -> None:
+        found.extend(map(state_of, ids))
+
+    hand = crew.start(leader_sign=unled)
+    eventually(lambda: hand.works and hand.worker.loop and hand.loop.deputy.acting)
+    monkeypatch.setattr(hand.loop.deputy.chores, "do", look)
+    monkeypatch.setattr(hand.loop, "news", Between())
+    eventually(lambda: found)
+
+    assert found[0] != "ready"
