@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.core.exceptions import SynchronousOnlyOperation
@@ -202,13 +203,16 @@ def _creator(value: object) -> str:
 
 def _enqueued(job: NewJob, id: int, enqueued_at: datetime, alias: str) -> Job:
     """The job as a model instance, without reading it: what else the database decided is fetched when asked for."""
-    told = {**job._asdict(), "id": id, "enqueued_at": enqueued_at}
-    return Job.from_db(alias, _TOLD, [told[name] for name in _TOLD])
+    return Job.from_db(alias, _TOLD, _in_order((*job, id, enqueued_at)))
 
 
-_TOLD = [
+_KNOWN = (*NewJob._fields, "id", "enqueued_at")
+_NAMES = [
     field.attname
     for field in Job._meta.concrete_fields
-    if field.attname in (*NewJob._fields, "id", "enqueued_at") and field.attname != "run_at"  # it may have been a delay
+    if field.attname in _KNOWN and field.attname != "run_at"  # it may have been a delay
 ]
+_TOLD = frozenset(_NAMES)
+"""Django asks of each field whether it is among them."""
+_in_order = itemgetter(*map(_KNOWN.index, _NAMES))
 _REPLACING_NOTHING: AbstractContextManager[None] = nullcontext()
