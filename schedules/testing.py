@@ -15,6 +15,7 @@ from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import ANYONE, materialize
 from worker import context, queue, registry, roster
 from worker.clock import Clock, ServerClock, database_now
+from worker.current import under_way
 from worker.known import is_known
 from worker.messages.echo import quoted
 from worker.models import FinishedJob
@@ -121,7 +122,7 @@ class _Runs:
         copy_context().run(self._run, job, started_at)
 
     def _run(self, job: ClaimedJob, started_at: datetime) -> None:
-        context.current.set(context.Run(job, started_at, _NAME))
+        under_way.set(context.Run(job, started_at, _NAME))
         tell_started(job, started_at)
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if task_of(job).atomic else _plainly)

@@ -23,6 +23,7 @@ from django.dispatch import Signal
 
 import schedules
 import schedules.signals
+import worker
 import worker.signals
 from schedules import api, background, recurrence, scheduled, testing
 from schedules.declarations import Background
@@ -53,6 +54,8 @@ DOORS: dict[str, Any] = {
     "Cancel": lambda reason: outcomes.Cancel(reason),
     "Fail": lambda reason: outcomes.Fail(reason),
     "Snooze": outcomes.Snooze,
+    "current_job": worker.current_job,
+    "JobFilter": lambda: worker.JobFilter(),
     **{name: getattr(testing, name) for name in testing.__all__},
     **{name: getattr(recurrence, name) for name in recurrence.__all__},
 }

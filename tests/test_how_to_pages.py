@@ -17,7 +17,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 TAKE_PAYMENT, TAKEN_ONCE = PYTHON.findall(page("how-to/tasks-that-run-twice.md").text)
 PACKAGE, READY, LIBRARY, WRAPPED, MOVED = PYTHON.findall(page("how-to/tasks-elsewhere.md").text)
-MAIL, REPORTED, SHIP, RECEIVER = PYTHON.findall(page("how-to/errors.md").text)
+MAIL, REPORTED, SHIP, IN_JOBS, RECEIVER = PYTHON.findall(page("how-to/errors.md").text)
 _, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
 CRONTAB, PROGRAM = PYTHON.findall(page("how-to/from-crontab.md").text)
 _, BEAT = PYTHON.findall(page("how-to/from-celery.md").text)
@@ -83,6 +83,7 @@ def clean_up(): ...
     "invoices.py": MOVED,
     "digests.py": MANY + FORGOTTEN,
     "reporting.py": REPORTED,
+    "logs.py": IN_JOBS,
     "both.py": BOTH if django.VERSION >= (6, 0) else "",
     "tasks/__init__.py": f"""
 {PACKAGE}
@@ -92,6 +93,10 @@ def clean_up(): ...
 {PROGRAM}
 @background
 def send_digest(user): ...
+@background
+def speak(words):
+    import logging
+    logging.getLogger("shop").warning(words)
 def report(region): ...
 def poll(): ...
 """,
@@ -106,16 +111,19 @@ from shop.reporting import reported
     "management/commands/__init__.py": "",
     "management/commands/poll.py": "from django.core.management.base import BaseCommand as Command",
     "tests.py": f"""
+import io
+import logging.config
 from types import SimpleNamespace
+from django.conf import settings
 from django.core import mail
 from django.core.management import call_command
 from schedules.testing import run_jobs
 from schedules.api import InvalidSchedule
 from schedules.models import Schedule
-from shop import chat
+from shop import chat, logs
 from shop.digests import forget_digests, schedule_digests
 from shop.invoices import send
-from shop.tasks import fetch
+from shop.tasks import fetch, speak
 from shop.tasks.mail import ship
 from worker.models import Job
 
@@ -130,6 +138,14 @@ class Pages(TestCase):
         send(7)
         Job.objects.update(task="shop.tasks.send_invoice")
         assert [job.state for job in run_jobs()] == ["succeeded"]
+
+    def test_a_line_of_the_log_names_the_job_that_wrote_it(self):
+        self.addCleanup(logging.config.dictConfig, settings.LOGGING)
+        logging.config.dictConfig(logs.LOGGING)
+        written = logging.getLogger().handlers[0].stream = io.StringIO()
+        job = speak("at sea")
+        run_jobs()
+        assert f"WARNING shop [shop.tasks.speak #{{job.pk}}, attempt 1] at sea" in written.getvalue()
 
     def test_what_has_failed_for_good_is_mailed_and_posted(self):
         fetch()
@@ -201,7 +217,7 @@ def project(tmp_path: Path) -> Path:
 def test_the_code_of_the_pages_works_in_a_project(project: Path) -> None:
     done = _run(project, "-m", "django", "test")
 
-    assert (done.returncode, "Ran 7 tests" in done.stderr) == (0, True), done.stderr
+    assert (done.returncode, "Ran 8 tests" in done.stderr) == (0, True), done.stderr
 
 
 def test_jobs_run_in_a_second_database_and_only_for_what_was_committed(project: Path) -> None:

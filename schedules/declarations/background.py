@@ -24,6 +24,8 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
 from worker.calls import CALL, Calls, Explained, InvalidCall, replaces, replacing
+from worker.context import DirectCall
+from worker.current import under_way
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
 from worker.models import Job
@@ -178,9 +180,13 @@ class Background(Generic[P, R, Made]):
 
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here, at once, and return its result. An atomic task runs in a transaction."""
-        with transaction.atomic(using=project_options().DATABASE) if self.task.atomic else _NO_TRANSACTION:
-            result: R = self.task.function(*args, **kwargs)
-        return result
+        before = under_way.set(DirectCall(self.task))
+        try:
+            with transaction.atomic(using=project_options().DATABASE) if self.task.atomic else _NO_TRANSACTION:
+                result: R = self.task.function(*args, **kwargs)
+            return result
+        finally:
+            under_way.reset(before)
 
     def check_options(self) -> None:
         """Raises InvalidCall, or InvalidSchedule where it repeats, for defaults with which no call could work."""

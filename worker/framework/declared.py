@@ -21,7 +21,7 @@ class Body:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self.declared_as.takes_context and (run := context.current.get()) is not None:
+            if self.declared_as.takes_context and (run := context.run()) is not None:
                 args = (framework.TaskContext(task_result=results.of_run(run)), *args)
             return framework.normalize_json(self.declared_as.call(*args, **kwargs))
         except BaseException as error:

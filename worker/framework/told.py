@@ -23,12 +23,12 @@ _under_way: dict[Hold, tuple[Run, BaseException | None]] = {}
 
 def remember(error: BaseException) -> None:
     """That the attempt which runs here has failed with that: whoever is told of its end may ask for it."""
-    if (run := context.current.get()) is not None and run.job.hold in _under_way:
+    if (run := context.run()) is not None and run.job.hold in _under_way:
         _under_way[run.job.hold] = run, error
 
 
 def _started(job: ClaimedJob, **_: Any) -> None:
-    run = context.current.get()
+    run = context.run()
     if run is None or results.Enqueued.read(job.task_options) is None:
         return
     _under_way[job.hold] = run, None

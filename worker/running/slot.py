@@ -14,6 +14,7 @@ from django.utils.functional import SimpleLazyObject
 
 from worker import context
 from worker.clock import Clock
+from worker.current import under_way
 from worker.own_options import task_of
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
@@ -51,7 +52,7 @@ class Slot:
             task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
-            context.current.set(context.Run(job, started_at, self._atomic_runs.worker))
+            under_way.set(context.Run(job, started_at, self._atomic_runs.worker))
             tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:

@@ -8,7 +8,7 @@ from math import nan
 from typing import Any
 
 from tests.app.models import Effect
-from worker import Cancel, Fail
+from worker import Cancel, Fail, current_job
 from worker.backends import task
 from worker.results import LONGEST
 
@@ -27,6 +27,12 @@ async def give_back_asynchronously(value: Any) -> Any:
 def tell(context: Any) -> list[Any]:
     result = context.task_result
     return [context.attempt, result.id, result.status, len(result.worker_ids), result.args, result.task == tell]
+
+
+@task
+def tell_its_job() -> list[Any]:
+    job = current_job()
+    return [] if job is None else [job.id, job.task, job.attempt, job.max_attempts]
 
 
 @task(max_attempts=3, backoff=[0])
