@@ -35,7 +35,7 @@ from schedules.planning.due import Ledgered
 from schedules.planning.policies import CatchUp, Overlap, Policies
 from schedules.recurrence.clock_changes import GapRule, OverlapRule
 from tests.documents import CHECK_ID, DOCS, ROOT, Page, Table, code_in, literal, names_in, page, pages
-from worker import outcomes
+from worker import outcomes, raised
 from worker.models import FinishedState, JobState
 from worker.options import Options
 from worker.tasks import RUN_OPTIONS
@@ -51,9 +51,10 @@ DOORS: dict[str, Any] = {
     "get": api.get,
     "Background": Background,
     # As every exception, it takes its message.
-    "Cancel": lambda reason: outcomes.Cancel(reason),
-    "Fail": lambda reason: outcomes.Fail(reason),
-    "Snooze": outcomes.Snooze,
+    "Cancel": lambda reason: raised.Cancel(reason),
+    "Fail": lambda reason: raised.Fail(reason),
+    "Snooze": raised.Snooze,
+    "Retry": raised.Retry,
     "current_job": worker.current_job,
     "JobFilter": lambda: worker.JobFilter(),
     **{name: getattr(testing, name) for name in testing.__all__},

@@ -101,7 +101,7 @@ def test_no_way_of_importing_escapes(text: str, names: list[str]) -> None:
 
 def test_the_errors_at_the_doors_are_the_documented_ones() -> None:
     documented = set(page("reference/api.md").table("Error", "Errors"))
-    to_raise = {"worker.Cancel", "worker.Fail", "worker.Snooze"}
+    to_raise = {"worker.Cancel", "worker.Fail", "worker.Retry", "worker.Snooze"}
     assert {f"{kind.__module__}.{kind.__name__}" for kind in errors().values()} == documented | to_raise
     assert {resolve_name(path) for path in documented | to_raise} == set(errors().values())
 

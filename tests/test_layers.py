@@ -27,10 +27,12 @@ Pure: they know no Django, no table and no clock
 
 + worker.messages
 + worker.outcomes
++ worker.raised
 + worker.current
   worker.job_filter
   worker.registry
   worker.backoff
+  worker.error_classes
   worker.signs
 + worker.vigil
 + worker.patience
@@ -51,7 +53,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.migrations         indexes
 + worker.values
 + worker.options            backoff
-  worker.tasks              backoff registry
+  worker.tasks              backoff error_classes registry
   worker.context            tasks
   worker.unknown
   worker.own_options        tasks
@@ -69,14 +71,14 @@ The queue: it does the work, and knows nothing of schedules
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure refusals signals wakeup
-  worker.framework          arguments backoff context queue signals tasks
+  worker.framework          arguments backoff context error_classes queue signals tasks
   worker.known              framework tasks
   worker.reasons            queue serving tasks unknown
   worker.calls              arguments dialects parameters queue tasks
   worker.promotion          clock queue refusals signals
   worker.rescue             clock queue refusals roster signals
   worker.chores             clock promotion queue refusals rescue signals
-  worker.running            arguments clock context own_options queue results sessions signals tasks telling
+  worker.running            arguments backoff clock context own_options queue results sessions signals tasks telling
   worker.process            chores clock dialects dialects.portions events known queue refusals roster running sessions signals tasks telling wakeup
 
 The clock: it decides what is due
@@ -88,7 +90,7 @@ The clock: it decides what is due
   schedules.signals         | events log masking
   schedules.occurrences     signals | dialects erasure queue tasks
   schedules.changes         occurrences signals spec | calls clock dialects dialects.portions erasure queue tasks wakeup
-  schedules.declarations    changes occurrences signals spec | arguments backoff calls clock context dialects.portions masking parameters registry tasks
+  schedules.declarations    changes occurrences signals spec | arguments backoff calls clock context error_classes dialects.portions masking parameters registry tasks
   schedules.scheduler       changes occurrences | chores promotion
   schedules.leader declarations occurrences scheduler signals | chores clock dialects erasure queue roster sessions wakeup
   schedules.overview        changes declarations describe leader occurrences spec | dialects.portions masking own_options queue reasons serving tasks unknown
@@ -99,7 +101,7 @@ The clock: it decides what is due
 Leaves: they put the house together, and no other room imports them
 
   worker.api                arguments calls tasks
-  worker.backends           arguments calls framework own_options queue tasks
+  worker.backends           arguments calls error_classes framework own_options queue tasks
   worker.checks             tasks
   worker.apps               checks
   worker.admin              arguments clock masking queue reasons serving signs

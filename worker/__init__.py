@@ -2,6 +2,6 @@
 
 from worker.current import CurrentJob, current_job
 from worker.job_filter import JobFilter
-from worker.outcomes import Cancel, Fail, Snooze
+from worker.raised import Cancel, Fail, Retry, Snooze
 
-__all__ = ["Cancel", "CurrentJob", "Fail", "JobFilter", "Snooze", "current_job"]
+__all__ = ["Cancel", "CurrentJob", "Fail", "JobFilter", "Retry", "Snooze", "current_job"]

@@ -11,7 +11,7 @@ from typing import Any, overload
 from django.core.checks import CheckMessage, Error
 from django.utils import timezone
 
-from worker import framework, queue, tasks
+from worker import error_classes, framework, queue, tasks
 from worker.arguments import encode
 from worker.calls import Explained, InvalidCall, Start, start_of
 from worker.framework import declared, results
@@ -29,7 +29,8 @@ __all__ = ["DatabaseBackend", "task"]
 class DatabaseBackend(framework.BaseTaskBackend):
     """Puts Tasks into the queue, in the caller's transaction; `process_tasks` runs them, beside all other jobs.
 
-    OPTIONS: `max_attempts` (1), `backoff`, `atomic`, `fresh_connection` and `may_fail`, for Tasks that do not say it.
+    OPTIONS: `max_attempts` (1), `backoff`, `retry_on`, `give_up_on`, `atomic`, `fresh_connection` and `may_fail`, for
+    Tasks that do not say it.
 
     https://docs.djangoproject.com/en/stable/ref/tasks/
     """
@@ -52,7 +53,7 @@ class DatabaseBackend(framework.BaseTaskBackend):
             raise framework.InvalidTask(fault)
         try:
             _start(task)
-            run_options(_ANY, own_options(task))
+            _stored(own_options(task))
             declared.register(task)
         except (InvalidCall, InvalidTask) as error:
             raise framework.InvalidTask(str(error)) from error
@@ -98,26 +99,30 @@ class DatabaseBackend(framework.BaseTaskBackend):
         yield from filter(None, map(tasks.queue_problem, _queues(self._params)))
         yield from unknown_options(self.options, OWN, "OPTIONS")
         try:
-            run_options(_ANY, {name: value for name, value in self.options.items() if name in OWN})
+            _stored({name: value for name, value in self.options.items() if name in OWN})
         except InvalidTask as fault:
             yield f"OPTIONS: {fault}"
 
     def _job(self, task: framework.AnyTask, arguments: str) -> NewJob:
         own, start = own_options(task), _start(task)
-        stored = run_options(_ANY, {**_OPTIONS, **self.options, **own})
+        max_attempts, stored = _stored({**_OPTIONS, **self._defaults_for(task), **own})
         said = results.Enqueued(self.alias, _as_json(task.run_after), own)
-        told = {**json.loads(stored["task_options"] or "{}"), "keep_result": True, **said.as_dict()}
+        told = {**stored, "keep_result": True, **said.as_dict()}
         return NewJob(
             task.module_path,
             arguments,
             queue=task.queue_name,
             priority=int(task.priority),
-            max_attempts=stored["max_attempts"],
+            max_attempts=max_attempts,
             state=JobState.SCHEDULED if start.at or start.delay else JobState.READY,
             task_options=json.dumps(told, sort_keys=True),
             run_at=start.at,
             delay=start.delay,
         )
+
+    def _defaults_for(self, task: framework.AnyTask) -> dict[str, Any]:
+        """OPTIONS, without what the Task says itself in a way that no row can keep."""
+        return {name: value for name, value in self.options.items() if not callable(getattr(task, name, None))}
 
 
 @overload
@@ -175,6 +180,17 @@ def _queues(params: Mapping[str, Any]) -> Sequence[Any]:
 
 def _is_a_queue(name: object) -> bool:
     return tasks.queue_problem(name) is None
+
+
+def _stored(said: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """How often it is tried, and the other options as a row keeps them. Raises worker.api.InvalidTask."""
+    stored = run_options(_ANY, said)
+    classes = {name: said[name] for name in tasks.ERROR_CLASSES if said.get(name) is not None}
+    for name, value in classes.items():
+        if fault := error_classes.problem(name, value):
+            raise InvalidTask(fault)
+    kept = {name: error_classes.paths(value) for name, value in classes.items()}
+    return stored["max_attempts"], {**json.loads(stored["task_options"] or "{}"), **kept}
 
 
 def _start(task: framework.AnyTask) -> Start:

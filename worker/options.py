@@ -44,7 +44,7 @@ class Options:
     """Seconds of silence after which a worker counts as dead and its jobs are given to others."""
     MAX_ATTEMPTS: int = 12
     """How often a job is tried before it counts as failed, unless its task says otherwise: with `BACKOFF`, for 4 h."""
-    BACKOFF: backoff.Backoff = 15.0
+    BACKOFF: backoff.Delays = 15.0
     """Seconds before the second attempt, doubling up to an hour; or a list of delays in seconds."""
     FAILURES_WITHIN: timedelta = timedelta(days=1)
     """How long a job that has failed for good is told as a problem, unless it is retried by hand."""

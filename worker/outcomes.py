@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, NotRequired, TypedDict
 
 from worker.messages.expected import is_instant
 
-LONGEST_SNOOZE = 3660 * 86_400
-"""Seconds. Databases can add them to any instant; a later date than they know could never be recorded."""
-
 LONGEST_ERRORS = 250_000
 """Characters of a job's errors that are kept: a job may be tried ten thousand times, and each claim reads them."""
-
-
-class Cancel(Exception):
-    """Raise it in a task to end the job as cancelled, with the message as the reason. It is not retried."""
-
-    __module__ = "worker"
-
-
-class Fail(Exception):
-    """Raise it in a task to end the job as failed, with the message as the reason. It is not retried.
-
-    Use it where another attempt could not succeed. Like any failure it has a traceback, and is reported as a problem.
-    """
-
-    __module__ = "worker"
-
-
-class Snooze(Exception):
-    """Raise it in a task to run the same job again later. It does not count as an attempt.
-
-    `delay`: seconds, or a timedelta; not negative, and at most ten years.
-    """
-
-    __module__ = "worker"
-
-    def __init__(self, delay: float | timedelta) -> None:
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-        if not 0 <= seconds <= LONGEST_SNOOZE:
-            raise ValueError(f"Snooze({delay!r}): the delay must be a number of seconds from 0 to {LONGEST_SNOOZE}.")
-        super().__init__(seconds)
-        self.seconds = seconds
 
 
 class DeadlineMissed(Exception):

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from worker import tasks
-from worker.tasks import RUN_OPTIONS, InvalidTask, Task, run_option_problem
+from worker.tasks import ERROR_CLASSES, RUN_OPTIONS, InvalidTask, Task, run_option_problem
 from worker.values import ClaimedJob
 
 IN_TEXT = tuple(name for name in RUN_OPTIONS if name != "max_attempts")
@@ -48,7 +48,7 @@ def _read(text: str) -> Mapping[str, Any]:
     told = json.loads(text)
     if not isinstance(told, dict):
         raise TypeError(f"task_options is {text[:100]}, but must be a JSON object.")
-    return {name: told[name] for name in IN_TEXT if name in told}
+    return {name: told[name] for name in (*IN_TEXT, *ERROR_CLASSES) if name in told}
 
 
 def _plain(value: object) -> object:

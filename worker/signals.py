@@ -20,6 +20,7 @@ __all__ = [
     "Retry",
     "Snoozed",
     "Succeeded",
+    "backoff_failed",
     "callback_failed",
     "chore_refused",
     "connection_unclosed",
@@ -61,6 +62,8 @@ success_refused = Event()
 """job, error, retry_in: seconds. An atomic job has done its work, which is undone, for that cannot be recorded now."""
 callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
+backoff_failed = Event()
+"""job, error. The function that its task has as backoff raised, or said no delay: the project's BACKOFF holds."""
 jobs_rescued = Event()
 """count, given_up: how many were taken from dead workers, and how many of those were given up."""
 rescue_refused = Event()

@@ -14,7 +14,7 @@ from typing import Any
 
 from asgiref.sync import AsyncToSync, iscoroutinefunction
 
-from worker import backoff
+from worker import backoff, error_classes
 from worker.messages.echo import echo, quoted
 from worker.messages.expected import A_FLAG, a_whole_number, is_whole, must_be
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
@@ -27,6 +27,8 @@ MOST_LAYERS = 100
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "keep_result")
 """How the jobs of a task are run. A schedule may say it for its own."""
+ERROR_CLASSES = ("retry_on", "give_up_on")
+"""Which of its errors are tried again. The task alone says it."""
 
 
 class InvalidTask(ValueError):
@@ -55,6 +57,10 @@ class Task:
     """None: SCHEDULER["MAX_ATTEMPTS"]."""
     backoff: backoff.Backoff | None = None
     """None: SCHEDULER["BACKOFF"]."""
+    retry_on: Sequence[error_classes.ErrorClass] | None = None
+    """Only an error of these classes is tried again. None: any."""
+    give_up_on: Sequence[error_classes.ErrorClass] = ()
+    """An error of these classes is not, whatever `retry_on` says."""
     atomic: bool = False
     """Its jobs run in a transaction of the queue's database, which also records that they succeeded."""
     fresh_connection: bool = False
@@ -74,9 +80,15 @@ class Task:
     def attempts_allowed(self) -> int:
         return options().MAX_ATTEMPTS if self.max_attempts is None else self.max_attempts
 
+    def may_retry(self, error: BaseException) -> bool:
+        """Whether another attempt may follow such an error."""
+        is_wanted = self.retry_on is None or error_classes.has(self.retry_on, error)
+        return is_wanted and not error_classes.has(self.give_up_on, error)
+
     def retry_delay(self, attempt: int, job_id: int) -> float:
-        """Seconds to wait after failed attempt number `attempt`."""
-        return backoff.delay(options().BACKOFF if self.backoff is None else self.backoff, attempt, job_id)
+        """Seconds to wait after failed attempt number `attempt`. A function as backoff is not asked."""
+        own = self.backoff
+        return backoff.delay(options().BACKOFF if own is None or callable(own) else own, attempt, job_id)
 
 
 def path_of(function: Callable[..., Any]) -> str:
@@ -198,13 +210,23 @@ def _faults(task: Task) -> Iterable[str]:
     for fault in (queue_problem(task.queue), priority_problem(task.priority)):
         if fault:
             yield fault
-    for option in RUN_OPTIONS:
-        value, is_the_projects = getattr(task, option), option in ("max_attempts", "backoff")
-        if not (value is None and is_the_projects) and (fault := run_option_problem(option, value)):
-            yield fault
+    yield from _faults_of_runs(task)
     names = task.formerly if isinstance(task.formerly, (list, tuple)) else [None]
     if not all(isinstance(name, str) and name and name != task.name for name in names):
         yield must_be("formerly", task.formerly, "a list of names that the task had before")
+
+
+def _faults_of_runs(task: Task) -> Iterator[str]:
+    for option in ERROR_CLASSES:
+        classes, is_any = getattr(task, option), option == "retry_on"
+        if not (classes is None and is_any) and (fault := error_classes.problem(option, classes)):
+            yield fault
+    for option in RUN_OPTIONS:
+        value = getattr(task, option)
+        is_the_projects = value is None and option in ("max_attempts", "backoff")
+        is_function = option == "backoff" and callable(value)
+        if not is_the_projects and not is_function and (fault := run_option_problem(option, value)):
+            yield fault
 
 
 def _deferred(function: Callable[..., Any]) -> Iterator[tuple[str, str]]:

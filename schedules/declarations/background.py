@@ -32,7 +32,7 @@ from worker.models import Job
 from worker.options import options as project_options
 from worker.parameters import Parameters
 from worker.registry import Registry
-from worker.tasks import RUN_OPTIONS, InvalidTask, Task
+from worker.tasks import ERROR_CLASSES, RUN_OPTIONS, InvalidTask, Task
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ CALL_OPTIONS = (
     *("key", "remove_existing_tasks"),
 )
 """What a call may say besides the task's own arguments."""
-ONLY_OF_TASK = (*RUN_OPTIONS, "formerly")
+ONLY_OF_TASK = (*RUN_OPTIONS, *ERROR_CLASSES, "formerly")
 OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
 """What a decorator may say of the task itself."""
 
@@ -264,10 +264,12 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
 
     name: of the task, if not its dotted path. schedule: seconds from the call until it runs, a timedelta or an aware
     datetime. queue, priority (-100 to 100, larger first), max_attempts, backoff (seconds before the second attempt,
-    doubling, or a list of them). atomic: whether what it does in the queue's database, and that its job succeeded, are
-    one transaction. fresh_connection: whether each run has database connections of its own. may_fail: whether a job
-    that fails for good is no problem to `list_schedule --check` and the doctor. keep_result: whether history keeps what
-    it returns, which must be JSON then. formerly: names that the task had before, under which jobs may still wait.
+    doubling, or a list of them, or a function that is given the error and the job and says the seconds, or None to give
+    up). retry_on, give_up_on: classes of exceptions, or dotted paths. atomic: whether what it does in the queue's
+    database, and that its job succeeded, are one transaction. fresh_connection: whether each run has database
+    connections of its own. may_fail: whether a job that fails for good is no problem to `list_schedule --check` and the
+    doctor. keep_result: whether history keeps what it returns, which must be JSON then. formerly: names that the task
+    had before, under which jobs may still wait.
     Any option of `Background.using` is a default for its calls.
     Raises InvalidTask, InvalidCall or InvalidSchedule, at import.
     """

@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from schedules.recurrence import GapRule, OverlapRule
 from worker.backoff import Backoff
+from worker.error_classes import ErrorClass
 
 Start = float | timedelta | datetime | None
 """Seconds from now, a length, or an aware instant."""
@@ -52,6 +53,8 @@ class TaskOptions(CallOptions, total=False):
 
     max_attempts: int | None
     backoff: Backoff | None
+    retry_on: Sequence[ErrorClass] | None
+    give_up_on: Sequence[ErrorClass]
     atomic: bool
     fresh_connection: bool
     may_fail: bool

@@ -15,7 +15,7 @@ from django.db import connection
 
 from schedules import background
 from tests.app.models import Effect
-from worker.outcomes import Cancel, Snooze
+from worker import Cancel, Snooze
 
 
 @background

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backoff import LONGEST, LONGEST_DOUBLED, SPREAD, Backoff, delay, problem
+from worker.backoff import LONGEST, LONGEST_DOUBLED, SPREAD, Delays, delay, problem
 from worker.options import Options
 
 
@@ -34,7 +34,7 @@ from worker.options import Options
         ((0,), 9, 0),
     ],
 )
-def test_the_delay_doubles_or_follows_the_list(backoff: Backoff, attempt: int, least: float) -> None:
+def test_the_delay_doubles_or_follows_the_list(backoff: Delays, attempt: int, least: float) -> None:
     assert least <= delay(backoff, attempt, job_id=7) <= least * (1 + SPREAD)
 
 
@@ -51,7 +51,7 @@ def test_the_default_outlasts_an_outage_of_a_few_hours_and_no_working_day() -> N
     st.integers(1, 10_000),
     st.integers(1, 2**63 - 1),
 )
-def test_a_delay_is_within_bounds_and_always_the_same(backoff: Backoff, attempt: int, job_id: int) -> None:
+def test_a_delay_is_within_bounds_and_always_the_same(backoff: Delays, attempt: int, job_id: int) -> None:
     seconds = delay(backoff, attempt, job_id)
 
     assert 0 <= seconds <= LONGEST * (1 + SPREAD)

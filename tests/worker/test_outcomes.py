@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from worker.outcomes import LONGEST_ERRORS, Error, Snooze, with_error
+from worker.outcomes import LONGEST_ERRORS, Error, with_error
+from worker.raised import Snooze
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from inspect import Signature, signature
 from typing import Any
 
 from worker import context, framework, signals, tasks
+from worker.backoff import Asked
+from worker.current import CurrentJob
 from worker.framework import results, told
 
 
@@ -33,7 +35,7 @@ def register(task: framework.AnyTask) -> None:
     """Make a Task known in this process, so that its jobs run here. Raises worker.api.InvalidTask."""
     known = tasks.find(task.module_path)
     if known is None or (isinstance(known.function, Body) and known.function.declared_as.func is not task.func):
-        tasks.register(tasks.Task(Body(task), task.module_path))
+        tasks.register(tasks.Task(Body(task), task.module_path, backoff=_backoff(task)))
 
 
 def discover(name: str) -> bool:
@@ -53,6 +55,19 @@ def _of_caller(task: framework.AnyTask) -> Signature:
     """The parameters that a caller gives: the context is none of them."""
     found = signature(task.func)
     return found.replace(parameters=list(found.parameters.values())[1:]) if task.takes_context else found
+
+
+def _backoff(task: framework.AnyTask) -> Asked | None:
+    """Its function, if it has one, which is given what the framework knows of the run. All else is in the row."""
+    asked = getattr(task, "backoff", None)
+    if not callable(asked):
+        return None
+
+    def ask(error: BaseException, job: CurrentJob) -> float | None:
+        run = context.run()
+        return asked(error, job if run is None else results.of_run(run))  # type: ignore[no-any-return]
+
+    return ask
 
 
 def _kinds() -> tuple[type, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker import framework
+from worker import error_classes, framework
 from worker.backoff import Backoff
-from worker.tasks import DEFAULT_QUEUE, RUN_OPTIONS
+from worker.error_classes import ErrorClass
+from worker.tasks import DEFAULT_QUEUE, ERROR_CLASSES, RUN_OPTIONS
 
-OWN = tuple(name for name in RUN_OPTIONS if name != "keep_result")
+OWN = (*(name for name in RUN_OPTIONS if name != "keep_result"), *ERROR_CLASSES)
 """The options that are not of the framework. The result of a Task is always kept."""
 
 
@@ -18,17 +20,24 @@ OWN = tuple(name for name in RUN_OPTIONS if name != "keep_result")
 class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's takes none
     """What `@task` makes for our backend. An option of ours that is None is as `TASKS[…]["OPTIONS"]` says.
 
-    `run_after` may be a timedelta as well: so long after it is enqueued. A list as `backoff` becomes a tuple.
+    `run_after` may be a timedelta as well: so long after it is enqueued. A list becomes a tuple, and a class of
+    exceptions its dotted path.
     """
 
     max_attempts: int | None = None
     backoff: Backoff | None = None
+    retry_on: Sequence[ErrorClass] | None = None
+    give_up_on: Sequence[ErrorClass] | None = None
     atomic: bool | None = None
     fresh_connection: bool | None = None
     may_fail: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backoff", _as_tuple(self.backoff))
+        for option in ERROR_CLASSES:
+            classes = getattr(self, option)
+            if classes is not None and error_classes.problem(option, classes) is None:
+                object.__setattr__(self, option, tuple(error_classes.paths(classes)))
         framework.Task.__post_init__(self)
 
     def using(
@@ -40,14 +49,22 @@ class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's ta
         backend: str | None = None,
         **own: Any,
     ) -> Task:
-        """The same with other options. `own`: those of this queue. Raises TypeError for one that there is not."""
+        """The same with other options. `own`: those of this queue. Raises TypeError for one that there is not.
+
+        A function as `backoff` is declared with the Task: no row could keep it.
+        """
+        if callable(own.get("backoff")):
+            raise TypeError("backoff: a function is given where its Task is declared, and not to using(…).")
         given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend, **own}
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 def own_options(task: framework.AnyTask) -> dict[str, Any]:
-    """What the Task says of the options of this queue. One that was made for another backend has none."""
-    return {name: value for name in OWN if (value := getattr(task, name, None)) is not None}
+    """What the Task says of the options of this queue, as a row keeps it. One of another backend has none.
+
+    A function as `backoff` is not in it: the Task that is declared has it.
+    """
+    return {name: value for name in OWN if (value := getattr(task, name, None)) is not None and not callable(value)}
 
 
 def unchecked(kind: type[framework.AnyTask], **given: Any) -> Any:

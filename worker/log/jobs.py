@@ -120,7 +120,13 @@ def _callback_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
     log.error(what, job.task, job.id, traceback=indented(traceback_of(error)))
 
 
+def _backoff_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
+    what = '%s #%d: its backoff failed, so SCHEDULER["BACKOFF"] says when it is tried again'
+    log.error(what, job.task, job.id, traceback=indented(traceback_of(error)))
+
+
 signals.job_lost.connect(_lost)
 signals.job_put_off.connect(_put_off)
 signals.success_refused.connect(_success_refused)
 signals.callback_failed.connect(_callback_failed)
+signals.backoff_failed.connect(_backoff_failed)

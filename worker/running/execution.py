@@ -9,24 +9,14 @@ from datetime import datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
-from worker import results, tasks
+from worker import backoff, context, results, signals, tasks
 from worker.arguments import InvalidArguments, decode
+from worker.messages.echo import echo
 from worker.messages.errors import kind_of, message_of, path_of, traceback_of
-from worker.outcomes import (
-    LONGEST_SNOOZE,
-    Cancel,
-    Cancelled,
-    Error,
-    Fail,
-    Failed,
-    Missed,
-    Outcome,
-    Retry,
-    Snooze,
-    Snoozed,
-    Succeeded,
-)
+from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
 from worker.own_options import task_of
+from worker.raised import Cancel, Fail, Snooze, is_delay
+from worker.raised import Retry as Again
 from worker.values import ClaimedJob
 
 
@@ -90,11 +80,11 @@ def _kind(result: Any) -> str:
 
 
 def after_error(job: ClaimedJob, task: tasks.Task, error: BaseException, now: datetime) -> Outcome:
-    """Another attempt, or the end: when they are used up, or the next would come too late."""
+    """Another attempt, or the end: when they are used up or not wanted, or the next would come too late."""
     what = _told(job, error, now)
-    delay = task.retry_delay(what.attempt, job.id)
-    too_late = job.retry_before is not None and now + timedelta(seconds=delay) >= job.retry_before
-    if what.attempt >= job.max_attempts or too_late:
+    if what.attempt >= job.max_attempts or (delay := _delay(job, task, error)) is None:
+        return Failed(what)
+    if job.retry_before is not None and now + timedelta(seconds=delay) >= job.retry_before:
         return Failed(what)
     return Retry(what, delay)
 
@@ -108,9 +98,36 @@ def after_fault(job: ClaimedJob, error: BaseException, now: datetime) -> Outcome
 
 
 def _snoozed(pause: Snooze) -> Snoozed | None:
+    seconds = _seconds(pause)
+    return None if seconds is None else Snoozed(seconds)
+
+
+def _seconds(said: Snooze | Again) -> float | None:
     """A class of the task's own may have mislaid how long."""
-    seconds = vars(pause).get("seconds")
-    return Snoozed(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds <= LONGEST_SNOOZE else None
+    seconds = vars(said).get("seconds")
+    return seconds if is_delay(seconds) else None
+
+
+def _delay(job: ClaimedJob, task: tasks.Task, error: BaseException) -> float | None:
+    """Seconds until the next attempt. None: there is to be none."""
+    if isinstance(error, Again):
+        if (said := _seconds(error)) is not None:
+            return said
+    elif not task.may_retry(error):
+        return None
+    if callable(task.backoff):
+        try:
+            return _asked(task.backoff, error, job)
+        except BaseException as fault:  # noqa: BLE001  it is the project's, and an attempt that failed has an outcome
+            signals.backoff_failed.send_robust(None, job=job, error=fault)
+    return task.retry_delay(job.attempts + 1, job.id)
+
+
+def _asked(function: backoff.Asked, error: BaseException, job: ClaimedJob) -> float | None:
+    seconds = function(error, context.as_told(job))
+    if seconds is not None and not backoff.is_delay(seconds):
+        raise ValueError(f"The backoff returned {echo(seconds)}, but must return seconds from 0 to 86400, or None.")
+    return seconds
 
 
 def _told(job: ClaimedJob, error: BaseException, now: datetime) -> Error:

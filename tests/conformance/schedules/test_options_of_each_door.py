@@ -149,6 +149,14 @@ def test_what_a_schedule_says_of_its_task_goes_for_its_jobs_and_the_rest_is_aske
     assert (job.max_attempts, task.backoff, task.atomic, task.fresh_connection) == (3, [5.0, 60.0, 600.0], True, True)
 
 
+@pytest.mark.parametrize("door", DOORS[:3], ids=lambda door: door.__name__)
+def test_a_function_as_backoff_is_refused_where_a_row_would_have_to_keep_it(
+    door: Callable[[dict[str, Any]], Schedule],
+) -> None:
+    with pytest.raises((ValueError, AssertionError), match="is no backoff here: a function is given where its task is"):
+        door({"repeat": "1 month", "backoff": lambda _error, _job: 1})
+
+
 def test_a_schedule_that_says_nothing_of_its_task_keeps_nothing_of_it() -> None:
     row = by_settings({"repeat": "1 month"})
 

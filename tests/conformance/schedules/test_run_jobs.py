@@ -10,11 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import TestCase, TransactionTestCase
 
-from schedules import background
+from schedules import api, background
 from schedules.models import Occurrence, Schedule
 from schedules.testing import ManualClock, run_jobs
 from tests.app.models import Effect
-from worker import Snooze, queue, roster
+from worker import Retry, Snooze, queue, roster
 from worker.clock import database_now
 from worker.models import FinishedJob, Job
 from worker.outcomes import Succeeded
@@ -31,6 +31,17 @@ def note(key: str) -> str:
 def note_and_fail(key: str) -> None:
     note.now(key)
     raise LookupError(key)
+
+
+@background(max_attempts=2)
+def ask_for_another_attempt(key: str) -> None:
+    note.now(key)
+    raise Retry(after=60, reason=key)
+
+
+@background(max_attempts=9, give_up_on=[LookupError])
+def give_up(key: str) -> None:
+    note_and_fail.now(key)
 
 
 @background(max_attempts=1, atomic=True)
@@ -88,6 +99,36 @@ class Runs:
 
         assert self.states() == ["succeeded"] * 2
         assert self.keys() == ["by a job"]
+
+    def test_a_task_says_when_it_is_tried_again_and_its_reason_is_kept(self) -> None:
+        job = ask_for_another_attempt("too many requests")
+        clock = ManualClock(database_now("default"))
+
+        assert run_jobs(clock=clock) == []
+        job.refresh_from_db()
+        (error,) = job.error_list
+        assert (error["message"], error["attempt"]) == ("too many requests", 1)
+        assert timedelta(seconds=59) < job.run_at - clock.now() < timedelta(seconds=61)
+        clock.advance(59)
+        assert run_jobs(clock=clock) == []
+        clock.advance(3)
+        (ended,) = run_jobs(clock=clock)
+        assert (ended.state, ended.attempts, ended.reason) == ("failed", 2, "Retry: too many requests")
+
+    def test_an_error_on_which_the_task_gives_up_is_the_last(self) -> None:
+        give_up("one")
+
+        (ended,) = run_jobs()
+        assert (ended.state, ended.attempts) == ("failed", 1)
+
+    def test_a_failed_run_does_not_end_its_schedule(self) -> None:
+        clock = ManualClock(database_now("default"))
+        api.schedule(give_up, name="daily", args=["one"], repeat=86_400)
+        for _ in range(3):
+            clock.advance(86_500)
+            assert self.states(clock=clock) == ["failed"]
+
+        assert Schedule.objects.get().next_run_at is not None
 
     def test_a_failure_is_recorded_and_waits_for_its_next_attempt(self) -> None:
         job = note_and_fail("one")

@@ -11,15 +11,19 @@ from types import coroutine as coroutine_of_generator
 from typing import Any, NoReturn
 
 import pytest
+from django.db import OperationalError
 from django.utils.functional import SimpleLazyObject
 
+import worker
 from schedules.testing import isolated_registry
+from tests.conformance.worker.process.workers import heard
 from tests.schedules.recurrence.moments import at
 from tests.worker.messages.test_errors import WHERE
-from worker import tasks
+from worker import CurrentJob, signals, tasks
 from worker.arguments import encode
 from worker.messages import errors
-from worker.outcomes import Cancel, Cancelled, Fail, Failed, Missed, Outcome, Retry, Snooze, Snoozed, Succeeded
+from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.raised import Cancel, Fail, Snooze
 from worker.running import execution
 from worker.tasks import Task
 from worker.values import ClaimedJob
@@ -301,6 +305,104 @@ def test_a_failed_attempt_is_followed_by_another_after_its_backoff(run: Run, att
     assert isinstance(outcome, Retry)
     assert outcome.error.attempt == attempt
     assert outcome.delay == task.retry_delay(attempt, job_id=7)
+
+
+# What the task says of its retries
+
+
+@pytest.mark.parametrize(("after", "seconds"), [(0, 0), (90, 90), (timedelta(hours=1), 3600), (86_401, 86_401)])
+def test_a_task_says_when_its_next_attempt_is(run: Run, after: float | timedelta, seconds: float) -> None:
+    outcome = run(raising(worker.Retry(after=after, reason="too many requests")), job())
+
+    assert isinstance(outcome, Retry)
+    assert outcome.delay == seconds
+    assert (outcome.error.kind, outcome.error.message, outcome.error.attempt) == ("Retry", "too many requests", 1)
+    assert outcome.error.exception == "worker.Retry"
+
+
+def test_a_task_that_asks_for_another_attempt_and_says_not_when_has_its_backoff(run: Run) -> None:
+    outcome = run(raising(worker.Retry(reason="later")), job(), backoff=[600])
+
+    assert isinstance(outcome, Retry)
+    assert 600 <= outcome.delay <= 660
+
+
+def test_another_attempt_is_an_attempt(run: Run) -> None:
+    outcome = run(raising(worker.Retry(after=5, reason="later")), job(attempts=4))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.message == "later"
+
+
+@pytest.mark.parametrize("after", [-1, float("nan"), float("inf"), timedelta(days=5000)])
+def test_a_retry_that_could_not_be_kept_is_refused(after: Any) -> None:
+    with pytest.raises(ValueError, match=r"the delay must be a number of seconds from 0 to"):
+        worker.Retry(after=after)
+
+
+class Busy(ConnectionError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "outcome"),
+    [
+        ({"retry_on": [ConnectionError]}, Busy(), Retry),
+        ({"retry_on": [ConnectionError]}, ValueError(), Failed),
+        ({"retry_on": []}, ValueError(), Failed),
+        ({"retry_on": ("builtins.OSError",)}, Busy(), Retry),
+        ({"retry_on": (f"{__name__}.Busy",)}, Busy(), Retry),
+        ({"retry_on": ("nowhere.Busy",)}, Busy(), Failed),
+        ({"retry_on": ("django.db.OperationalError",)}, OperationalError(), Retry),  # made in django.db.utils
+        ({"give_up_on": [ConnectionError]}, Busy(), Failed),
+        ({"give_up_on": ["builtins.OSError"]}, Busy(), Failed),
+        ({"give_up_on": [ConnectionError]}, ValueError(), Retry),
+        ({"retry_on": [OSError], "give_up_on": [Busy]}, Busy(), Failed),
+        ({"retry_on": [OSError], "give_up_on": [Busy]}, OSError(), Retry),
+        ({"retry_on": [OSError]}, worker.Retry(), Retry),
+        ({"retry_on": [Exception]}, Fail("never"), Failed),
+        ({"retry_on": [Exception]}, SystemExit(1), Failed),
+    ],
+)
+def test_only_the_errors_that_a_task_names_are_tried_again(
+    run: Run, options: dict[str, Any], error: BaseException, outcome: type[Outcome]
+) -> None:
+    assert type(run(raising(error), job(), **options)) is outcome
+
+
+def test_a_function_says_when_the_next_attempt_is(run: Run) -> None:
+    asked: list[Any] = []
+
+    def backoff(error: BaseException, job: CurrentJob) -> float:
+        asked.extend((error, job.id, job.attempt))
+        return 7
+
+    error = ValueError()
+    outcome = run(raising(error), job(attempts=2), backoff=backoff)
+
+    assert isinstance(outcome, Retry)
+    assert outcome.delay == 7
+    assert asked == [error, 7, 3]
+
+
+def test_a_function_that_gives_up_ends_the_job(run: Run) -> None:
+    assert isinstance(run(raising(ValueError()), job(), backoff=lambda _error, _job: None), Failed)
+
+
+@pytest.mark.parametrize("said", [-1, "soon", True, float("nan"), 10**6, ZeroDivisionError(), SystemExit()], ids=repr)
+def test_a_function_that_says_no_delay_is_told_and_the_default_holds(run: Run, said: Any) -> None:
+    def backoff(error: BaseException, job: CurrentJob) -> Any:
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    with heard(signals.backoff_failed) as told:
+        outcome = run(raising(ValueError("no")), job(), backoff=backoff)
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.error.kind, outcome.error.message) == ("ValueError", "no")
+    assert outcome.delay == Task(print, "task").retry_delay(1, job_id=7)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(("attempts", "max_attempts"), [(4, 5), (0, 1), (7, 5)])

@@ -49,6 +49,20 @@ def fail() -> None:
     raise LookupError("nothing there")
 
 
+def give_up_when_there_was_one_before(error: BaseException, result: Any) -> float | None:
+    return None if len(result.errors) else 0
+
+
+@task(max_attempts=9, backoff=give_up_when_there_was_one_before)
+def fail_twice() -> None:
+    raise LookupError("nothing there")
+
+
+@task(max_attempts=3, backoff=[0], retry_on=[ConnectionError], give_up_on=["builtins.BrokenPipeError"])
+def fail_with(name: str) -> None:
+    raise {"reset": ConnectionResetError, "pipe": BrokenPipeError, "value": ValueError}[name]
+
+
 @task
 def raise_what_nobody_can_import() -> None:
     class Local(LookupError):

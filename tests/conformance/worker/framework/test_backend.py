@@ -123,6 +123,47 @@ def test_a_return_value_comes_back_as_the_framework_has_it(value: Any, plain: An
     assert run(tasks.give_back_asynchronously, value).return_value == plain
 
 
+# Tried again
+
+
+@pytest.mark.parametrize(("error", "attempts"), [("reset", 3), ("pipe", 1), ("value", 1)])
+def test_a_task_says_which_errors_are_tried_again(error: str, attempts: int) -> None:
+    result = run(tasks.fail_with, error)
+
+    assert (result.status, len(result.errors)) == (Status.FAILED, attempts)
+    assert result.task == tasks.fail_with
+
+
+def test_a_call_says_which_errors_are_tried_again() -> None:
+    declared = tasks.fail_with.using(retry_on=[ValueError])
+
+    result = run(declared, "value")
+
+    assert (len(result.errors), result.task.retry_on) == (3, ("builtins.ValueError",))
+    assert result.task == declared
+
+
+def test_a_function_is_given_the_result_so_far_and_says_whether_there_is_another_attempt() -> None:
+    result = run(tasks.fail_twice)
+
+    assert (result.status, len(result.errors)) == (Status.FAILED, 2)
+    assert result.task == tasks.fail_twice
+
+
+def test_a_call_may_say_delays_where_its_task_has_a_function() -> None:
+    assert len(run(tasks.fail_twice.using(backoff=[0], max_attempts=4)).errors) == 4
+
+
+def test_a_function_that_no_row_could_keep_is_refused() -> None:
+    with pytest.raises(TypeError, match="a function is given where its Task is declared"):
+        tasks.fail.using(backoff=tasks.give_up_when_there_was_one_before)
+
+    options = {"backoff": tasks.give_up_when_there_was_one_before}
+    with override_settings(TASKS={"default": {"BACKEND": PATH, "OPTIONS": options}}):
+        (fault,) = task_backends["default"].check()
+    assert "is no backoff here: a function is given where its task is declared, in code" in fault.msg
+
+
 # Ended
 
 

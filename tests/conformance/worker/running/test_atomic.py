@@ -32,7 +32,8 @@ from tests.processes import eventually
 from tests.refusals import raising
 from worker import queue, signals
 from worker.models import FinishedJob, Job, WorkerProcess
-from worker.outcomes import Cancel, Snooze, Succeeded
+from worker.outcomes import Succeeded
+from worker.raised import Cancel, Snooze
 from worker.running import atomic_run
 from worker.values import Ended
 
