@@ -103,7 +103,7 @@ Leaves: they put the house together, and no other room imports them
   worker.api                arguments calls tasks
   worker.backends           arguments calls error_classes framework own_options queue tasks
   worker.checks             tasks
-  worker.apps               checks
+  worker.apps               checks framework
   worker.admin              arguments clock masking queue reasons serving signs
   schedules.routers
   schedules.checks          declarations leader overview spec | clock sessions wakeup
@@ -118,7 +118,7 @@ Leaves: they put the house together, and no other room imports them
 # The modules by which a package is entered from other rooms, besides its own name. What is not named here moves freely.
 DOORS = """
   worker.dialects           portable portions
-  worker.framework          declared kinds results
+  worker.framework          beside declared kinds results
   worker.log                jobs
   worker.messages           durations echo elsewhere errors expected nearest pages
   worker.process            crew departure first_start init reloading supervisor worker

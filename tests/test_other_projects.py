@@ -42,6 +42,15 @@ def test_a_wrong_option_is_told_by_the_check_with_what_was_meant(tmp_path: Path)
     assert '(worker.E001) SCHEDULER["TREADS"] is not an option. Did you mean "THREADS"?' in done.stderr
 
 
+def test_a_wrong_option_of_tasks_is_told_though_nothing_has_imported_their_framework(tmp_path: Path) -> None:
+    tasks = {"default": {"BACKEND": "worker.backends.DatabaseBackend", "OPTIONS": {"max_attemps": 4}}}
+
+    done = _manage(tmp_path, f"{SETTINGS}TASKS = {tasks}", "check")
+
+    assert done.returncode != 0
+    assert '(worker.E006) TASKS["default"]: OPTIONS: "max_attemps" is not an option.' in done.stderr
+
+
 def _manage(folder: Path, settings: str, *command: str) -> subprocess.CompletedProcess[str]:
     (folder / "relabelled.py").write_text(PROJECT)
     (folder / "project.py").write_text(settings)

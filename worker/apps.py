@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 def _require_our_schedules() -> None:
@@ -28,3 +29,6 @@ class WorkerConfig(AppConfig):
 
     def ready(self) -> None:
         from worker import checks  # noqa: F401  registers the system checks
+
+        if any(str(each.get("BACKEND", "")).startswith("worker.") for each in getattr(settings, "TASKS", {}).values()):
+            from worker import framework  # noqa: F401  registers the check of TASKS, which nothing else may import

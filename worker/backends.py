@@ -15,6 +15,7 @@ from worker import error_classes, framework, queue, tasks
 from worker.arguments import encode
 from worker.calls import Explained, InvalidCall, Start, start_of
 from worker.framework import declared, results
+from worker.framework.beside import is_of_package, with_both_names
 from worker.framework.kinds import OWN, Task, own_options, unchecked
 from worker.messages.nearest import unknown_options
 from worker.models import FinishedJob, Job, JobState
@@ -46,6 +47,7 @@ class DatabaseBackend(framework.BaseTaskBackend):
         self.queues = set(filter(_is_a_queue, _queues(params)))
         self._params = params
 
+    @with_both_names
     def validate_task(self, task: framework.AnyTask) -> None:
         """Also makes the Task known to the workers of this process. Raises the framework's InvalidTask."""
         super().validate_task(_without_delay(task) if isinstance(task.run_after, timedelta) else task)
@@ -83,6 +85,7 @@ class DatabaseBackend(framework.BaseTaskBackend):
         framework.task_enqueued.send(type(self), task_result=result)
         return result
 
+    @with_both_names
     def get_result(self, result_id: str) -> framework.AnyResult:
         """Raises TaskResultDoesNotExist for what no job enqueued with a Task has as its id."""
         row = _find(result_id)
@@ -93,6 +96,8 @@ class DatabaseBackend(framework.BaseTaskBackend):
         return results.of_row(row)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
+        if is_of_package(self):  # Django's own has said it
+            return []
         return [Error(f'TASKS["{self.alias}"]: {fault}', id="worker.E006") for fault in self._faults()]
 
     def _faults(self) -> Iterator[str]:

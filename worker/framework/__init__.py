@@ -19,6 +19,7 @@ if TYPE_CHECKING or find_spec("django.tasks"):
     from django.tasks.signals import task_enqueued, task_finished, task_started
     from django.utils.json import normalize_json
 else:
+    import django_tasks.checks  # noqa: F401  Django's own come with it
     from django_tasks import TaskContext, TaskResult, TaskResultStatus, task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import Task, TaskError
