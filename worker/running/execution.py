@@ -102,7 +102,7 @@ def _snoozed(pause: Snooze) -> Snoozed | None:
     return None if seconds is None else Snoozed(seconds)
 
 
-def _seconds(said: Snooze | Again) -> float | None:
+def _seconds(said: BaseException) -> float | None:
     """A class of the task's own may have mislaid how long."""
     seconds = vars(said).get("seconds")
     return seconds if is_delay(seconds) else None
@@ -110,7 +110,7 @@ def _seconds(said: Snooze | Again) -> float | None:
 
 def _delay(job: ClaimedJob, task: tasks.Task, error: BaseException) -> float | None:
     """Seconds until the next attempt. None: there is to be none."""
-    if isinstance(error, Again):
+    if issubclass(type(error), Again):  # isinstance would ask the error itself, which may raise
         if (said := _seconds(error)) is not None:
             return said
     elif not task.may_retry(error):
