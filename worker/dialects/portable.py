@@ -76,6 +76,10 @@ class Dialect:
         """An instant as the database gave it → aware, UTC."""
         raise NotImplementedError
 
+    def instants(self, values: Iterable[Any]) -> Iterable[datetime | None]:
+        """The same of a column."""
+        return [None if value is None else self.instant(value) for value in values]
+
     def readable(self, instant: str) -> str:
         """SQL for that instant, where the driver would read what is none as nothing. Others raise `UNREADABLE`."""
         return instant
@@ -327,7 +331,8 @@ class Dialect:
         columns["claim"] = repeat(token, len(rows))
         for name in _INSTANTS:
             if any(columns[name]):  # most are None for all
-                columns[name] = [None if value is None else self.instant(value) for value in columns[name]]
+                columns[name] = self.instants(columns[name])
+        columns["enqueued_at"] = _given_or(columns["enqueued_at"], columns["run_at"])
         jobs = map(ClaimedJob._make, zip(*(columns[name] for name in ClaimedJob._fields), strict=True))
         return sorted(jobs, key=lambda job: (-job.priority, job.id))
 
@@ -424,6 +429,11 @@ def longest(ends: Sequence[Finish]) -> int:
     return max(errors, default=0) + max(results, default=0)
 
 
+def _given_or(instants: Iterable[datetime | None], others: Iterable[datetime]) -> Iterable[datetime]:
+    """Mostly none of them is given."""
+    return [given or other for given, other in zip(instants, others, strict=True)] if any(instants) else others
+
+
 def columns_of(jobs: Sequence[NewJob]) -> tuple[dict[str, tuple[Any, ...]], tuple[str, ...]]:
     """The values of the jobs by their names, and which columns are given: not those that are None for all."""
     columns = dict(zip(NewJob._fields, zip(*jobs, strict=True), strict=True))
@@ -441,10 +451,15 @@ def insert_values(jobs: str, given: Sequence[str], later: str, now: str, count: 
 
 @lru_cache
 def columns_of_claim(size: str, job: str = "") -> str:
-    """SQL for the columns CLAIMED of the table `job`. Parameters: for each of TEXTS, how long they may be together."""
+    """SQL for the columns CLAIMED of the table `job`. Parameters: for each of TEXTS, how long they may be together.
+
+    No `enqueued_at` is sent of a job that was to run at once: to read an instant costs more than all numbers together.
+    """
     together = " + ".join(f"{size}({job}{name})" for name in TEXTS)
     text = f"CASE WHEN {together} <= %s THEN {job}{{0}} ELSE '' END AS {{0}}"
-    return ", ".join(text.format(name) if name in TEXTS else f"{job}{name}" for name in CLAIMED)
+    other = {name: f"{job}{name}" for name in CLAIMED}
+    other["enqueued_at"] = f"NULLIF({job}enqueued_at, {job}run_at) AS enqueued_at"
+    return ", ".join(text.format(name) if name in TEXTS else other[name] for name in CLAIMED)
 
 
 def table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import DatabaseError, OperationalError, models
@@ -46,6 +46,11 @@ class PostgreSQL(Dialect):
 
     def instant(self, value: datetime) -> datetime:
         return read(value, "postgresql")
+
+    def instants(self, values: Iterable[datetime | None]) -> Iterable[datetime | None]:
+        """They are in UTC already, unless the project or its session has another zone."""
+        zones = {value.tzinfo for value in values if value is not None}
+        return values if zones == {UTC} else super().instants(values)
 
     def once_free(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """An UPDATE that waits for a row has read the clock before; one of rows that a subquery holds has not."""

@@ -57,7 +57,9 @@ def _call(task: tasks.Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> S
     # Of a result only the type is looked at: it may be lazy, and refuse or do anything when it is touched.
     if result is not None and issubclass(type(result), (Awaitable, Generator, AsyncGenerator)):
         raise _not_done(result)
-    return Succeeded(result, results.encode(result) if task.keep_result else None)
+    if task.keep_result:
+        return Succeeded(result, results.encode(result))
+    return _NOTHING if result is None else Succeeded(result)
 
 
 def _not_done(result: Any) -> WorkNotDone:
@@ -128,6 +130,10 @@ def _asked(function: backoff.Asked, error: BaseException, job: ClaimedJob) -> fl
     if seconds is not None and not backoff.is_delay(seconds):
         raise ValueError(f"The backoff returned {echo(seconds)}, but must return seconds from 0 to 86400, or None.")
     return seconds
+
+
+_NOTHING = Succeeded()
+"""What most tasks return."""
 
 
 def _told(job: ClaimedJob, error: BaseException, now: datetime) -> Error:

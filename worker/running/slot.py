@@ -31,6 +31,7 @@ class Slot:
         self.connections = SlotConnections(clock, atomic_runs.using)
         self._now = clock.now
         self._atomic_runs = atomic_runs
+        self._worker = atomic_runs.worker
         self._context = _context()
         self._is_to_end_all = False
 
@@ -52,7 +53,7 @@ class Slot:
             task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
-            under_way.set(context.Run(job, started_at, self._atomic_runs.worker))
+            under_way.set(_run_of((job, started_at, self._worker)))
             tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:
@@ -76,6 +77,10 @@ class Slot:
             self.connections.reconnect()
         if task.atomic:
             self.connections.connect(self._atomic_runs.using)
+
+
+_run_of = partial(tuple.__new__, context.Run)
+"""A named tuple in half the time."""
 
 
 def _context() -> Context:
