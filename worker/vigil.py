@@ -21,8 +21,12 @@ LONGEST_PAUSE = 1 / 2
 They give a sign of life at least twice within the patience. So one that was due when all of them were stopped is not
 missed for longer than the patience before it is given.
 """
-LONGEST_LOOK = 1 / 4
-"""Of the patience. A look that took longer was held up, and so were those who meant to give a sign of life."""
+LONGEST_LOOK = 1 / 10
+"""Of the patience. A look that took longer was held up, and so were those who meant to give a sign of life.
+
+Whoever was refused tries again a heartbeat later: a quarter of the patience by default. A look is held up when half of
+the patience is over, or an eighth more. So less than an eighth is left for it.
+"""
 
 Key = TypeVar("Key")
 Sign = TypeVar("Sign")

@@ -85,10 +85,10 @@ def test_a_look_that_took_too_long_counts_as_the_first() -> None:
 
 def test_time_is_counted_from_the_end_of_the_first_look_to_the_beginning_of_the_last() -> None:
     watcher = Watcher()
-    watcher.look({"a": 1}, taking=4)
+    watcher.look({"a": 1}, taking=1.5)
     watcher.looks({"a": 1}, 7)
 
-    assert watcher.look({"a": 1}, after=2.4, taking=4) == set()
+    assert watcher.look({"a": 1}, after=2.4, taking=1.5) == set()
     assert watcher.look({"a": 1}) == {"a"}
 
 
@@ -99,6 +99,18 @@ def test_silence_of_less_than_the_whole_time_can_be_asked_for() -> None:
     assert watcher.vigil.silent(5) == {"a": 1}
     assert watcher.vigil.silent(6) == {}
     assert watcher.vigil.silent(6, at=watcher.now + 1) == {"a": 1}
+
+
+def test_who_is_refused_while_the_watcher_waits_behind_the_same_lock_is_not_taken_for_dead() -> None:
+    host = Host()
+    host.the_host_is_stopped(1.0)
+    host.time_passes(1.0)
+    host.time_passes(0.5)
+    host.the_table_is_locked(14.5)
+
+    host.time_passes(20.0)
+
+    assert host.silent == set()
 
 
 # Whatever happens
