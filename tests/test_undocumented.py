@@ -56,7 +56,8 @@ DOCUMENTED = """
     django.tasks.* BaseTaskBackend.* Task.using TaskResult.*
     django.tasks.* django_tasks.* BaseTaskBackend.* Task.using
     django.template.response.TemplateResponse django.urls.path django.urls.reverse django.utils.encoding.force_bytes
-    django.utils.html.format_html django.utils.safestring.SafeString django.utils.timezone.*
+    django.utils.html.format_html django.utils.module_loading.import_string
+    django.utils.safestring.SafeString django.utils.timezone.*
     django.utils.translation.* django.views.decorators.http.*
 
     AppConfig.default_auto_field AppConfig.ready BaseCommand.add_arguments BaseCommand.execute BaseCommand.handle

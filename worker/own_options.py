@@ -40,7 +40,28 @@ def said_in(text: str | None) -> dict[str, Any]:
 def task_of(job: ClaimedJob) -> Task:
     """The task as the job has it. Raises UnknownTask; InvalidTask or TypeError where the row says what cannot be."""
     task = tasks.get(job.task)
-    return task if job.task_options is None else replace(task, **_read(job.task_options))
+    return task if job.task_options is None else _with_own(Same(task), job.task_options)
+
+
+class Same:
+    """A task as a key: equal to itself alone. Its own equality would compare lists, which have no hash."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.task is self.task
+
+    def __hash__(self) -> int:
+        return id(self.task)
+
+
+@lru_cache(maxsize=1024)
+def _with_own(same: Same, text: str) -> Task:
+    """To make a task is to examine it, which would take longer than a small job."""
+    return replace(same.task, **_read(text))
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from worker import framework, queue, tasks
@@ -16,6 +17,7 @@ from worker.framework import TaskResultStatus
 from worker.framework.kinds import Task, unchecked
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import ErrorLine, read_error
+from worker.own_options import Same
 from worker.values import ClaimedJob, Finish
 
 
@@ -78,13 +80,20 @@ def of_end(finish: Finish, worker: str, value: Any) -> framework.AnyResult:
 
 def task_of(row: Job | FinishedJob | ClaimedJob) -> framework.AnyTask:
     """The Task with which the job was enqueued. Where nothing here has its name any more, its function raises."""
-    said = Enqueued.read(row.task_options) or Enqueued("")
     known = tasks.find(row.task)
-    declared = getattr(known and known.function, "declared_as", None)
-    given: dict[str, Any] = {"func": known.function if known else _Gone(row.task)}
+    return _enqueued(Same(known) if known else row.task, row.task_options, row.queue, row.priority)
+
+
+@lru_cache(maxsize=1024)
+def _enqueued(known: Same | str, task_options: str | None, queue: str, priority: int) -> framework.AnyTask:
+    """Of a task that is known, or of one that has a name alone."""
+    said = Enqueued.read(task_options) or Enqueued("")
+    function = known.task.function if isinstance(known, Same) else _Gone(known)
+    declared = getattr(function, "declared_as", None)
+    given: dict[str, Any] = {"func": function}
     if declared is not None:
         given |= {field.name: getattr(declared, field.name) for field in fields(declared)}
-    enqueued = {"backend": said.backend, "queue_name": row.queue, "priority": row.priority, **said.own}
+    enqueued = {"backend": said.backend, "queue_name": queue, "priority": priority, **said.own}
     return unchecked(type(declared or _ANY), **{**given, **enqueued, "run_after": _run_after(said.run_after)})  # type: ignore[no-any-return]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.utils.module_loading import import_string
+
 from worker import context, framework, signals
 from worker.context import Run
 from worker.framework import results
@@ -57,7 +59,13 @@ def _forget(job: ClaimedJob, **_: Any) -> None:
 
 
 def _tell(signal: Any, result: framework.AnyResult) -> None:
-    signal.send_robust(type(framework.task_backends[result.backend]), task_result=result)
+    signal.send_robust(_backend(result.backend), task_result=result)
+
+
+def _backend(alias: str) -> Any:
+    """The class of that backend. To ask for the backend itself would make one in the context of each job."""
+    given = framework.task_backends.settings.get(alias)
+    return import_string(given["BACKEND"]) if given else framework.BaseTaskBackend
 
 
 signals.job_started.connect(_started)
