@@ -23,7 +23,7 @@ from django.dispatch import Signal
 
 import schedules
 import schedules.signals
-import worker
+import worker.api
 import worker.signals
 from schedules import api, background, recurrence, scheduled, testing
 from schedules.declarations import Background
@@ -46,6 +46,8 @@ TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./\.\./(tests/[\w/]+\.py)\)")
 
 DOORS: dict[str, Any] = {
     "Handle": api.Handle,
+    "JobHandle": worker.api.JobHandle,
+    "worker": worker,
     "schedule": api.schedule,
     "schedule_many": api.schedule_many,
     "get": api.get,

@@ -75,6 +75,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.known              framework tasks
   worker.reasons            queue serving tasks unknown
   worker.calls              arguments dialects parameters queue tasks
+  worker.job_handle         calls queue
   worker.promotion          clock queue refusals signals
   worker.rescue             clock queue refusals roster signals
   worker.chores             clock promotion queue refusals rescue signals
@@ -100,8 +101,8 @@ The clock: it decides what is due
 
 Leaves: they put the house together, and no other room imports them
 
-  worker.api                arguments calls tasks
-  worker.backends           arguments calls error_classes framework own_options queue tasks
+  worker.api                arguments calls job_handle tasks
+  worker.backends           arguments calls error_classes framework job_handle own_options queue tasks
   worker.checks             tasks
   worker.apps               checks framework
   worker.admin              arguments clock masking queue reasons serving signs

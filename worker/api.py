@@ -1,4 +1,4 @@
-"""The errors that the queue raises. With `worker.models` and `worker.signals` they are its public names.
+"""A job by its id, and the errors that the queue raises: its public names, with `worker.models` and `worker.signals`.
 
 The `__module__` of each error is the module from which users import it: tracebacks and pickles show that name.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from worker.arguments import InvalidArguments
 from worker.calls import InvalidCall, TablesMissing
+from worker.job_handle import JobHandle, NoSuchJob, aget, get
 from worker.outcomes import DeadlineMissed, WorkersDied
 from worker.tasks import InvalidTask, UnknownTask
 
@@ -15,7 +16,11 @@ __all__ = [
     "InvalidArguments",
     "InvalidCall",
     "InvalidTask",
+    "JobHandle",
+    "NoSuchJob",
     "TablesMissing",
     "UnknownTask",
     "WorkersDied",
+    "aget",
+    "get",
 ]

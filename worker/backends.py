@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, overload
 
@@ -17,6 +18,7 @@ from worker.calls import Explained, InvalidCall, Start, start_of
 from worker.framework import declared, results
 from worker.framework.beside import is_of_package, with_both_names
 from worker.framework.kinds import OWN, Task, own_options, unchecked
+from worker.job_handle import NoSuchJob, get
 from worker.messages.nearest import unknown_options
 from worker.models import FinishedJob, Job, JobState
 from worker.options import options
@@ -170,12 +172,10 @@ def task(
 
 
 def _find(result_id: object) -> Job | FinishedJob | None:
-    """A job is in the queue, and then in history. Between the two it is in both for nobody."""
-    if not isinstance(result_id, str) or not _ID.fullmatch(result_id) or int(result_id) > _GREATEST:
-        return None
-    using = options().DATABASE
-    live = Job.objects.using(using).filter(pk=int(result_id)).first()
-    return live or FinishedJob.objects.using(using).filter(pk=int(result_id)).first()
+    if isinstance(result_id, str) and _ID.fullmatch(result_id):
+        with suppress(NoSuchJob):
+            return get(int(result_id)).row
+    return None
 
 
 def _queues(params: Mapping[str, Any]) -> Sequence[Any]:
@@ -218,7 +218,6 @@ def _nothing() -> None: ...
 
 
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_GREATEST = 2**63 - 1
 _OPTIONS = {"max_attempts": 1}
 """A Task says nothing of being tried again, so it is not, unless somebody says so."""
 _ANY = tasks.Task(_nothing, "task")

@@ -1,0 +1,101 @@
+"""A job by its id, before and after it is finished, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from schedules import background
+from schedules.testing import run_jobs
+from tests.conformance.worker.queue.jobs import claim_one, in_history
+from worker import api
+from worker.models import FinishedJob, Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@background(keep_result=True)
+def double(number: int) -> int:
+    return 2 * number
+
+
+@background(max_attempts=1)
+def fail() -> None:
+    raise LookupError("nothing there")
+
+
+def test_a_job_is_found_while_it_waits_and_when_it_is_finished() -> None:
+    job = api.get(double(21).pk)
+    assert (job.state, job.is_finished, job.result, job.errors) == ("ready", False, None, [])
+
+    run_jobs()
+
+    assert (job.state, job.refresh().state) == ("ready", "succeeded")
+    assert (job.refresh().is_finished, job.refresh().result) == (True, 42)
+
+
+def test_a_result_that_is_not_kept_is_none() -> None:
+    job = double.using().enqueue(21)
+    Job.objects.update(task_options='{"keep_result": false}')
+
+    run_jobs()
+
+    assert (api.get(job.pk).state, api.get(job.pk).result) == ("succeeded", None)
+
+
+def test_a_failed_job_tells_its_errors_and_is_retried_as_a_new_one() -> None:
+    job = api.get(fail().pk)
+    run_jobs()
+
+    again = job.retry()
+
+    (error,) = job.refresh().errors
+    assert (error["kind"], error["message"]) == ("LookupError", "nothing there")
+    assert (again.state, again.row.retry_of) == ("ready", job.id)
+
+
+def test_a_job_is_cancelled_unless_somebody_has_started_it() -> None:
+    job, started = api.get(double(1).pk), api.get(double(2).pk)
+    assert job.cancel("not wanted")
+    claim_one()
+
+    assert not started.cancel("too late")
+
+    assert (job.refresh().state, started.refresh().state) == ("cancelled", "running")
+    assert FinishedJob.objects.get(pk=job.id).reason == "not wanted"
+
+
+def test_what_is_not_finished_cannot_be_retried() -> None:
+    with pytest.raises(api.NoSuchJob, match="cannot be retried"):
+        api.get(double(1).pk).retry()
+
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize("id", [0, -7, 2**63, 2**64, "7", 7.0, None, True], ids=repr)
+def test_what_is_no_id_of_a_job_is_refused(id: Any) -> None:
+    in_history(7)
+
+    with pytest.raises(api.NoSuchJob, match="must be the id of a job"):
+        api.get(id)
+
+
+def test_a_reason_that_is_no_short_text_is_refused() -> None:
+    job = api.get(double(1).pk)
+
+    with pytest.raises(ValueError, match="reason"):
+        job.cancel("a\x00b")
+
+    assert job.refresh().state == "ready"
+
+
+def test_async_code_has_the_same() -> None:
+    async def work(id: int) -> list[str]:
+        job = await api.aget(id)
+        cancelled = await job.acancel("not wanted")
+        again = await (await job.arefresh()).aretry()
+        return [job.state, str(cancelled), (await job.arefresh()).state, again.state]
+
+    assert async_to_sync(work)(double(1).pk) == ["ready", "True", "cancelled", "ready"]
