@@ -22,7 +22,7 @@ from tests.conformance.model.clock_machine import ClockMachine
 from tests.conformance.model.edit_machine import EditMachine
 from tests.conformance.model.queue_machine import QueueMachine
 from worker import queue, roster
-from worker.dialects import many
+from worker.dialects import many, postgresql
 from worker.dialects.portable import Dialect
 from worker.dialects.postgresql import PostgreSQL
 from worker.process.unrecorded import Unrecorded
@@ -261,7 +261,7 @@ OF_THE_EDITS: dict[str, Broken] = {
 
 OF_POSTGRESQL: dict[str, Broken] = {
     "an ack names no fence": Broken(
-        [Fault(PostgreSQL, "finish", " AND job.claim = given.claim")],
+        [Fault(postgresql, "_finishing", " AND job.claim = given.claim")],
         [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
     ),
     "a promotion asks for no state": Broken(
