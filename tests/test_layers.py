@@ -61,7 +61,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.events             masking repeats
   worker.signals            events
   worker.log                events masking signals unknown
-  worker.telling            log signals
+  worker.telling            events log signals
   worker.dialects           dialects.portions instants
   worker.clock              dialects
   worker.refusals           clock dialects
@@ -71,7 +71,7 @@ The queue: it does the work, and knows nothing of schedules
   worker.sessions
   worker.wakeup             clock dialects sessions signals
   worker.queue              arguments clock dialects dialects.portions erasure refusals signals wakeup
-  worker.framework          arguments backoff context error_classes own_options queue signals tasks
+  worker.framework          arguments backoff context error_classes own_options queue signals tasks telling
   worker.known              framework tasks
   worker.reasons            queue serving tasks unknown
   worker.calls              arguments dialects parameters queue tasks

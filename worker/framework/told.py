@@ -6,15 +6,14 @@ the class of the backend. Django's own receivers make a log of it.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.utils.module_loading import import_string
 
-from worker import context, framework, signals
+from worker import context, framework, signals, telling
 from worker.context import Run
 from worker.framework import results
-from worker.outcomes import Outcome, Succeeded
+from worker.outcomes import Succeeded
 from worker.values import ClaimedJob, Ended
 
 Hold = tuple[int, int]
@@ -29,7 +28,7 @@ def remember(error: BaseException) -> None:
         _under_way[run.job.hold] = run, error
 
 
-def _started(job: ClaimedJob, **_: Any) -> None:
+def _started(job: ClaimedJob) -> None:
     run = context.run()
     if run is None or results.Enqueued.read(job.task_options) is None:
         return
@@ -37,15 +36,14 @@ def _started(job: ClaimedJob, **_: Any) -> None:
     _tell(framework.task_started, results.of_run(run))
 
 
-def _ended(job: ClaimedJob, outcome: Outcome, took: float, **_: Any) -> None:
-    if (known := _under_way.pop(job.hold, None)) is None:
+def _ended(ended: Ended) -> None:
+    known = _under_way.pop(ended.job.hold, None)
+    if known is None or (finish := ended.finish(known[0].worker)) is None:
         return
     run, error = known
-    ended = Ended(job, outcome, run.started_at, run.started_at + timedelta(seconds=took))
-    if (finish := ended.finish(run.worker)) is None:
-        return
-    result = results.of_end(finish, run.worker, outcome.result if isinstance(outcome, Succeeded) else None)
-    if error is None or isinstance(outcome, Succeeded):
+    success = ended.outcome if isinstance(ended.outcome, Succeeded) else None
+    result = results.of_end(finish, run.worker, success and success.result)
+    if error is None or success is not None:
         _tell(framework.task_finished, result)
         return
     try:
@@ -68,6 +66,5 @@ def _backend(alias: str) -> Any:
     return import_string(given["BACKEND"]) if given else framework.BaseTaskBackend
 
 
-signals.job_started.connect(_started)
-signals.job_ended.connect(_ended)
+telling.watchers.append(telling.Watcher(_started, _ended))
 signals.job_lost.connect(_forget)
