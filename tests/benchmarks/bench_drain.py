@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from subprocess import DEVNULL, Popen, run
 
@@ -36,9 +37,14 @@ def main(runs: int) -> None:
 
 
 def carillon(
-    processes: int, *, verbosity: int = 0, stderr: int | None = None, environment: dict[str, str] | None = None
+    processes: int,
+    *,
+    verbosity: int = 0,
+    stderr: int | None = None,
+    environment: dict[str, str] | None = None,
+    enqueue: Callable[[int], object] | None = None,
 ) -> Figures:
-    """`stderr`: where the log goes. None: where ours goes."""
+    """`stderr`: where the log goes. None: where ours goes. `enqueue`: so many jobs. None: those that do nothing."""
     command = [sys.executable, *WORKER, f"-v{verbosity}"]
     its_own = {**os.environ, **(environment or {})}
     workers = [Popen(command, stdout=DEVNULL, stderr=stderr, env=its_own) for _ in range(processes)]
@@ -47,7 +53,7 @@ def carillon(
         running = [thread for worker in workers for thread in threads(worker.pid)]
         serving = sessions()
         before, at_server = cpu_seconds(running), cpu_seconds(serving)
-        fill()
+        fill(enqueue or enqueue_plain)
         eventually(lambda: not Job.objects.exists(), within=120)
         figures = {"jobs/s": _rate(), "worker µs/job": 1e6 * (cpu_seconds(running) - before) / JOBS}
         if serving:
@@ -61,17 +67,21 @@ def carillon(
 
 
 def bare(batch: int) -> Figures:
-    fill()
+    fill(enqueue_plain)
     run([sys.executable, "-m", "tests.benchmarks.bare_drain", url_of_this_run(), str(batch)], check=True)
     return {"jobs/s": _rate()}
 
 
-def fill() -> None:
+def fill(enqueue: Callable[[int], object]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {FinishedJob._meta.db_table}")
         if connection.vendor == "postgresql":
             cursor.execute("VACUUM worker_job, worker_finishedjob")
-    nothing.enqueue_many([((number,), {}) for number in range(JOBS)])
+    enqueue(JOBS)
+
+
+def enqueue_plain(jobs: int) -> None:
+    nothing.enqueue_many([((number,), {}) for number in range(jobs)])
 
 
 def _rate() -> float:

@@ -19,6 +19,7 @@ from django.db.models import Max, Min
 from schedules.declarations import Background
 from tests.app.models import Effect
 from tests.app.tasks import leave_trace
+from tests.benchmarks import bare_writes
 from tests.benchmarks.measure import Contender, Figures, side_by_side
 from tests.benchmarks.tasks import leave_trace_atomically, reckon_for, sleep_for
 from tests.benchmarks.usage import cpu_seconds, threads
@@ -53,7 +54,14 @@ OTHERS = [
 
 
 def main(runs: int) -> None:
-    side_by_side("Jobs that write", [Contender(each.title, partial(drain, each)) for each in WRITTEN], runs)
+    contenders = [Contender(each.title, partial(drain, each)) for each in WRITTEN]
+    if connection.vendor == "postgresql":
+        contenders += [
+            Contender("bare threads: insert a row", partial(bare, bare_writes.plain)),
+            Contender("bare threads: insert a row, atomic", partial(bare, bare_writes.atomic)),
+            Contender("bare threads: insert a row and record the job, atomic", partial(bare, bare_writes.recorded)),
+        ]
+    side_by_side("Jobs that write", contenders, runs)
     for each in OTHERS:
         side_by_side(f"Jobs that {each.title}", [Contender("Carillon", partial(drain, each))], runs)
 
@@ -76,9 +84,16 @@ def drain(work: Work) -> Figures:
     return figures
 
 
+def bare(run: bare_writes.Run) -> Figures:
+    clear()
+    work = WRITTEN[-1]
+    work.task.enqueue_many([((work.argument(number),), {}) for number in range(work.jobs)])
+    return bare_writes.drain(run, bare_writes.claimed(), work.slots)
+
+
 def clear() -> None:
-    Effect.objects.all().delete()
-    FinishedJob.objects.all().delete()
+    for model in (Effect, FinishedJob, Job):
+        model._default_manager.all().delete()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM worker_job, worker_finishedjob, app_effect")

@@ -28,3 +28,20 @@ def reckon_for(seconds: float) -> None:
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass
+
+
+@background(keep_result=True)
+def keep_rows(number: int) -> list[dict[str, object]]:
+    return ROWS
+
+
+@background(keep_result=True)
+def keep_text(number: int) -> str:
+    return TEXT
+
+
+ROWS: list[dict[str, object]] = [
+    {"id": id, "name": f"Order {id}", "total": id * 1.25, "paid": True, "note": None} for id in range(1001, 1015)
+]
+TEXT = "x" * 1022
+"""As JSON, each of the two has about a kibibyte."""

@@ -25,7 +25,7 @@ from tests.benchmarks.peers import stores
 from tests.benchmarks.peers.contenders import CONTENDERS
 from tests.benchmarks.peers.conversation import Failure, Table
 from tests.benchmarks.peers.environments import python_of
-from tests.benchmarks.peers.measures import MEASURES, Measure, Samples
+from tests.benchmarks.peers.measures import NAMES, Measure, Samples, chosen
 from tests.benchmarks.peers.report import caveats, summary, table
 from tests.servers import Unavailable
 
@@ -39,10 +39,9 @@ def main() -> None:
     with ExitStack() as while_needed:
         tables = list(_tables(options.names, while_needed))
         measured: dict[Measure, Mapping[str, Samples]] = {}
-        for measure in MEASURES:
-            if not options.measure or measure.name in options.measure:
-                measured[measure] = _alternate(measure, tables, options.runs, options.lock)
-                print("\n".join(["", *table(measure, measured[measure], options.runs)]), flush=True)
+        for measure in chosen(options.measure or []):
+            measured[measure] = _alternate(measure, tables, options.runs, options.lock)
+            print("\n".join(["", *table(measure, measured[measure], options.runs)]), flush=True)
         print("\n".join(summary(measured)))
         print("\n".join(caveats(each.contender.name for each in tables)))
 
@@ -50,7 +49,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description="Measure beside others.")
     parser.add_argument("names", nargs="*", metavar="CONTENDER", help="who, beside ours (all)")
-    parser.add_argument("--measure", action="append", choices=[each.name for each in MEASURES], help="repeatable")
+    parser.add_argument(
+        "--measure", action="append", choices=NAMES, metavar="NAME", help=f"repeatable; one of: {', '.join(NAMES)}"
+    )
     parser.add_argument("--runs", type=int, default=5, help="of each contender, alternating (5)")
     parser.add_argument("--lock", type=Path, help="a file to lock while measuring, where others measure too")
     options = parser.parse_args()

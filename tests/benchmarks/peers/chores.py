@@ -16,8 +16,11 @@ from tests.benchmarks.peers.record import at_work, began
 VARIABLE = "PEERS_CHORE"
 
 NOTHING, INSERT, INSERT_ATOMICALLY, SLEEP, COMPUTE = "nothing", "insert", "insert_atomically", "sleep", "compute"
+GIVE = "give"
 CHORE = os.environ.get(VARIABLE, NOTHING)
 WRITES = (INSERT, INSERT_ATOMICALLY)
+GIVEN = "x" * 1022 if CHORE == GIVE else None
+"""What each job returns. As JSON, this text has a kibibyte."""
 
 _SLEEP = 0.01
 _COMPUTE = 0.02
@@ -52,6 +55,11 @@ def compute(number: int) -> None:
             pass
 
 
+def give(number: int) -> str | None:
+    began(number)
+    return GIVEN
+
+
 async def _nothing_in_the_loop(number: int) -> None:
     began(number)
 
@@ -65,12 +73,13 @@ async def _in_a_thread(number: int) -> None:
     await asyncio.to_thread(do, number)
 
 
-do: Callable[[int], None] = {
+do: Callable[[int], str | None] = {
     NOTHING: began,
     INSERT: insert,
     INSERT_ATOMICALLY: insert_atomically,
     SLEEP: sleep,
     COMPUTE: compute,
+    GIVE: give,
 }[CHORE]
 """This run's chore."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 OURS = "carillon"
 ENQUEUED_ONE_BY_ONE = 2_000
 ENQUEUED_IN_BULK = 10_000
+RESULTS = 1_000
+"""That are asked for through Django's framework."""
 SAMPLES = 40
 """Of the latency, in each run."""
 COMPUTED = 300
@@ -32,6 +34,8 @@ class Contender:
     """Jobs to drain that write a row, or wait. None: only jobs that do nothing are asked of it."""
     has_bulk: bool = True
     clock: Clockwork | None = None
+    framework: Framework | None = None
+    """As a backend of Django's `TASKS`, if it is one."""
     caveat: str = ""
     """What it does not promise, and the others do."""
     pause: float = 0.03
@@ -50,6 +54,16 @@ class Clockwork:
     patience: float = 60.0
 
 
+@dataclass(frozen=True)
+class Framework:
+    """How its worker runs Tasks of Django's framework."""
+
+    drained: int
+    """Tasks to drain."""
+    slots: int | None = None
+    """Jobs at once in a process, as its own benchmarks have it. None: as its module says."""
+
+
 CONTENDERS = [
     Contender(
         "Carillon",
@@ -59,6 +73,7 @@ CONTENDERS = [
         drained=40_000,
         worked=4_000,
         clock=Clockwork(ready_in=4),
+        framework=Framework(drained=10_000),
         is_ours=True,
     ),
     Contender("PgQueuer", "peer_pgqueuer", "pgqueuer", ("postgresql",), drained=40_000, worked=4_000),
@@ -74,7 +89,16 @@ CONTENDERS = [
         worked=1_000,
         clock=Clockwork(ready_in=15),
     ),
-    Contender("django-ox", "peer_django_ox", "django-ox", ("postgresql",), drained=1_000, worked=1_000, pause=0.1),
+    Contender(
+        "django-ox",
+        "peer_django_ox",
+        "django-ox",
+        ("postgresql",),
+        drained=1_000,
+        worked=1_000,
+        framework=Framework(drained=1_000, slots=4),
+        pause=0.1,
+    ),
     Contender(
         "django-tasks-db",
         "peer_django_tasks_db",
@@ -82,6 +106,7 @@ CONTENDERS = [
         ("postgresql",),
         drained=800,
         has_bulk=False,
+        framework=Framework(drained=800),
         pause=0.1,
     ),
     Contender(

@@ -23,6 +23,13 @@ def set_up(*apps: str, **settings: Any) -> None:
     django.setup()
 
 
+def set_up_backend(name: str) -> None:
+    """With one of the backends that `make conformance` judges in `TASKS`, and its defaults."""
+    from tests.backends.contenders import CONTENDERS
+
+    set_up(*CONTENDERS[name].apps, TASKS={"default": {"BACKEND": CONTENDERS[name].backend}})
+
+
 def manage(*arguments: str) -> None:
     """As `manage.py` does, with the checks that the command asks for."""
     from django.core.management import execute_from_command_line

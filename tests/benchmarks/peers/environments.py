@@ -15,25 +15,33 @@ _ENVIRONMENTS = ROOT / ".venv-peers"
 
 def python_of(environment: str) -> Path:
     """The interpreter, with the peer installed. Raises Unavailable."""
-    if environment == OURS:
-        return Path(sys.executable)
-    pins = (_PINS / f"{environment}.txt").read_text()
-    folder = _ENVIRONMENTS / environment
-    installed = folder / "installed"
-    python = folder / "bin" / "python"
-    if not installed.exists() or installed.read_text() != pins:
-        print(f"Installing {environment} …", flush=True)
-        _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        _run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *pins.split())
-        installed.write_text(pins)
-    return python
+    return Path(sys.executable) if environment == OURS else installed(_PINS, environment)
 
 
 def version_of(environment: str) -> str:
+    return "" if environment == OURS else version_in(_PINS, environment)
+
+
+def installed(requirements: Path, environment: str, kind: str = "") -> Path:
+    """The interpreter of the environment that a file of that folder pins. `kind` tells environments of one name apart.
+
+    Raises Unavailable.
+    """
+    pins = (requirements / f"{environment}.txt").read_text()
+    folder = _ENVIRONMENTS / kind / environment
+    done = folder / "installed"
+    python = folder / "bin" / "python"
+    if not done.exists() or done.read_text() != pins:
+        print(f"Installing {environment} …", flush=True)
+        _run(sys.executable, "-m", "venv", "--clear", str(folder))
+        _run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *pins.split())
+        done.write_text(pins)
+    return python
+
+
+def version_in(requirements: Path, environment: str) -> str:
     """The pin that stands first is the queue's own."""
-    if environment == OURS:
-        return ""
-    return (_PINS / f"{environment}.txt").read_text().split()[0].partition("==")[2]
+    return (requirements / f"{environment}.txt").read_text().split()[0].partition("==")[2]
 
 
 def _run(*command: str) -> None:

@@ -6,7 +6,7 @@ Each measure takes one run of one contender and returns samples by unit. Rates h
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +16,11 @@ from tests.benchmarks.peers.contenders import (
     DUE,
     ENQUEUED_IN_BULK,
     ENQUEUED_ONE_BY_ONE,
+    RESULTS,
     SAMPLES,
     SCHEDULES,
     Contender,
+    Framework,
 )
 from tests.benchmarks.peers.conversation import Failure, Table, Talk
 
@@ -31,6 +33,7 @@ _WARM_UP = 5
 @dataclass(frozen=True)
 class Measure:
     name: str
+    """The word before a hyphen is that of all which are chosen together."""
     title: str
     group: str
     heading: str
@@ -39,6 +42,11 @@ class Measure:
     concerns: Callable[[Contender], bool]
     percentiles: bool = False
     smaller_is_better: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """By which it is chosen."""
+        return self.name, self.name.partition("-")[0]
 
 
 def enqueue(table: Table) -> Samples:
@@ -69,16 +77,34 @@ def drain(table: Table, work: Work) -> Samples:
     writes = work.chore in chores.WRITES
     with table.laid("make_table" if writes else "prepare", chore=work.chore) as talk:
         talk.ask("bulk" if table.contender.has_bulk else "enqueue", jobs)
-        table.settle()
-        slots = [] if work.slots is None else [work.slots]
-        with talk.running("work_quietly" if work.quiet else "work", *slots, processes=work.processes):
-            talk.wait_for(jobs, LONGEST_DRAIN)
-        runs = _one_of_each(talk, jobs)
+        samples = _let_work(table, talk, jobs, work.slots, work.processes, quiet=work.quiet)
         if writes and (rows := talk.ask("written")["rows"]) != jobs:
             raise Failure(f"{jobs:,} jobs wrote {rows:,} rows")
-        used = record.processor_seconds(talk.notes)
-    seconds = max(each.ended for each in runs.values()) - min(each.began for each in runs.values())
-    return {"jobs/s": [jobs / seconds], "worker µs/job": [used / jobs * 1e6]}
+    return samples
+
+
+def enqueue_tasks(table: Table) -> Samples:
+    with table.laid() as talk:
+        return _rate(talk, "enqueue_tasks", ENQUEUED_ONE_BY_ONE)
+
+
+def drain_tasks(table: Table, chore: str = chores.NOTHING, processes: int = 1) -> Samples:
+    """The same for Tasks of Django's framework, by the worker of its backend."""
+    framework = _framework(table)
+    with table.laid(chore=chore) as talk:
+        talk.ask("enqueue_tasks_at_once", framework.drained)
+        return _let_work(table, talk, framework.drained, framework.slots, processes)
+
+
+def get_results(table: Table, results: int = RESULTS) -> Samples:
+    """Of Tasks that have succeeded, one by one, in a process that has not seen them."""
+    with table.laid(chore=chores.GIVE) as talk:
+        talk.ask("enqueue_tasks_at_once", results)
+        _let_work(table, talk, results, _framework(table).slots)
+        asked = talk.ask("get_results")
+    if asked["as_expected"] != results:
+        raise Failure(f"{asked['as_expected']:,} of {results:,} Tasks have the result that they returned")
+    return {"results/s": [results / asked["seconds"]]}
 
 
 def latency(table: Table) -> Samples:
@@ -142,8 +168,13 @@ def _draining(name: str, title: str, group: str, heading: str, work: Work) -> Me
     return Measure(name, title, group, heading, partial(drain, work=work), concerns)
 
 
+def _is_backend(contender: Contender) -> bool:
+    return contender.framework is not None
+
+
 _NOTHING = "Jobs a second that do nothing"
 _SOMETHING = "Jobs a second that do something"
+_TASKS = "Tasks of Django's framework, a second"
 _TIMES = "Milliseconds"
 
 MEASURES = [
@@ -220,6 +251,46 @@ MEASURES = [
         Work(_computed, chores.COMPUTE, processes=2, slots=4),
     ),
     Measure(
+        "tasks-enqueue",
+        f"Tasks of Django's framework: enqueue one by one ({ENQUEUED_ONE_BY_ONE:,} Tasks)",
+        _TASKS,
+        "enqueue, one by one",
+        enqueue_tasks,
+        _is_backend,
+    ),
+    Measure(
+        "tasks-drain",
+        "Tasks of Django's framework: drain, one worker process, with the log of its command",
+        _TASKS,
+        "drain",
+        drain_tasks,
+        _is_backend,
+    ),
+    Measure(
+        "tasks-drain2",
+        "Tasks of Django's framework: drain, two worker processes, with the log of their command",
+        _TASKS,
+        "drain, two processes",
+        partial(drain_tasks, processes=2),
+        _is_backend,
+    ),
+    Measure(
+        "tasks-give",
+        "Tasks of Django's framework: drain, one worker process, each returns a kibibyte",
+        _TASKS,
+        "drain, with results of 1 KiB",
+        partial(drain_tasks, chore=chores.GIVE),
+        _is_backend,
+    ),
+    Measure(
+        "tasks-get",
+        f"Tasks of Django's framework: get_result, one by one ({RESULTS:,} results of a kibibyte)",
+        _TASKS,
+        "get_result of 1 KiB",
+        get_results,
+        _is_backend,
+    ),
+    Measure(
         "latency",
         "Idle latency, from the call that enqueues to the start of the job",
         _TIMES,
@@ -250,11 +321,38 @@ MEASURES = [
 ]
 
 
+NAMES = list(dict.fromkeys(name for each in MEASURES for name in each.names))
+
+
+def chosen(names: Sequence[str]) -> list[Measure]:
+    """No name chooses all."""
+    return [each for each in MEASURES if not names or set(each.names) & set(names)]
+
+
 def _rate(talk: Talk, command: str, jobs: int) -> Samples:
     seconds = talk.ask(command, jobs)["seconds"]
     if (left := talk.ask("left")["left"]) != jobs:
         raise Failure(f"{left:,} of {jobs:,} jobs are in the store")
     return {"jobs/s": [jobs / seconds]}
+
+
+def _framework(table: Table) -> Framework:
+    framework = table.contender.framework
+    assert framework
+    return framework
+
+
+def _let_work(
+    table: Table, talk: Talk, jobs: int, slots: int | None, processes: int = 1, *, quiet: bool = False
+) -> Samples:
+    """Until nothing is left of what has been enqueued. Raises Failure."""
+    table.settle()
+    with talk.running("work_quietly" if quiet else "work", *filter(None, [slots]), processes=processes):
+        talk.wait_for(jobs, LONGEST_DRAIN)
+    runs = _one_of_each(talk, jobs).values()
+    used = record.processor_seconds(talk.notes)
+    seconds = max(each.ended for each in runs) - min(each.began for each in runs)
+    return {"jobs/s": [jobs / seconds], "worker µs/job": [used / jobs * 1e6]}
 
 
 def _one_of_each(talk: Talk, jobs: int) -> dict[int, record.Run]:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
-from tests.benchmarks.peers.django_project import manage, set_up
+from tests.benchmarks.peers.django_project import manage, set_up_backend
 
-set_up("schedules", "worker")
+set_up_backend("Carillon")
 
 from schedules import background
 from schedules.api import schedule

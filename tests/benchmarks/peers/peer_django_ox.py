@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import connection
 
-from tests.benchmarks.peers.django_project import manage, set_up
+from tests.benchmarks.peers.django_project import manage, set_up_backend
 
-set_up("django_ox", TASKS={"default": {"BACKEND": "django_ox.backend.OxBackend"}})
+set_up_backend("django-ox")
 
-from django.tasks import task
 from django_ox.bulk import enqueue_many
 from django_ox.models import OxTask
 
-from tests.benchmarks.peers import chores
+from tests.benchmarks.peers.framework import enqueue, job
 from tests.benchmarks.peers.perform import Clock
 
-
-@task
-def job(number: int) -> None:
-    chores.do(number)
+__all__ = ["bulk", "enqueue", "left", "prepare", "work"]
 
 
 def prepare() -> None:
     manage("migrate", "-v0")
-
-
-def enqueue(numbers: Iterable[int], clock: Clock) -> None:
-    connection.ensure_connection()
-    with clock:
-        for number in numbers:
-            job.enqueue(number)
 
 
 def bulk(numbers: Sequence[int], clock: Clock) -> None:

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from tests.benchmarks.peers.django_project import manage, set_up_backend
 
-from django.db import connection
+set_up_backend("django-tasks-db")
 
-from tests.benchmarks.peers.django_project import manage, set_up
-
-set_up("django_tasks_db", TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}})
-
-from django.tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from tests.benchmarks.peers import chores
-from tests.benchmarks.peers.perform import Clock
+from tests.benchmarks.peers.framework import enqueue
 
-
-@task
-def job(number: int) -> None:
-    chores.do(number)
+__all__ = ["enqueue", "left", "prepare", "work"]
 
 
 def prepare() -> None:
     manage("migrate", "-v0")
-
-
-def enqueue(numbers: Iterable[int], clock: Clock) -> None:
-    connection.ensure_connection()
-    with clock:
-        for number in numbers:
-            job.enqueue(number)
 
 
 def left() -> int:

@@ -93,6 +93,29 @@ def enqueue_now_and_then(peer: Peer, count: float, pause: float) -> Answer:
     return {"called": called}
 
 
+def enqueue_tasks(peer: Peer, count: float) -> Answer:
+    clock = Clock()
+    framework().enqueue(range(int(count)), clock)
+    return {"seconds": clock.seconds}
+
+
+def enqueue_tasks_at_once(peer: Peer, count: float) -> Answer:
+    framework().enqueue_at_once(range(int(count)))
+    return {}
+
+
+def get_results(peer: Peer) -> Answer:
+    """Of what was enqueued by the last command that enqueues Tasks."""
+    clock = Clock()
+    as_expected = framework().get_results(clock)
+    return {"seconds": clock.seconds, "as_expected": as_expected}
+
+
+def framework() -> Any:
+    """Once the peer is imported, which sets up Django with its backend in `TASKS`."""
+    return import_module("tests.benchmarks.peers.framework")
+
+
 def left(peer: Peer) -> Answer:
     return {"left": peer.left()}
 
@@ -160,6 +183,9 @@ COMMANDS: dict[str, Callable[..., Answer]] = {
         enqueue,
         bulk,
         enqueue_now_and_then,
+        enqueue_tasks,
+        enqueue_tasks_at_once,
+        get_results,
         left,
         written,
         work,
