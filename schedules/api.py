@@ -20,6 +20,7 @@ from schedules.planning.policies import InvalidPolicy
 from schedules.recurrence import InvalidRecurrence
 from schedules.spec import InvalidSchedule, spec_of
 from worker.calls import Explained
+from worker.carry.capturing import captured
 from worker.clock import database_now
 from worker.messages.echo import quoted
 from worker.messages.expected import A_SHORT_TEXT, AN_INSTANT, is_instant, is_short_text, must_be
@@ -268,6 +269,7 @@ def _wanted(entry: Mapping[str, Any], where: str) -> Wanted:
         args=entry.get("args", ()),
         kwargs=entry.get("kwargs"),
         enabled=entry.get("enabled", True),
+        carried=captured(where),
         options={option: value for option, value in entry.items() if option not in _OF_ENTRY},
     )
     return Wanted(spec, revision=entry.get("revision"))

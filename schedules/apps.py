@@ -29,15 +29,19 @@ class SchedulesConfig(AppConfig):
 
         Schedules in settings are not read here: the checks and the leader do it, and a web process has no need of them.
 
-        The ledger is written in the transaction that records a job as missed.
+        The ledger is written in the transaction that records a job as missed. Tasks ask it what their job stands for,
+        and what history forgets of successes is remembered.
         With wrong options nothing can be declared: it is left, so that the check can say what is wrong with them.
         """
         from schedules import checks  # noqa: F401  checks register themselves
         from schedules.declarations import configured
-        from schedules.occurrences import ledger
+        from schedules.occurrences import ledger, spans
         from worker import options, queue
+        from worker.current import runs
         from worker.outcomes import Missed
 
+        runs.planners.append(runs.Planner(spans.covers, spans.previous_success))
+        queue.before_pruning.append(spans.remember_successes)
         queue.in_the_recording_transaction.append(queue.Hook(Missed, ledger.record_missed))
         if not any(options.problems()):
             autodiscover_modules("tasks")

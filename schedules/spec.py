@@ -30,6 +30,7 @@ from schedules.recurrence.instants import TICK
 from schedules.recurrence.zones import check_timezone
 from worker.arguments import InvalidArguments, encode
 from worker.calls import JOB, InvalidCall, Start, job_options, start_of
+from worker.carry.stored import with_carried
 from worker.messages.echo import echo
 from worker.messages.expected import A_FLAG, AN_INSTANT, is_instant, must_be
 from worker.messages.nearest import unknown_options
@@ -109,12 +110,14 @@ def spec_of(
     enabled: bool = True,
     call: str = "",
     renamed_from: object = (),
+    carried: str | None = None,
     options: Mapping[str, Any],
 ) -> Spec:
     """Check everything that is given. `where` opens the message: the place a user would look at.
 
     schedule: as the option of a call; None: a repeat starts one period after it is first seen.
     call: what makes it the same, if not its name.
+    carried: what each run is given of the place where somebody makes it (`worker.carry`); it makes no difference.
     Raises InvalidSchedule.
     """
     for fault in unknown_options(options, OPTIONS, where):
@@ -125,12 +128,14 @@ def spec_of(
         if start is not None and not recurrence["repeat"]:
             start, policies = _begun_by_limit(start, policies, options)
         _require_some_run(name, recurrence, policies, start)
+        own = run_options(task, options)
         return Spec(
             name=name,
             task=task.name,
             arguments=encode(args, {} if kwargs is None else kwargs),
             own_options=" ".join(sorted(option for option in FROM_TASK if options.get(option) is not None)),
-            **run_options(task, options),
+            max_attempts=own["max_attempts"],
+            task_options=with_carried(own["task_options"], carried),
             source=source,
             declared_in=declared_in[:255],
             policies=policies,

@@ -13,15 +13,18 @@ from django.db import DatabaseError, connections, transaction
 from schedules import changes
 from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import ANYONE, materialize
-from worker import context, queue, registry, roster
+from worker import queue, registry, roster
 from worker.clock import Clock, ServerClock, database_now
 from worker.current import under_way
+from worker.current.runs import Run
 from worker.known import is_known
 from worker.messages.echo import quoted
 from worker.models import FinishedJob
 from worker.options import options
 from worker.own_options import task_of
+from worker.reports import Reports
 from worker.running import execution
+from worker.running.in_place import InPlace
 from worker.telling import tell_ended, tell_started
 from worker.values import ClaimedJob, Ended
 
@@ -98,9 +101,12 @@ class _Runs:
 
     def __init__(self, worker_id: int, queues: Sequence[str], clock: Clock | None) -> None:
         self.alias = options().DATABASE
+        self._enquiries = InPlace(self.alias)
         self.worker_id = worker_id
         self.queues = queues
-        self.now = (clock or ServerClock(database_now(self.alias))).now  # not asked where it takes nothing more
+        clock = clock or ServerClock(database_now(self.alias))  # not asked where it takes nothing more
+        self.now = clock.now
+        self.reports = Reports(clock, wake=lambda: None)
         self.unknown: set[str] = set()
         self.begun = 0
         self.ended: list[int] = []
@@ -122,15 +128,17 @@ class _Runs:
         copy_context().run(self._run, job, started_at)
 
     def _run(self, job: ClaimedJob, started_at: datetime) -> None:
-        under_way.set(context.Run(job, started_at, _NAME))
+        under_way.set(Run(job, started_at, _NAME, self.reports, self._enquiries, {}))
+        if task_of(job).log:
+            self.reports.begin_log(job)
         tell_started(job, started_at)
         with _apart(self.alias):
             outcome = execution.run(job, self.now, call=self._atomically if task_of(job).atomic else _plainly)
         self._record(Ended(job, outcome, started_at, self.now()))
 
     def _record(self, ended: Ended) -> None:
-        queue.ack(self.alias, [ended], _NAME)
-        tell_ended([ended])
+        self.reports.write(self.alias, [ended.job], [ended])
+        tell_ended(queue.ack(self.alias, [ended], _NAME))
         self.ended.append(ended.job.id)
 
     def _next(self) -> ClaimedJob | None:

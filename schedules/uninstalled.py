@@ -31,7 +31,7 @@ class Uninstalled:
             "migrate; without them, only .now(…) runs it."
         )
 
-    enqueue = enqueue_many = __call__
+    enqueue = enqueue_many = as_task = __call__
 
     def using(self, **options: Any) -> Uninstalled:
         return self

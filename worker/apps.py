@@ -28,7 +28,7 @@ class WorkerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from worker import checks  # noqa: F401  registers the system checks
+        from worker import checks, codec  # noqa: F401  registers the system checks, and what reads encoded texts
 
         if any(str(each.get("BACKEND", "")).startswith("worker.") for each in getattr(settings, "TASKS", {}).values()):
             from worker import framework  # noqa: F401  registers the check of TASKS, which nothing else may import

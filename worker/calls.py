@@ -14,6 +14,10 @@ from django.db import DatabaseError, connections, models, transaction
 
 from worker import queue, tasks
 from worker.arguments import Call, as_json, encode, encode_each
+from worker.arguments.sealed import CannotDecode, opened
+from worker.carry.capturing import captured
+from worker.carry.stored import with_carried
+from worker.codec import sealed
 from worker.dialects import dialect_of
 from worker.messages.echo import echo
 from worker.messages.expected import A_FLAG, A_SHORT_TEXT, AN_INSTANT, is_instant, is_number, is_short_text, must_be
@@ -59,7 +63,7 @@ class Explained:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, SynchronousOnlyOperation):
             raise SynchronousOnlyOperation(f"{self.where} in async code: write {self.instead}.") from error
-        if isinstance(error, DatabaseError) and dialect_of(connections[self.using]).misses_table(error):
+        if isinstance(error, DatabaseError) and dialect_of(connections[self.using]).words.misses_table(error):
             raise TablesMissing(
                 f'{self.where}: the tables are missing in database "{self.using}": run manage.py migrate, and make no '
                 "call while a module is imported, which would come before it; @scheduled declares without a call."
@@ -72,6 +76,11 @@ class Start:
 
     delay: float = 0.0
     at: datetime | None = None
+
+    @property
+    def run_after(self) -> datetime | timedelta | None:
+        """As a Task of Django's framework says it."""
+        return self.at or (timedelta(seconds=self.delay) if self.delay else None)
 
 
 class Calls:
@@ -97,10 +106,10 @@ class Calls:
             raise InvalidCall(f"{where}: {fault}") from fault
 
     def enqueue(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Job:
-        """Raises TypeError for arguments that do not fit the task's function, or are not JSON."""
+        """Raises TypeError for arguments that do not fit the task's function, or are not JSON; CarrierFailed."""
         self._parameters.require(args, kwargs)
         alias = options().DATABASE
-        job = self._job(encode(args, kwargs, self._where))
+        job = self._job(sealed(encode(args, kwargs, self._where)))
         with (
             Explained(self._where, alias, "await ….aenqueue(…)"),
             replacing(job.task, job.arguments, self._parameters, alias) if self._replaces else _REPLACING_NOTHING,
@@ -111,13 +120,21 @@ class Calls:
         """One job for each `(args, kwargs)`: all of them, or none. Returns the ids of the jobs."""
         task, _, *alike = self._job(arguments="")
         arguments = encode_each([self._required(call) for call in calls])
+        if options().CODEC is not None:
+            arguments = list(map(sealed, arguments))
         jobs = [NewJob._make((task, text, *alike)) for text in arguments]
         alias = options().DATABASE
         with Explained(self._where, alias, "await ….aenqueue_many(…)"):
             return queue.enqueue_many(jobs, alias)
 
     def _job(self, arguments: str) -> NewJob:
-        return NewJob(self._task.name, arguments, max_attempts=self._task.attempts_allowed, **self._alike)
+        return NewJob(
+            self._task.name,
+            arguments,
+            max_attempts=self._task.attempts_allowed,
+            task_options=with_carried(None, captured(self._where)) if options().CARRY else None,
+            **self._alike,
+        )
 
     def _required(self, call: object) -> Call:
         if isinstance(call, (tuple, list)) and len(call) == 2:
@@ -141,9 +158,12 @@ def mean_the_same(task: str, one: str, other: str) -> bool:
     if one == other:
         return True
     try:
+        one, other = opened(one), opened(other)
         parameters = Parameters(tasks.get(task).function, task)
-    except (UnknownTask, TypeError, ValueError):
+    except CannotDecode:
         return False
+    except (UnknownTask, TypeError, ValueError):
+        return one == other
     return parameters.meaning(one) == parameters.meaning(other)
 
 
@@ -162,7 +182,7 @@ def job_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
         "queue": queue_name,
         "priority": priority,
         "verbose_name": _text("verbose_name", given.get("verbose_name")),
-        "creator": _creator(given.get("creator")),
+        "creator": creator_of(given.get("creator")),
     }
 
 
@@ -186,19 +206,20 @@ def replaces(given: Mapping[str, Any]) -> bool:
     raise InvalidCall(must_be("remove_existing_tasks", value, A_FLAG))
 
 
-def _text(option: str, value: object) -> str:
-    value = "" if value is None else value
-    if is_short_text(value):
-        return value
-    raise InvalidCall(must_be(option, value, A_SHORT_TEXT))
-
-
-def _creator(value: object) -> str:
+def creator_of(value: object) -> str:
+    """The option `creator`: a text, or a model instance."""
     if isinstance(value, models.Model):
         if value.pk is None:
             raise InvalidCall(f"creator is an unsaved {value._meta.label}: save it first.")
         value = f"{value._meta.label}:{value.pk}"
     return _text("creator", value)
+
+
+def _text(option: str, value: object) -> str:
+    value = "" if value is None else value
+    if is_short_text(value):
+        return value
+    raise InvalidCall(must_be(option, value, A_SHORT_TEXT))
 
 
 def _enqueued(job: NewJob, id: int, enqueued_at: datetime, alias: str) -> Job:

@@ -16,7 +16,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import DatabaseError, connections
 
-from worker import tasks
+from worker import codec, tasks
+from worker.carry import carriers
 from worker.options import options, problems
 
 SUPPORTED = ("postgresql", "mysql", "sqlite")
@@ -27,6 +28,16 @@ OLDEST_SQLITE = (3, 35)
 @checks.register("worker")
 def check_options(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     return [Error(problem, id="worker.E001") for problem in problems()]
+
+
+@checks.register("worker")
+def check_carriers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [] if any(problems()) else [Error(problem, id="worker.E007") for problem in carriers.problems()]
+
+
+@checks.register("worker")
+def check_codec(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [] if any(problems()) else [Error(problem, id="worker.E008") for problem in codec.problems()]
 
 
 @checks.register("worker")

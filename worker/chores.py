@@ -13,7 +13,6 @@ from datetime import datetime
 
 from worker import queue, signals
 from worker.clock import Monotonic
-from worker.options import options
 from worker.promotion import Promotion
 from worker.refusals import is_refusal, said
 from worker.rescue import Rescue
@@ -75,7 +74,10 @@ class Chores:
         self._clock = clock
         self.promotion = Promotion(clock)
         now = clock.monotonic()
-        self._chores = [Chore(_prune, PRUNE_EVERY, now), Chore(_end_unreachable, END_UNREACHABLE_EVERY, now)]
+        self._chores = [
+            Chore(queue.Retention().prune, PRUNE_EVERY, now),
+            Chore(_end_unreachable, END_UNREACHABLE_EVERY, now),
+        ]
 
     def add(self, begin: Callable[[str, datetime], Portions], every: float) -> None:
         """To be done as well, now and every so many seconds; `begin(using, now)` gives its portions."""
@@ -134,7 +136,3 @@ class Chores:
 
 def _end_unreachable(using: str, _: datetime) -> Portions:
     return queue.end_unreachable(using)
-
-
-def _prune(using: str, now: datetime) -> Portions:
-    return queue.prune(using, now - options().KEEP_FINISHED)

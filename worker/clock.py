@@ -15,18 +15,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
 from worker.dialects import dialect_of
-from worker.dialects.portable import Dialect
+from worker.dialects.words import Words
 from worker.instants import InstantField
 
 
 def database_now(using: str) -> datetime:
     """The database's clock, read now: an aware instant in UTC."""
     connection = connections[using]
-    dialect = dialect_of(connection)
+    words = dialect_of(connection).words
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {dialect.now}", [])
+        cursor.execute(f"SELECT {words.now}", [])
         (value,) = cursor.fetchone()
-    return dialect.instant(value)
+    return words.instant(value)
 
 
 def answers(using: str) -> bool:
@@ -53,17 +53,17 @@ class DatabaseNow(models.Func):
     def as_sql(  # type: ignore[override]  # it takes no template and no separator
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
     ) -> tuple[str, tuple[float]]:
-        return self._sql(dialect_of(connection)), (self.after,)
+        return self._sql(dialect_of(connection).words), (self.after,)
 
-    def _sql(self, dialect: Dialect) -> str:
-        return dialect.later
+    def _sql(self, words: Words) -> str:
+        return words.later
 
 
 class WhenWritten(DatabaseNow):
     """The same for what an UPDATE sets: not older than a lock that it had to wait for."""
 
-    def _sql(self, dialect: Dialect) -> str:
-        return dialect.later_than_written
+    def _sql(self, words: Words) -> str:
+        return words.later_than_written
 
 
 class Monotonic(Protocol):

@@ -55,12 +55,13 @@ class _InstantField(models.DateTimeField):  # type: ignore[type-arg]
     def select_format(self, compiler: SQLCompiler, sql: str, params: Any) -> tuple[str, Any]:
         """What may be empty is told from what is no instant, but where rows are sorted by it, for the index."""
         vendor = compiler.connection.vendor
-        may_be_nothing = vendor != "postgresql" and self.null and not _is_sorted_by(compiler, self.name)
-        if _leniently.get() or (may_be_nothing and vendor == "mysql"):
-            lenient = in_bounds(sql, vendor)
-            return lenient, (*params,) * lenient.count(sql)
-        # Of an expression SQLite's driver gives the text, of a column nothing where it is no instant.
-        return (f"+{sql}" if may_be_nothing else sql), params
+        if _leniently.get():
+            selected = in_bounds(sql, vendor)
+        elif vendor != "postgresql" and self.null and not _is_sorted_by(compiler, self.name):
+            selected = told_from_nothing(sql, vendor)
+        else:
+            return sql, params
+        return selected, (*params,) * selected.count(sql)
 
 
 def _is_sorted_by(compiler: SQLCompiler, name: str) -> bool:
@@ -101,6 +102,17 @@ def in_bounds(sql: str, vendor: str) -> str:
                 f"CASE WHEN {sql} IS NULL OR strftime('%%Y-%%m-%%d', {sql}) = substr({sql}, 1, 10) THEN {sql} "
                 f"WHEN {sql} > '9999' THEN {last} ELSE {first} END"
             )
+
+
+def told_from_nothing(sql: str, vendor: str) -> str:
+    """SQL for an instant that may be empty: reading raises for what is none, or it is FIRST or LAST."""
+    match vendor:
+        case "mysql":
+            return in_bounds(sql, vendor)
+        case "sqlite":  # of an expression its driver gives the text, of a column nothing where it is no instant
+            return f"+{sql}"
+        case _:
+            return sql
 
 
 class NoInstant(models.Func):
@@ -169,7 +181,7 @@ class LenientQuerySet(models.QuerySet[M]):
         try:
             super()._fetch_all()
         except UNREADABLE as error:
-            with self._again_after(error):
+            with asked_again_after(error):
                 self._result_cache = None
                 super()._fetch_all()
 
@@ -177,19 +189,8 @@ class LenientQuerySet(models.QuerySet[M]):
         try:
             return super().aggregate(*args, **kwargs)
         except UNREADABLE as error:
-            with self._again_after(error):
+            with asked_again_after(error):
                 return super().aggregate(*args, **kwargs)
-
-    @contextmanager
-    def _again_after(self, error: Exception) -> Iterator[None]:
-        """Raises that error where it is not about what was read."""
-        if _leniently.get():
-            raise error
-        try:
-            with leniently():
-                yield
-        except (*UNREADABLE, DatabaseError):
-            raise error from None
 
 
 LenientManager = models.Manager.from_queryset(LenientQuerySet)
@@ -208,6 +209,18 @@ def leniently() -> Iterator[None]:
         yield
     finally:
         _leniently.reset(token)
+
+
+@contextmanager
+def asked_again_after(error: Exception) -> Iterator[None]:
+    """Around what asks again after what it read could not be read. Raises that error where it is not about that."""
+    if _leniently.get():
+        raise error
+    try:
+        with leniently():
+            yield
+    except (*UNREADABLE, DatabaseError):
+        raise error from None
 
 
 def is_real(instant: datetime) -> bool:

@@ -8,14 +8,16 @@ from worker.values import ClaimedJob
 
 def is_known(job: ClaimedJob) -> bool:
     """The module of a Task of Django's framework is imported to find out, for any module may have one."""
-    return tasks.is_registered(job.task) or (_is_of_framework(job) and _discovered(job.task))
+    return _is_known_task(job.task) if _is_of_framework(job) else tasks.is_registered(job.task)
 
 
 def _is_of_framework(job: ClaimedJob) -> bool:
     return job.task_options is not None and '"backend"' in job.task_options
 
 
-def _discovered(name: str) -> bool:
-    from worker.framework import declared  # a project that has no such Tasks need not have the framework
-
-    return declared.discover(name)
+def _is_known_task(name: str) -> bool:
+    try:
+        from worker.framework import declared  # a project that has no such Tasks need not have the framework
+    except ModuleNotFoundError:
+        return tasks.is_registered(name)
+    return tasks.is_registered(name) or declared.discover(name)

@@ -128,6 +128,9 @@ class Job(JobRecord):
     claim = models.BigIntegerField(null=True, help_text=_("The token of the claim that holds it: the fence."))
     worker_id = models.BigIntegerField(_("worker"), null=True)
     claimed_at = InstantField(_("claimed at"), null=True)
+    cancel_reason = models.TextField(  # noqa: DJ001  NULL: nobody has asked it to stop
+        _("asked to stop"), null=True, help_text=_("Why it was asked to stop while it ran.")
+    )
 
     objects = LenientManager()
 
@@ -147,7 +150,7 @@ class Job(JobRecord):
 
 
 class FinishedJob(JobRecord):
-    """A finished job. Rows are only added, and pruned by age."""
+    """A finished job. Rows are added and pruned by age; of one that is retried, only that is noted."""
 
     id = models.BigIntegerField(primary_key=True)
     state = models.CharField(_("state"), max_length=10, choices=FinishedState.choices)
@@ -155,8 +158,12 @@ class FinishedJob(JobRecord):
     worker = models.CharField(_("worker"), max_length=255, default="", blank=True)
     started_at = InstantField(_("started at"), null=True)
     finished_at = InstantField(_("finished at"))
+    retried_at = InstantField(_("retried at"), null=True, help_text=_("When it was last enqueued again."))
     result_text = models.TextField(  # noqa: DJ001  NULL: nearly all have none
         _("result"), db_column="result", null=True, blank=True, help_text=_("JSON: what the task returned, if kept.")
+    )
+    keep_until = InstantField(
+        _("kept until"), null=True, blank=True, help_text=_("As its task says. Empty: as long as the settings say.")
     )
 
     objects = LenientManager()
@@ -169,6 +176,7 @@ class FinishedJob(JobRecord):
             models.Index(fields=["finished_at"], name="worker_finished_at"),
             GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
             GivenIndex(fields=["retry_of"], name="worker_finished_retry"),
+            GivenIndex(fields=["keep_until"], name="worker_finished_keep"),
             StateIndex(
                 state="failed",
                 fields=["schedule_id", "finished_at", "interruptions"],
@@ -180,6 +188,31 @@ class FinishedJob(JobRecord):
     def result(self) -> Any:
         """What the task returned, if its result is kept, else None. Raises InvalidArguments for what cannot be read."""
         return None if self.result_text is None else results.decode(self.result_text)
+
+
+class JobReport(models.Model):
+    """What a job has told of itself while it ran. Most jobs tell nothing, and have no row here.
+
+    It has the id of its job, and goes with it. How far the job is, it tells in `attempt` and the columns after it.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    attempt = models.PositiveIntegerField(null=True)
+    done = models.FloatField(null=True)
+    total = models.FloatField(null=True)
+    note = models.CharField(max_length=255, default="", blank=True)
+    progress_at = InstantField(null=True)
+    log = models.TextField(null=True)  # noqa: DJ001  NULL: few keep one
+
+    objects = LenientManager()
+
+    class Meta:
+        verbose_name = _("report of a job")
+        verbose_name_plural = _("reports of jobs")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"report of job {self.pk}"
 
 
 class CallLock(models.Model):

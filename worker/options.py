@@ -22,6 +22,10 @@ MOST = 10_000
 """Slots, jobs or attempts."""
 MOST_ALLOWED = 1_000_000
 """Failures."""
+HEARTBEATS_WITHIN_SILENCE = 4
+"""A living worker may miss two signs of life behind a lock that refuses them, and still give one in time."""
+SHORTEST_HEARTBEAT = 0.1
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Options:
     HEARTBEAT: float = 5.0
     """Seconds between two signs of life of a worker, and of the leader."""
     RESCUE_AFTER: float = 20.0
-    """Seconds of silence after which a worker counts as dead and its jobs are given to others."""
+    """Seconds of silence, at least four heartbeats, after which a worker counts as dead and its jobs go to others."""
     MAX_ATTEMPTS: int = 12
     """How often a job is tried before it counts as failed, unless its task says otherwise: with `BACKOFF`, for 4 h."""
     BACKOFF: backoff.Delays = 15.0
@@ -52,6 +56,8 @@ class Options:
     """How many jobs of a task may fail for good within that time before it is told."""
     KEEP_FINISHED: timedelta = timedelta(days=30)
     """How long finished jobs are kept."""
+    KEEP_FAILED: timedelta | None = None
+    """How long those are kept that failed for good, at least as long as others. None: as long as others."""
     KEEP_LEDGER: timedelta = timedelta(days=90)
     """How long the ledger of occurrences is kept."""
     LOCK: str = "auto"
@@ -60,6 +66,16 @@ class Options:
     """How processes hear of new work: "notify", "poll", or "auto": the best that the database has."""
     HIDE: Sequence[str] = ("API", "AUTH", "TOKEN", "KEY", "SECRET", "PASS", "SIGNATURE", "HTTP_COOKIE")
     """Regular expressions, in any case: what bears a name in which one is found is not shown, only stored."""
+
+    CARRY: Sequence[Any] = ()
+    """Carriers: what a job takes along from the place of its call, such as the language. Dotted paths, or objects."""
+
+    CODEC: Any = None
+    """Encodes arguments and results before they are stored, and decodes them again: a dotted path, or an object."""
+
+    @property
+    def keep_failed(self) -> timedelta:
+        return self.KEEP_FINISHED if self.KEEP_FAILED is None else self.KEEP_FAILED
 
     @property
     def time_zone(self) -> str:
@@ -82,6 +98,8 @@ def problems() -> Iterator[str]:
         return
     for name, value in given.items():
         yield from _problems_of(name, value)
+    if (failed := given.get("KEEP_FAILED")) and not any(_problems_of("KEEP_FAILED", failed)):
+        yield from _failed_stay_longest(failed, given.get("KEEP_FINISHED", Options().KEEP_FINISHED))
     if not any(_problems_of("HEARTBEAT", given.get("HEARTBEAT", 5.0))) and not any(
         _problems_of("RESCUE_AFTER", given.get("RESCUE_AFTER", 20.0))
     ):
@@ -114,10 +132,21 @@ def _problems_of(name: object, value: object) -> Iterator[str]:
 
 
 def _heartbeat_fits(given: Options) -> Iterator[str]:
-    if given.RESCUE_AFTER < 2 * given.HEARTBEAT:
+    heartbeat, silence = given.HEARTBEAT, given.RESCUE_AFTER
+    least, most = HEARTBEATS_WITHIN_SILENCE * heartbeat, silence / HEARTBEATS_WITHIN_SILENCE
+    if silence < least:
         yield (
-            f'SCHEDULER["RESCUE_AFTER"] is {given.RESCUE_AFTER:g} s, but must be at least twice HEARTBEAT '
-            f"({given.HEARTBEAT:g} s): else a worker that is alive would be taken for dead."
+            f'SCHEDULER["RESCUE_AFTER"] is {silence:g} s, but must be at least four times HEARTBEAT '
+            f"({heartbeat:g} s): else a lock could make a worker that is alive count as dead. "
+            f"Set RESCUE_AFTER to {least:g} or more, or HEARTBEAT to {most:g} or less."
+        )
+
+
+def _failed_stay_longest(failed: timedelta, finished: object) -> Iterator[str]:
+    if isinstance(finished, timedelta) and failed < finished:
+        yield (
+            f'SCHEDULER["KEEP_FAILED"] is {failed!r}, but must be at least KEEP_FINISHED ({finished!r}): jobs that '
+            "failed are kept for longer than others, not for less. Raise it, or lower KEEP_FINISHED."
         )
 
 
@@ -152,6 +181,10 @@ def _period(value: object) -> str | None:
     return None if isinstance(value, timedelta) and value > timedelta(0) else "a positive timedelta"
 
 
+def _period_or_none(value: object) -> str | None:
+    return None if value is None or _period(value) is None else "a positive timedelta, or None"
+
+
 def _choice(*choices: str) -> Callable[[object], str | None]:
     def expected(value: object) -> str | None:
         return None if value in choices else "one of " + ", ".join(f'"{choice}"' for choice in choices)
@@ -162,6 +195,12 @@ def _choice(*choices: str) -> Callable[[object], str | None]:
 def _patterns(value: object) -> str | None:
     good = isinstance(value, (list, tuple)) and all(isinstance(each, str) and _compiles(each) for each in value)
     return None if good else "a list of regular expressions"
+
+
+def _carriers(value: object) -> str | None:
+    """Whether each can be one is seen when they are imported, which is later."""
+    good = isinstance(value, (list, tuple)) and not any(each is None or each == "" for each in value)
+    return None if good else 'a list of carriers, such as ["worker.carry.Language"]'
 
 
 def _compiles(pattern: str) -> bool:
@@ -182,15 +221,18 @@ _EXPECTED: dict[str, Callable[[object], str | None]] = {
     "THREADS": _count,
     "BATCH_SIZE": _count,
     "GRACE": _seconds(0),
-    "HEARTBEAT": _seconds(0.1),
-    "RESCUE_AFTER": _seconds(0.2),
+    "HEARTBEAT": _seconds(SHORTEST_HEARTBEAT),
+    "RESCUE_AFTER": _seconds(HEARTBEATS_WITHIN_SILENCE * SHORTEST_HEARTBEAT),
     "MAX_ATTEMPTS": _count,
     "BACKOFF": _backoff,
     "FAILURES_WITHIN": _period,
     "FAILURES_ALLOWED": _allowance,
     "KEEP_FINISHED": _period,
+    "KEEP_FAILED": _period_or_none,
     "KEEP_LEDGER": _period,
     "LOCK": _choice("auto", "session", "transaction"),
     "WAKEUP": _choice("auto", "notify", "poll"),
     "HIDE": _patterns,
+    "CARRY": _carriers,
+    "CODEC": lambda value: 'a dotted path, such as "shop.security.Codec", or an object' if value == "" else None,
 }

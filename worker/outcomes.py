@@ -117,6 +117,8 @@ class Failed:
 @dataclass(frozen=True, slots=True)
 class Cancelled:
     reason: str
+    error: Error | None = None
+    """With what its last attempt failed, after somebody had asked it to stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from worker import tasks
-from worker.tasks import ERROR_CLASSES, RUN_OPTIONS, InvalidTask, Task, run_option_problem
+from worker import keeping, tasks
+from worker.carry.stored import options_alone
+from worker.keeping import AS_SETTINGS, Keep
+from worker.tasks import ERROR_CLASSES, KEEP, RUN_OPTIONS, InvalidTask, Task, run_option_problem
 from worker.values import ClaimedJob
 
 IN_TEXT = tuple(name for name in RUN_OPTIONS if name != "max_attempts")
@@ -33,14 +35,26 @@ def run_options(task: Task, given: Mapping[str, Any]) -> dict[str, Any]:
 def said_in(text: str | None) -> dict[str, Any]:
     """The options that a text says, without those that only a later release knows. Of what cannot be read, none."""
     with suppress(ValueError, TypeError):
-        return {} if text is None else dict(_read(text))
+        alone = options_alone(text)
+        return {} if alone is None else dict(_read(alone))
     return {}
 
 
 def task_of(job: ClaimedJob) -> Task:
     """The task as the job has it. Raises UnknownTask; InvalidTask or TypeError where the row says what cannot be."""
     task = tasks.get(job.task)
-    return task if job.task_options is None else _with_own(Same(task), job.task_options)
+    if job.task_options is None:
+        return task
+    alone = options_alone(job.task_options)
+    return task if alone is None else _with_own(Same(task), alone)
+
+
+def keep_of(name: str, text: str | None) -> Keep:
+    """How long a finished job of that task stays, with these options of its own. Whoever ends it may not know it."""
+    if text is not None and _SAYS_KEEP in text and (own := _keep_in(options_alone(text) or "")) is not None:
+        return own
+    task = tasks.find(name)
+    return AS_SETTINGS if task is None else task.keep  # type: ignore[return-value]  # a Task has made it one
 
 
 class Same:
@@ -72,8 +86,18 @@ def _read(text: str) -> Mapping[str, Any]:
     return {name: told[name] for name in (*IN_TEXT, *ERROR_CLASSES) if name in told}
 
 
+@lru_cache(maxsize=1024)
+def _keep_in(text: str) -> Keep | None:
+    with suppress(ValueError, TypeError, LookupError):
+        return keeping.stored(json.loads(text)[KEEP])
+    return None
+
+
 def _plain(value: object) -> object:
     """A flag, or seconds, or a list of them."""
     if isinstance(value, (list, tuple)):
         return [float(each) for each in value]
     return value if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+
+
+_SAYS_KEEP = f'"{KEEP}"'

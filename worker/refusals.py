@@ -37,7 +37,7 @@ def is_refusal(error: BaseException, using: str) -> bool:
     """Whether a statement raised that for its own sake. Any other error of a database is about the session."""
     if isinstance(error, _ABOUT_VALUES):
         return True
-    return isinstance(error, DatabaseError) and dialect_of(connections[using]).refuses(error)
+    return isinstance(error, DatabaseError) and dialect_of(connections[using]).words.refuses(error)
 
 
 def by_halves(

@@ -34,7 +34,7 @@ def sign_in(using: str, name: str, slots: int, queues: Sequence[str], project: s
     """`project`: the settings module of a process that may lead."""
     now = database_now(using)
     connection = connections[using]
-    return dialect_of(connection).insert_row(
+    return dialect_of(connection).insertions.insert_row(
         connection,
         WorkerProcess,
         name=name,
@@ -60,7 +60,7 @@ def beat(using: str, worker_id: int, **told: Any) -> bool:
     False: this worker was taken for dead, and its jobs belong to others now.
     """
     with transaction.atomic(using=using):
-        mine = dialect_of(connections[using]).once_free(WorkerProcess.objects.using(using).filter(pk=worker_id))
+        mine = dialect_of(connections[using]).locks.once_free(WorkerProcess.objects.using(using).filter(pk=worker_id))
         return mine.update(heartbeat_at=WhenWritten(), **told) == 1
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Succeeded",
     "backoff_failed",
     "callback_failed",
+    "carrier_unknown",
     "chore_refused",
     "connection_unclosed",
     "database_lost",
@@ -35,6 +36,7 @@ __all__ = [
     "news_unheard",
     "outcomes_left",
     "outcomes_refused",
+    "reports_refused",
     "rescue_refused",
     "success_refused",
     "surroundings_restored",
@@ -64,6 +66,10 @@ callback_failed = Event()
 """job, error. It succeeded and was committed; then something that it had given to `transaction.on_commit` raised."""
 backoff_failed = Event()
 """job, error. The function that its task has as backoff raised, or said no delay: the project's BACKOFF holds."""
+carrier_unknown = Event()
+"""key. Jobs carry what no carrier in this process has: they run without it. Once for each key."""
+reports_refused = Event()
+"""jobs: their ids, error. The database does not take what their tasks told of themselves; the jobs are not affected."""
 jobs_rescued = Event()
 """count, given_up: how many were taken from dead workers, and how many of those were given up."""
 rescue_refused = Event()

@@ -14,7 +14,7 @@ from typing import Any
 
 from asgiref.sync import AsyncToSync, iscoroutinefunction
 
-from worker import backoff, error_classes
+from worker import backoff, error_classes, keeping
 from worker.messages.echo import echo, quoted
 from worker.messages.expected import A_FLAG, a_whole_number, is_whole, must_be
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
@@ -25,10 +25,12 @@ DEFAULT_QUEUE = "default"
 MOST_LAYERS = 100
 """Of decorators around a function. One that wraps itself has no end of them."""
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
-RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "keep_result")
+RUN_OPTIONS = ("max_attempts", "backoff", "atomic", "fresh_connection", "may_fail", "keep_result", "log")
 """How the jobs of a task are run. A schedule may say it for its own."""
 ERROR_CLASSES = ("retry_on", "give_up_on")
 """Which of its errors are tried again. The task alone says it."""
+KEEP = "keep"
+"""How long the records of its finished jobs stay. The task alone says it, and there None is a value."""
 
 
 class InvalidTask(ValueError):
@@ -67,14 +69,19 @@ class Task:
     """Each run opens connections of its own, and closes them: whatever it sets in a session is gone with it."""
     may_fail: bool = False
     """Whether its jobs may fail for good without that being told as a problem."""
+    log: bool = False
+    """What its jobs log is kept with the job."""
     keep_result: bool = False
     """History keeps what its jobs return, as JSON. Otherwise a return value is nobody's business."""
+    keep: keeping.Keeping | keeping.Keep = keeping.AS_SETTINGS
+    """How long history keeps its jobs, by outcome: a `Keep`, whatever was given."""
     formerly: Sequence[str] = ()
     """Names that it had before. What was enqueued under one of them runs, too."""
 
     def __post_init__(self) -> None:
         for fault in _faults(self):
             raise InvalidTask(f"Task {quoted(self.name)}: {fault}")
+        object.__setattr__(self, KEEP, keeping.read(self.keep))
 
     @property
     def attempts_allowed(self) -> int:
@@ -227,6 +234,8 @@ def _faults_of_runs(task: Task) -> Iterator[str]:
         is_function = option == "backoff" and callable(value)
         if not is_the_projects and not is_function and (fault := run_option_problem(option, value)):
             yield fault
+    if fault := keeping.problem(task.keep):
+        yield fault
 
 
 def _deferred(function: Callable[..., Any]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,8 @@ class Watcher(NamedTuple):
     """Who wants to know of jobs with options of their own. All others pass it by: a signal would cost each of them."""
 
     started: Callable[[ClaimedJob], None]
+    raised: Callable[[ClaimedJob, BaseException], None]
+    """In the thread of the run, with what its task raised, or what forbids to keep its result."""
     ended: Callable[[Ended], None]
 
 
@@ -35,6 +37,12 @@ def tell_started(job: ClaimedJob, started_at: datetime) -> None:
             _safely(watcher.started, job)
 
 
+def tell_raised(job: ClaimedJob, error: BaseException) -> None:
+    """Where the job has options of its own. Never raises."""
+    for watcher in watchers:
+        _safely(watcher.raised, job, error)
+
+
 def tell_ended(ended: Sequence[Ended]) -> None:
     """Of jobs whose outcomes were recorded, in this order. Never raises."""
     jobs.ended(ended)
@@ -47,8 +55,8 @@ def tell_ended(ended: Sequence[Ended]) -> None:
                 _safely(watcher.ended, each)
 
 
-def _safely(tell: Callable[[Any], None], what: Any) -> None:
+def _safely(tell: Callable[..., None], *what: Any) -> None:
     try:
-        tell(what)
+        tell(*what)
     except BaseException as error:  # noqa: BLE001  who tells of a job is no part of it
         say_unheard(error)

@@ -111,6 +111,23 @@ class Finish(NamedTuple):
     started_at: datetime | None
     finished_at: datetime
     result: str | None = None
+    keep_until: datetime | None = None
+    """As its task says. None: the settings do."""
+    worker: str = ""
+    """The process that held it. Empty: none did."""
+
+    @property
+    def heeds_request(self) -> bool:
+        """Whether it ends as cancelled if somebody has asked the job to stop, with that reason."""
+        return self.state == _FAILED or (self.state == _CANCELLED and not self.reason)
+
+    def stopped(self, reason: str | None) -> Finish:
+        """The same, where it was asked to stop for that reason. None: it was not."""
+        return self if reason is None else self._replace(state=_CANCELLED, reason=reason)
+
+
+Recorded = dict[tuple[int, int], str | None]
+"""The holds of jobs that went into history. By hold, why somebody has asked it to stop, where that is why it ended."""
 
 
 class PutBack(NamedTuple):
@@ -147,6 +164,12 @@ class Ended(NamedTuple):
         """Seconds."""
         return (self.finished_at - self.started_at).total_seconds()
 
+    @property
+    def kept(self) -> str:
+        """Its result as history keeps it, or nothing."""
+        outcome = self.outcome
+        return outcome.kept or "" if type(outcome) is Succeeded else ""
+
     def finish(self, worker: str) -> Finish | None:
         """What goes into history, unless the job runs again."""
         job, errors, result = self.job, self.job.errors, None
@@ -156,13 +179,14 @@ class Ended(NamedTuple):
             case Failed(error):
                 state, attempts, reason = _FAILED, job.attempts + 1, f"{error.kind}: {error.message}"
                 errors = self._with(error, worker)
-            case Cancelled(why):
+            case Cancelled(why, error):
                 state, attempts, reason = _CANCELLED, job.attempts + 1, why
+                errors = errors if error is None else self._with(error, worker)
             case Missed(why):
-                return Finish(job, _MISSED, job.attempts, errors, why, None, self.finished_at)
+                return Finish(job, _MISSED, job.attempts, errors, why, None, self.finished_at, worker=worker)
             case _:
                 return None
-        return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at, result)
+        return Finish(job, state, attempts, errors, reason, self.started_at, self.finished_at, result, None, worker)
 
     def put_back(self, worker: str) -> PutBack | None:
         """What becomes of the job if it runs again."""
@@ -173,6 +197,11 @@ class Ended(NamedTuple):
             case Snoozed(delay):
                 return PutBack(job, delay, job.attempts, job.errors)
         return None
+
+    def cancelled(self, reason: str) -> Ended:
+        """The same run of a job that somebody has asked to stop: it does not run again."""
+        error = self.outcome.error if isinstance(self.outcome, Failed | Retry) else None
+        return self._replace(outcome=Cancelled(reason, error))
 
     def _with(self, error: Error, worker: str) -> str:
         """The errors of the job and this one, of an attempt by that worker."""

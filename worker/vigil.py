@@ -18,13 +18,13 @@ from typing import Generic, TypeVar
 LONGEST_PAUSE = 1 / 2
 """Of the patience, between two looks. After a longer one, those who live may have been stopped as well.
 
-They give a sign of life at least twice within the patience. So one that was due when all of them were stopped is not
+They give a sign of life four times within the patience. So one that was due when all of them were stopped is not
 missed for longer than the patience before it is given.
 """
 LONGEST_LOOK = 1 / 10
 """Of the patience. A look that took longer was held up, and so were those who meant to give a sign of life.
 
-Whoever was refused tries again a heartbeat later: a quarter of the patience by default. A look is held up when half of
+Whoever was refused tries again a heartbeat later: a quarter of the patience at most. A look is held up when half of
 the patience is over, or an eighth more. So less than an eighth is left for it.
 """
 

@@ -42,7 +42,7 @@ TO_EDIT = [
     ),
 ]
 TO_READ = [
-    (None, {"fields": ["task", "given", ("queue", "priority", "max_attempts"), "task_options", _ORIGIN]}),
+    (None, {"fields": ["task", "given", ("queue", "priority", "max_attempts"), "own", _ORIGIN]}),
     _LIMITS,
     _LATE_AND_OVERLAPPING,
     (_("Where it stands"), {"fields": ["settled_until", "runs", "created_at", "changed_at"], "classes": ["collapse"]}),

@@ -26,6 +26,7 @@ from schedules.spec import FROM_TASK, OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import masking, tasks
 from worker.admin.arguments import pretty
 from worker.arguments import InvalidArguments, from_json, stored_json
+from worker.arguments.sealed import CannotDecode, opened
 from worker.clock import database_now
 from worker.messages.expected import LATEST
 from worker.options import options
@@ -101,6 +102,9 @@ class ScheduleForm(ScheduleModelForm):
     keep_result = FlagField(
         label=gettext_lazy("Keep result"), help_text=gettext_lazy("Whether history keeps what it returns.")
     )
+    log = FlagField(
+        label=gettext_lazy("Keep log"), help_text=gettext_lazy("Whether what it logs is kept with its jobs.")
+    )
     if_past = forms.ChoiceField(
         label=gettext_lazy("If that one instant is past"),
         required=False,
@@ -139,6 +143,7 @@ class ScheduleForm(ScheduleModelForm):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
         self._require_fresh(given.pop("opened", ""))
+        self._require_decoded()
         self._keep_untouched_instants(given)
         self._keep_hidden_arguments(given)
         if len(given.get("exclude", "")) > LONGEST_EXCLUDE:
@@ -162,6 +167,15 @@ class ScheduleForm(ScheduleModelForm):
     def _require_fresh(self, opened: str) -> None:
         if self.instance.pk is not None and opened and (said := changed_since(self.instance, opened)):
             self.add_error(None, said)
+
+    def _require_decoded(self) -> None:
+        """What is not shown for want of a key would be lost."""
+        if self.instance.pk is not None:
+            try:
+                opened(self.instance.arguments)
+            except CannotDecode:
+                said = _("Its arguments are encoded, and this process cannot decode them. Nothing was changed.")
+                self.add_error(None, said)
 
     def _keep_untouched_instants(self, given: dict[str, Any]) -> None:
         """The widgets drop fractions of a second, and an interval without a first run counts from the one it had."""

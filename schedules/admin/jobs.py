@@ -20,7 +20,7 @@ from worker.admin.records import JobRecordAdmin
 from worker.admin.tables import read_at
 from worker.models import FinishedJob, Job, JobRecord
 
-ORIGIN = (gettext_lazy("Origin"), {"fields": [("schedule", "creator"), ("retried", "interruptions")]})
+ORIGIN = (gettext_lazy("Origin"), {"fields": [("schedule", "creator"), ("retried", "interruptions"), "own"]})
 
 
 class OfSchedule(JobRecordAdmin):

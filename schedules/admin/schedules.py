@@ -179,6 +179,10 @@ class ScheduleAdmin(ScheduleVerbs):
     def given(self, row: Schedule) -> SafeString:
         return arguments.shown(row.task, row.arguments)
 
+    @admin.display(description=gettext_lazy("options of its own"))
+    def own(self, row: Schedule) -> SafeString | str:
+        return arguments.shown_options(row.task_options)
+
 
 def _may_go(row: Schedule) -> bool:
     return not row.is_declared or row.retired_at is not None

@@ -18,6 +18,7 @@ from schedules.changes.row import in_force
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.jobs import afterwards, job_of
+from schedules.occurrences.spans import HAS_JOB
 from schedules.planning.due import Ledgered, NotRun, first_bound
 from schedules.recurrence.instants import TICK
 from schedules.spec import InvalidSchedule
@@ -27,7 +28,6 @@ from worker.messages.expected import is_instant, must_be
 from worker.options import options
 
 MOST = 10_000
-HAS_JOB = (Ledgered.ENQUEUED, Ledgered.BACKFILLED)
 OVERLAPS = ("queue_all", "allow")
 
 

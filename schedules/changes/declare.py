@@ -15,6 +15,7 @@ from schedules.changes.wishes import Wish, follow
 from schedules.models import DECLARED, Schedule
 from schedules.occurrences.jobs import leave_all_behind
 from schedules.spec import FROM_TASK
+from worker.carry.stored import kept
 
 
 def edit(
@@ -27,13 +28,15 @@ def edit(
     revision: str | None = None,
     **columns: Any,
 ) -> Schedule:
-    """Change columns of a schedule. They have been checked by `spec_of`.
+    """Change columns of a schedule. They have been checked by `spec_of`. What its runs carry stays.
 
     `anchor`: from where a repeat is to count. `runs_late`: whether a one-off whose time is past runs at once.
     `revision`: what the row is to be before; raises RevisionConflict.
     """
     with transaction.atomic(using=using), locked(schedule.pk, using) as row:
         require_revision(row, revision)
+        if "task_options" in columns:
+            columns["task_options"] = kept(columns["task_options"], row.task_options)
         own = {*row.own_options.split(), *(FROM_TASK & columns.keys())}
         wish = Wish({"own_options": " ".join(sorted(own)), **columns}, anchor, runs_late=runs_late)
         if follow(row, wish, using, now):

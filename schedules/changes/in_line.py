@@ -21,6 +21,7 @@ from schedules.occurrences.jobs import leave_all_behind
 from schedules.planning.due import NotRun
 from schedules.spec import InvalidSchedule, Spec
 from worker.calls import mean_the_same
+from worker.carry.stored import options_alone
 from worker.clock import DatabaseNow, database_now
 from worker.dialects.portions import portions
 
@@ -96,13 +97,15 @@ def is_as(row: Schedule, spec: Spec) -> bool:
     in_force = row.retired_at is None and not row.broken
     wish = wish_of(spec)
     stays = wish.start is None or not spec.repeat or wish.start == row.anchor
-    same = all(_is_same(row, name, value) for name, value in wish.columns.items())
+    same = all(_is_same(row, spec, name, value) for name, value in wish.columns.items())
     return in_force and stays and same and row.enabled == wish.enabled
 
 
-def _is_same(row: Schedule, column: str, value: object) -> bool:
+def _is_same(row: Schedule, spec: Spec, column: str, value: object) -> bool:
     if column == "arguments":
-        return mean_the_same(row.task, row.arguments, str(value))
+        return mean_the_same(row.task, row.arguments, spec.arguments)
+    if column == "task_options" and spec.source not in DECLARED:  # an equal call is one, wherever it is made
+        return options_alone(row.task_options) == options_alone(spec.task_options)
     return bool(getattr(row, column) == value)
 
 

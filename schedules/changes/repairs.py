@@ -59,4 +59,4 @@ def _forget_after(row: Schedule, using: str, now: datetime) -> None:
             lines.filter(pk=line.pk).update(scheduled_until=until, count=max(count, 1))
     for lane in lanes_of(row.pk):
         jobs = Job.objects.using(using).filter(lane=lane, scheduled_for__gt=now)
-        queue.cancel(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)
+        queue.cancel_unstarted(list(jobs.values_list("pk", flat=True)), "the clock that made it was set back", using)

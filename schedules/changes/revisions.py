@@ -6,6 +6,7 @@ A mark is made with the project's SECRET_KEY: a person who sees one learns nothi
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from hashlib import sha256
 
 from django.conf import settings
@@ -14,6 +15,8 @@ from django.utils.encoding import force_bytes
 from schedules.models import Schedule
 from schedules.planning.columns import POLICIES, TIMING
 from schedules.spec import FROM_TASK, InvalidSchedule
+from worker.arguments.sealed import CannotDecode, opened
+from worker.carry.stored import options_alone
 
 LENGTH = 16
 SAID = (
@@ -56,7 +59,12 @@ def require_revision(row: Schedule, revision: str | None) -> None:
 
 
 def _said(row: Schedule, column: str) -> object:
-    """What it has from its task is not said of it."""
+    """What it has from its task is not said of it, nor what its runs carry. An equal text may be encoded anew."""
+    if column == "task_options":
+        return options_alone(row.task_options)
+    if column == "arguments":
+        with suppress(CannotDecode):
+            return opened(row.arguments)
     return None if column in FROM_TASK and column not in row.own_options.split() else getattr(row, column)
 
 

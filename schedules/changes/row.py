@@ -27,8 +27,10 @@ from schedules.planning.due import BEGINNING, Ledgered, NotRun
 from schedules.recurrence.zones import zone_version
 from schedules.spec import InvalidSchedule
 from worker import wakeup
+from worker.codec import sealed
 from worker.dialects import dialect_of
 from worker.instants import is_real
+from worker.options import options
 
 READ_AT_ONCE = 100
 
@@ -62,7 +64,7 @@ def locked(pk: int, using: str) -> Iterator[Schedule]:
 def all_locked(pks: Sequence[int], using: str) -> Iterator[list[Schedule]]:
     """The same of those that there are. All lock them in the order of identities, so no two wait for each other."""
     those = Schedule.objects.using(using).filter(pk__in=pks).order_by("identity")
-    if pks and not dialect_of(connections[using]).row_lock:
+    if pks and not dialect_of(connections[using]).words.row_lock:
         those.order_by().update(revision=F("revision"))  # SQLite has no lock but the one that a write takes
     rows = list(those.select_for_update()) if pks else []
     yield rows
@@ -172,7 +174,7 @@ def insert(rows: Sequence[Schedule], using: str) -> None:
     if rows:
         connection = connections[using]
         values = _values_of(rows, _COLUMNS)
-        pks = dialect_of(connection).insert_rows(connection, Schedule, _COLUMNS, values)
+        pks = dialect_of(connection).insertions.insert_rows(connection, Schedule, _COLUMNS, values)
         for row, pk in zip(rows, pks, strict=True):
             row.pk = pk
             row.put.clear()
@@ -199,7 +201,11 @@ def _after(revision: object) -> int:
 
 def _values_of(rows: Sequence[Schedule], columns: Sequence[str]) -> list[tuple[Any, ...]]:
     of_columns = zip(*map(attrgetter(*columns), rows), strict=True)
-    return list(zip(*map(_plain, of_columns), strict=True))
+    plain = [_plain(values) for values in of_columns]
+    if options().CODEC is not None and "arguments" in columns:
+        place = columns.index("arguments")
+        plain[place] = list(map(sealed, plain[place]))
+    return list(zip(*plain, strict=True))
 
 
 def _plain(column: Sequence[Any]) -> Sequence[Any]:

@@ -31,6 +31,8 @@ class Column:
     """Where all have given way and it is still too wide, the column with the lowest is left out. None: it never is."""
     dotted: bool = False
     """Whether the end of its texts tells most, so that they are cut at their beginning."""
+    optional: bool = False
+    """Whether it is left out where no row has a text in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ Row = tuple[Cell, ...]
 def laid_out(columns: Sequence[Column], rows: Sequence[Row], screen: Screen, *, indent: int = 0) -> Iterator[str]:
     """A line of heads and one for each row. `indent`: how many columns of the terminal the caller puts before them."""
     lines = [tuple(Cell(column.head) for column in columns), *rows]
-    widths = [max(wcwidth.width(cell.text) for cell in cells) for cells in zip(*lines, strict=True)]
+    widths = [_natural(column, cells) for column, cells in zip(columns, zip(*lines, strict=True), strict=True)]
     if screen.width is not None:
         widths = _fitted(columns, widths, screen.width - indent)
     for line in lines:
@@ -67,6 +69,12 @@ def hanging(label: str, text: str, screen: Screen) -> Iterator[str]:
     head, *rest = wrapped(text, screen, indent=indent)
     yield f"{label}{head}"
     yield from (f"{' ' * indent}{line}" for line in rest)
+
+
+def _natural(column: Column, cells: Row) -> int:
+    """What its widest cell takes, of which the first is the head."""
+    head, *texts = [wcwidth.width(cell.text) for cell in cells]
+    return 0 if column.optional and not any(texts) else max(head, *texts)
 
 
 def _fitted(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:

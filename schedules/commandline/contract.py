@@ -11,9 +11,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from schedules.overview.values import HistoryLine, Lead, NextRun, Overview, Pause, PendingJob, Problem, Upcoming
+from schedules.overview.values import (
+    HistoryLine,
+    Lead,
+    NextRun,
+    Overview,
+    Pause,
+    PendingJob,
+    Problem,
+    RunningJob,
+    Upcoming,
+)
 from schedules.recurrence import Cron
 from schedules.recurrence.zones import local
+from worker import masking
+from worker.current.progress import Progress
 
 VERSION = 1
 Object = dict[str, Any]
@@ -27,6 +39,7 @@ def listing(overview: Overview, histories: Mapping[str, Sequence[HistoryLine]]) 
             "now": instant(overview.now),
             "leader": _leader(overview.leader),
             "schedules": [_schedule(each) | _history(histories.get(each.name)) for each in overview.schedules],
+            "running": [_running(job) for job in overview.running],
             "jobs": [_job(job) for job in overview.jobs],
             "problems": [_problem(problem) for problem in overview.problems],
         }
@@ -112,6 +125,33 @@ def _history_line(line: HistoryLine) -> Object:
         "job": line.job_id,
         "started_at": instant(line.started_at),
         "duration": line.duration,
+    }
+
+
+def _running(job: RunningJob) -> Object:
+    return {
+        "id": job.id,
+        "task": job.task,
+        "verbose_name": job.verbose_name or None,
+        "queue": job.queue,
+        "schedule": job.schedule,
+        "started_at": instant(job.started_at),
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "progress": progress(job.progress),
+    }
+
+
+def progress(told: Progress | None) -> Object | None:
+    """The same wherever a job is, and without secrets."""
+    if told is None:
+        return None
+    return {
+        "done": told.done,
+        "total": told.total,
+        "note": masking.line(told.note) or None,
+        "at": instant(told.at),
+        "attempt": told.attempt,
     }
 
 

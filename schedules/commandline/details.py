@@ -10,10 +10,11 @@ from schedules.commandline.columns import Cell, Column, Row, hanging, laid_out, 
 from schedules.commandline.look import Look
 from schedules.commandline.moments import full_moment, moment, stretch
 from schedules.commandline.terminal import Screen, bold, clean
-from schedules.overview.values import HistoryLine, NextRun, Upcoming
+from schedules.overview.values import HistoryLine, NextRun, RunningJob, Upcoming
 from schedules.recurrence import ClockChange, Cron
 from worker import masking
 from worker.arguments import InvalidArguments, stored_json
+from worker.arguments.sealed import CannotDecode
 from worker.messages.durations import ago, left
 
 HISTORY = (
@@ -24,10 +25,12 @@ HISTORY = (
 )
 
 
-def details(schedule: Upcoming, history: Sequence[HistoryLine], look: Look, now: datetime) -> Iterator[str]:
-    """The lines about one schedule: what it is, when it runs next, what became of its last runs."""
+def details(
+    schedule: Upcoming, history: Sequence[HistoryLine], running: Sequence[RunningJob], look: Look, now: datetime
+) -> Iterator[str]:
+    """The lines about one schedule: what it is, what of it runs, when it runs next, what became of its last runs."""
     yield bold(clean(schedule.name), look.screen)
-    for label, text in _facts(schedule, look, now):
+    for label, text in (*_facts(schedule, look, now), *(("Running", _running(job, look, now)) for job in running)):
         yield from hanging(f"  {label:<12}", clean(text), look.screen)
     yield from ["", "  Next runs", *_next_lines(schedule, look, now)]
     yield from ["", "  Last runs"]
@@ -70,9 +73,17 @@ def _facts(schedule: Upcoming, look: Look, now: datetime) -> Iterator[tuple[str,
         yield "Declared", f"with enabled = {schedule.enabled}; an operator decided otherwise, and that holds"
 
 
+def _running(job: RunningJob, look: Look, now: datetime) -> str:
+    which = f"#{job.id} for {left(now - job.started_at)}, attempt {job.attempt} of {job.max_attempts}"
+    when = f"told {ago(now - job.progress.at)}" if job.progress else ""
+    return look.joined(which, look.progress(job.progress, job.attempt), when)
+
+
 def _arguments(schedule: Upcoming) -> str:
     try:
         return json.dumps(masking.arguments(schedule.task, *stored_json(schedule.arguments)), separators=(",", ":"))
+    except CannotDecode:
+        return "that are encoded and cannot be decoded here"
     except InvalidArguments:
         return "that cannot be read"
 

@@ -9,6 +9,8 @@ from schedules.commandline.columns import Cell
 from schedules.commandline.moments import city, moment
 from schedules.commandline.terminal import Screen, clean
 from schedules.overview.values import Upcoming
+from worker import masking
+from worker.current.progress import Progress
 from worker.messages.durations import took
 from worker.signs import sign_of
 
@@ -44,6 +46,23 @@ class Look:
         if self.screen.glyphs:
             return Cell(f"{sign.glyph} {detail or word}", sign.tone)
         return Cell(f"{word} {detail}".strip(), sign.tone)
+
+    def joined(self, *parts: str) -> str:
+        """Those that say something, on one line."""
+        return (" · " if self.screen.glyphs else " - ").join(clean(part) for part in parts if part)
+
+    def progress(self, told: Progress | None, attempt: int) -> str:
+        """`40 of 120 · 33 % · order 4711`, without secrets; and of which attempt, if not of this one."""
+        if told is None:
+            return ""
+        done = _number(told.done) if told.total is None else f"{_number(told.done)} of {_number(told.total)}"
+        share = "" if told.fraction is None else f"{int(round(100 * told.fraction, 6))} %"
+        whose = "" if told.attempt == attempt else f"attempt {told.attempt}"
+        return self.joined(done, share, masking.line(told.note), whose)
+
+
+def _number(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) and number < 10**15 else f"{number:,.6g}"
 
 
 def _detail(outcome: str, reason: str, duration: float | None) -> str:

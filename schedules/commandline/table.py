@@ -13,8 +13,8 @@ from schedules.commandline.look import Look
 from schedules.commandline.moments import moment
 from schedules.commandline.terminal import Screen, clean, coloured, count
 from schedules.models import Status
-from schedules.overview import MOST_COUNTED
-from schedules.overview.values import LATE, Health, NextRun, Overview, PendingJob, Upcoming
+from schedules.overview import MOST_COUNTED, MOST_RUNNING
+from schedules.overview.values import LATE, Health, NextRun, Overview, PendingJob, RunningJob, Upcoming
 from worker.messages.durations import ago, left
 from worker.signs import Tone, sign_of
 
@@ -27,6 +27,15 @@ SCHEDULES = (
     Column("RESULT", least=8, turn=2),
     Column("SCHEDULE", least=16, turn=3, dotted=True),
     Column("WHEN", least=12, turn=1, spared=3),
+)
+RUNNING = (
+    Column("SINCE", spared=3),
+    Column("STATE"),
+    Column("ATTEMPT", spared=1),
+    Column("QUEUE", least=8, turn=2, spared=2),
+    Column("JOB"),
+    Column("TASK", least=16, turn=3, dotted=True),
+    Column("PROGRESS", least=12, turn=1, optional=True),
 )
 JOBS = (
     Column("NEXT"),
@@ -41,13 +50,15 @@ JOBS = (
 def listing(overview: Overview, look: Look, *, empty: str) -> Iterator[str]:
     """The lines of the list, with all runs that the overview has; `empty`: what to say when there is nothing."""
     rows = [row for each in overview.schedules for row in _schedule_rows(each, look, overview.now)]
-    if not (overview.schedules or overview.jobs):
+    if not (overview.schedules or overview.running or overview.jobs):
         yield from [empty, ""]
     if rows:
         yield from laid_out(SCHEDULES, rows, look.screen)
+    if overview.running:
+        yield from ["", *_running_lines(overview, look)]
     if overview.jobs:
         yield from ["", *_job_lines(overview, look)]
-    if rows or overview.jobs:
+    if rows or overview.running or overview.jobs:
         yield ""
     yield from wrapped(_footer(overview, look), look.screen, indent=0)
     for problem in overview.problems[:MOST_PROBLEMS]:
@@ -117,7 +128,26 @@ def _when(schedule: Upcoming, look: Look) -> str:
     if schedule.pause is not None:
         by = f" ({schedule.pause.by})" if schedule.pause.by else ""
         parts.append(f"{schedule.pause.reason}{by}".strip())
-    return (" · " if look.screen.glyphs else " - ").join(clean(part) for part in parts if part)
+    return look.joined(*parts)
+
+
+def _running_lines(overview: Overview, look: Look) -> Iterator[str]:
+    yield from laid_out(RUNNING, [_running_row(job, look, overview.now) for job in overview.running], look.screen)
+    if len(overview.running) == MOST_RUNNING:
+        told = f"Only the {MOST_RUNNING} that have run longest are shown. See all: jobs --state running"
+        yield from wrapped(told, look.screen, indent=0)
+
+
+def _running_row(job: RunningJob, look: Look, now: datetime) -> Row:
+    return (
+        Cell(moment(job.started_at, look.timezone, now)),
+        look.result("running", "", max(0.0, (now - job.started_at).total_seconds())),
+        Cell(f"{job.attempt} of {job.max_attempts}"),
+        Cell(clean(job.queue)),
+        Cell(f"#{job.id}"),
+        Cell(clean(job.schedule or job.verbose_name or job.task)),
+        Cell(look.progress(job.progress, job.attempt)),
+    )
 
 
 def _job_lines(overview: Overview, look: Look) -> Iterator[str]:

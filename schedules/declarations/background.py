@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta, tzinfo
 from functools import cached_property, update_wrapper
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from asgiref.sync import sync_to_async
 from django.db import transaction
@@ -17,6 +17,7 @@ from django.db.models import Model
 
 from schedules import changes
 from schedules.declarations.call_names import call_name, shown_name
+from schedules.declarations.of_framework import task_of
 from schedules.declarations.option_types import CallOptions, Days, Interval, Length, NoInterval, Start, TaskOptions
 from schedules.models import Schedule, Source
 from schedules.recurrence import GapRule, OverlapRule
@@ -24,15 +25,19 @@ from schedules.spec import OPTIONS, InvalidSchedule, Spec, spec_of
 from worker import tasks
 from worker.arguments import encode
 from worker.calls import CALL, Calls, Explained, InvalidCall, replaces, replacing
-from worker.context import DirectCall
+from worker.carry.capturing import captured
 from worker.current import under_way
+from worker.current.runs import DirectCall
 from worker.messages.echo import echo
 from worker.messages.nearest import unknown_options
 from worker.models import Job
 from worker.options import options as project_options
 from worker.parameters import Parameters
 from worker.registry import Registry
-from worker.tasks import ERROR_CLASSES, RUN_OPTIONS, InvalidTask, Task
+from worker.tasks import ERROR_CLASSES, KEEP, RUN_OPTIONS, InvalidTask, Task
+
+if TYPE_CHECKING:
+    from worker import framework
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +50,7 @@ CALL_OPTIONS = (
     *("key", "remove_existing_tasks"),
 )
 """What a call may say besides the task's own arguments."""
-ONLY_OF_TASK = (*RUN_OPTIONS, *ERROR_CLASSES, "formerly")
+ONLY_OF_TASK = (*RUN_OPTIONS, *ERROR_CLASSES, KEEP, "formerly")
 OF_TASK = ("queue", "priority", *ONLY_OF_TASK)
 """What a decorator may say of the task itself."""
 
@@ -121,7 +126,7 @@ class Background(Generic[P, R, Made]):
     @overload
     def __call__(self, *args: Any, retry_past_next: bool | None, **rest: Any) -> Made: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Job | Schedule:
-        options = {name: kwargs.pop(name) for name in CALL_OPTIONS if name in kwargs}
+        options = {name: kwargs.pop(name) for name in CALL_OPTIONS if name in kwargs} if kwargs else {}
         for name in self.shadowed:
             if name in options:
                 raise TypeError(
@@ -178,6 +183,23 @@ class Background(Generic[P, R, Made]):
         """The same as `enqueue_many`, in async code."""
         return await sync_to_async(self.enqueue_many)(calls)
 
+    def as_task(self, backend: str | None = None) -> framework.Task[P, R]:
+        """This task as one of Django's framework: `.as_task().enqueue(…)` gives a `TaskResult`.
+
+        It has the options that the task has here. backend: an alias in settings.TASKS; None: the first one whose
+        backend is ours, or else "default". Raises InvalidCall, or InvalidSchedule where the task repeats, since a Task
+        is one job; the framework's InvalidTask for what its backend does not take, such as a queue; and
+        ImproperlyConfigured where there is no framework, or TASKS is not set.
+        """
+        if self._repeats:
+            given = "cron=None" if self.options.get("cron") else "repeat=NEVER"
+            raise InvalidSchedule(
+                f"{self.task.name}: as_task makes a Task, which is one job, but this task repeats. Write "
+                f"using({given}).as_task()."
+            )
+        self._require_no_option_of_schedules()
+        return task_of(self.task, self._of_a_job, backend)
+
     def now(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here, at once, and return its result. An atomic task runs in a transaction."""
         before = under_way.set(DirectCall(self.task))
@@ -200,29 +222,36 @@ class Background(Generic[P, R, Made]):
 
     @cached_property
     def _calls(self) -> Calls:
-        where = f"{self.task.name}(…)"
+        self._require_no_option_of_schedules()
+        return self._calls_from(f"{self.task.name}(…)")
+
+    def _calls_from(self, where: str) -> Calls:
+        return Calls(self.task, self.parameters, self._of_a_job, where)
+
+    @property
+    def _of_a_job(self) -> dict[str, Any]:
+        """The options of a call that makes a job."""
+        return {name: value for name, value in self.options.items() if name in CALL}
+
+    def _require_no_option_of_schedules(self) -> None:
         if "repeat" not in self.options and "cron" not in self.options:
             for option in self.options:
                 if option not in CALL:
-                    raise InvalidCall(f"{where}: {option} is for schedules: give repeat or cron with it.")
-        return self._calls_from(where)
-
-    def _calls_from(self, where: str) -> Calls:
-        of_a_job = {name: value for name, value in self.options.items() if name in CALL}
-        return Calls(self.task, self.parameters, of_a_job, where)
+                    raise InvalidCall(f"{self.task.name}(…): {option} is for schedules: give repeat or cron with it.")
 
     def _schedule(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Schedule:
         self.parameters.require(args, kwargs)
-        spec = self._spec(args, kwargs, f"{self.task.name}(…)")
+        where = f"{self.task.name}(…)"
+        spec = self._spec(args, kwargs, where, captured(where))
         alias = project_options().DATABASE
         with (
-            Explained(f"{self.task.name}(…)", alias, "await ….aenqueue(…)"),
+            Explained(where, alias, "await ….aenqueue(…)"),
             replacing(spec.task, spec.arguments, self.parameters, alias) if replaces(self.options) else _NO_TRANSACTION,
         ):
             (row,) = changes.all_in_line([changes.Wanted(spec)], alias)
             return row
 
-    def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str) -> Spec:
+    def _spec(self, args: Sequence[Any], kwargs: Mapping[str, Any], where: str, carried: str | None = None) -> Spec:
         begins = self.options.get("schedule")
         if begins is None and not self.options.get("cron") and self.options.get("first_run") in (None, ""):
             begins = 0
@@ -241,6 +270,7 @@ class Background(Generic[P, R, Made]):
             args=args,
             kwargs=kwargs,
             schedule=begins,
+            carried=carried,
             options={name: value for name, value in self.options.items() if name in OPTIONS},
         )
 
@@ -268,8 +298,9 @@ def background(name: Any = None, schedule: Any = None, **options: Any) -> Any:
     up). retry_on, give_up_on: classes of exceptions, or dotted paths. atomic: whether what it does in the queue's
     database, and that its job succeeded, are one transaction. fresh_connection: whether each run has database
     connections of its own. may_fail: whether a job that fails for good is no problem to `list_schedule --check` and the
-    doctor. keep_result: whether history keeps what it returns, which must be JSON then. formerly: names that the task
-    had before, under which jobs may still wait.
+    doctor. keep_result: whether history keeps what it returns, which must be JSON then. log: whether what it logs is
+    kept with its jobs. keep: how long the record of a finished job stays, a timedelta, or None for not at all, or a
+    dictionary of these by outcome. formerly: names that the task had before, under which jobs may still wait.
     Any option of `Background.using` is a default for its calls.
     Raises InvalidTask, InvalidCall or InvalidSchedule, at import.
     """
@@ -290,7 +321,8 @@ def declare_task(function: Callable[P, R], name: str | None, options: Mapping[st
     path = tasks.path_of(function)
     for fault in unknown_options(options, (*OF_TASK, *CALL_OPTIONS), f"@background {path}"):
         raise InvalidTask(fault)
-    of_task = {option: options[option] for option in OF_TASK if options.get(option) is not None}
+    said = {option: options[option] for option in OF_TASK if option in options}
+    of_task = {option: value for option, value in said.items() if value is not None or option == KEEP}
     task: Background[P, R, Any] = Background(
         Task(function, path if name is None else name, **of_task),
         {option: value for option, value in options.items() if option not in OF_TASK},

@@ -19,6 +19,7 @@ from schedules.spec import InvalidSchedule
 from worker import masking
 from worker.messages.echo import printable
 from worker.messages.expected import must_be
+from worker.options import options as project_options
 
 
 def call_name(task: str, arguments: str, key: object) -> str:
@@ -38,15 +39,19 @@ def shown_name(call: str, task: str, arguments: str) -> str:
     """The name of a call without a key, without the values that are hidden wherever arguments are shown.
 
     An ending tells the calls apart that differ in what is hidden. It is made with the project's SECRET_KEY, so nobody
-    learns from it whether a guess is right. What makes the schedule the same is none of it, so both may change.
+    learns from it whether a guess is right. What makes the schedule the same is none of it, so both may change. Where
+    SCHEDULER["CODEC"] encodes arguments, all of them are hidden, since a name is stored as it is.
     """
+    hides_all = project_options().CODEC is not None
     given: tuple[list[Any], dict[str, Any]] = tuple(json.loads(arguments))
     shown = masking.arguments(task, *given)
-    if shown == given:
+    if shown == given and not hides_all:
         return call
     keyed = hmac.new(force_bytes(settings.SECRET_KEY), f"schedules.shown_name {task} {arguments}".encode(), sha256)
     ending = f" ~{keyed.hexdigest()[:16]}"
-    return f"{printable(f'{task}{_written(*shown)}')[: NAME_LENGTH - len(ending)]}{ending}"
+    return (
+        f"{printable(f'{task}(…)' if hides_all else f'{task}{_written(*shown)}')[: NAME_LENGTH - len(ending)]}{ending}"
+    )
 
 
 def _written(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from worker import tasks
 from worker.messages.echo import echo, one_line, quoted
 from worker.messages.expected import must_be
 from worker.messages.nearest import did_you_mean, unknown_options
+from worker.reports.log_capture import printing
 from worker.tasks import InvalidTask, Task
 
 LONGEST_REASON = 200
@@ -55,7 +56,8 @@ class ManagementCommand:
 
     def __call__(self, *args: Any, **options: Any) -> None:
         try:
-            call_command(self.command, *args, **options)
+            with printing() as streams:
+                call_command(self.command, *args, **{**streams, **options})
         except SystemExit as end:
             if end.code not in (None, 0):
                 raise CommandError(end.code if isinstance(end.code, str) else f"exit code {end.code}") from end

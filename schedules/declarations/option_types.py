@@ -12,6 +12,7 @@ from django.db.models import Model
 from schedules.recurrence import GapRule, OverlapRule
 from worker.backoff import Backoff
 from worker.error_classes import ErrorClass
+from worker.keeping import Keeping
 
 Start = float | timedelta | datetime | None
 """Seconds from now, a length, or an aware instant."""
@@ -59,4 +60,6 @@ class TaskOptions(CallOptions, total=False):
     fresh_connection: bool
     may_fail: bool
     keep_result: bool
+    log: bool
+    keep: Keeping
     formerly: Sequence[str]

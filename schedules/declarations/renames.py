@@ -6,6 +6,7 @@ Each step of a function does a portion.
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias, TypeVar
 
 from django.db.models import QuerySet
@@ -13,7 +14,9 @@ from django.db.models import QuerySet
 from schedules import changes
 from schedules.models import Schedule, identity_of
 from schedules.spec import Spec
+from worker.arguments.sealed import CannotDecode, opened
 from worker.dialects.portions import portions
+from worker.options import options
 
 ASKED_AT_ONCE = 500
 
@@ -60,10 +63,18 @@ def lookalikes(using: str, missing: Sequence[Spec], declared: Collection[str]) -
     """What is new, with the name of a schedule that is declared no more and did the same with the same arguments."""
     rows = Schedule.objects.using(using).declared().filter(retired_at=None)
     for some in portions([spec for spec in missing if not spec.renamed_from], ASKED_AT_ONCE):
-        alike = rows.filter(task__in={spec.task for spec in some}, arguments__in={spec.arguments for spec in some})
+        alike = rows.filter(task__in={spec.task for spec in some})
+        if options().CODEC is None:
+            alike = alike.filter(arguments__in={spec.arguments for spec in some})
         gone = {
-            (task, arguments): name
+            (task, _opened(arguments)): name
             for identity, task, arguments, name in alike.values_list("identity", "task", "arguments", "name")
             if identity not in declared
         }
         yield [(spec, gone[spec.task, spec.arguments]) for spec in some if (spec.task, spec.arguments) in gone]
+
+
+def _opened(arguments: str) -> str:
+    with suppress(CannotDecode):
+        return opened(arguments)
+    return arguments

@@ -13,7 +13,8 @@ from django.utils.translation import ngettext
 
 from schedules.describe.cron_sentences import sentence_of
 from schedules.recurrence import DAILY, HOURLY, MINUTELY, WEEKLY, CalendarEvery, Cron, Every, Once, Recurrence
-from schedules.recurrence.cron_grammar import SHORTEST_MONTH, parse
+from schedules.recurrence.cron_fields import SHORTEST_MONTH
+from schedules.recurrence.cron_grammar import parse
 from schedules.recurrence.zones import clock_text, local
 
 

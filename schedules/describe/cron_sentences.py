@@ -13,7 +13,7 @@ from django.utils.dates import MONTHS, WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from schedules.recurrence.cron_grammar import LAST_WEEK, SHORTEST_MONTH, CronFields
+from schedules.recurrence.cron_fields import LAST_WEEK, SHORTEST_MONTH, CronFields
 
 IN_FULL = 4
 """So many values are listed in full; more are abridged if evenly spaced, or listed if they are few."""

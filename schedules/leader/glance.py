@@ -14,7 +14,7 @@ from schedules.models import Instant, Schedule
 from worker import queue
 from worker.clock import WhenWritten, database_now
 from worker.dialects import dialect_of
-from worker.dialects.portable import table
+from worker.dialects.words import table
 from worker.instants import UNREADABLE
 from worker.models import Job, JobState
 
@@ -48,15 +48,15 @@ def glance(using: str) -> tuple[datetime, datetime | None]:
 
 def _glance(using: str) -> tuple[datetime, datetime | None]:
     connection = connections[using]
-    dialect, schedules = dialect_of(connection), table(connection, Schedule)
+    words, schedules = dialect_of(connection).words, table(connection, Schedule)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {dialect.now}, (SELECT {dialect.readable('MIN(next_run_at)')} FROM {schedules}), "
-            f"(SELECT {dialect.readable('MIN(paused_until)')} FROM {schedules} WHERE paused_until IS NOT NULL), "
+            f"SELECT {words.now}, (SELECT {words.readable('MIN(next_run_at)')} FROM {schedules}), "
+            f"(SELECT {words.readable('MIN(paused_until)')} FROM {schedules} WHERE paused_until IS NOT NULL), "
             f"{queue.next_due(using)}",
             [],
         )
-        now, *upcoming = (None if each is None else dialect.instant(each) for each in cursor.fetchone())
+        now, *upcoming = (None if each is None else words.instant(each) for each in cursor.fetchone())
     assert now is not None
     return now, min(filter(None, upcoming), default=None)
 

@@ -289,6 +289,22 @@ class Migration(migrations.Migration):
                 ("retired_at", models.DateTimeField(null=True, verbose_name="retired at")),
                 ("undeclared_at", models.DateTimeField(editable=False, null=True)),
                 ("synced_by", models.DateTimeField(editable=False, null=True)),
+                (
+                    "forgotten_run",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="The latest instant with a job that the ledger has forgotten.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "forgotten_success",
+                    models.DateTimeField(
+                        editable=False,
+                        help_text="The latest instant of which history has forgotten the success.",
+                        null=True,
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "schedule",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from django.db import connections
 
 from schedules.models import Kind, Occurrence
+from schedules.occurrences.spans import remember_runs
 from schedules.planning.due import Ledgered, NotRun
 from worker import erasure
 from worker.dialects import dialect_of
@@ -71,7 +72,7 @@ def prune(using: str, before: datetime) -> Iterator[int]:
 
     They lie behind the cursor, so nothing fires again.
     """
-    return erasure.prune(Occurrence, "recorded_at", before, using)
+    return erasure.prune(Occurrence, "recorded_at", before, using, first=[remember_runs])
 
 
 def record_missed(missed: Sequence[Ended], using: str) -> None:

@@ -33,7 +33,7 @@ from schedules.planning.policies import Overlap
 from schedules.recurrence.zones import zone_version
 from worker import queue
 from worker.dialects import dialect_of
-from worker.dialects.portable import table
+from worker.dialects.words import table
 from worker.models import JobState
 from worker.values import Unfinished
 
@@ -118,6 +118,8 @@ def why_broken(error: Exception) -> str:
 
 def standing_of(schedule: Readable, unfinished: Collection[Unfinished]) -> Standing:
     """Where it stands, with these jobs in its lane. One that a dead worker held frees it."""
+    if not unfinished:  # as it mostly is
+        return Standing(schedule.settled_until, schedule.runs)
     states = {job.state for job in unfinished if not job.interruptions and counts(schedule, job)}
     return Standing(schedule.settled_until, schedule.runs, bool(states), JobState.WAITING in states)
 
@@ -174,7 +176,8 @@ def _unchanged(using: str, schedules: Iterable[Readable]) -> set[int]:
     with connection.cursor() as cursor:
         for those, params in dialect.many.among(connection, Schedule, "id", list(revisions)):
             cursor.execute(
-                f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.skip_locked}", params
+                f"SELECT id, revision FROM {table(connection, Schedule)} WHERE {those} {dialect.words.skip_locked}",
+                params,
             )
             locked += cursor.fetchall()
     return {id for id, revision in locked if revisions[id] == revision}

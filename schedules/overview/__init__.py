@@ -7,11 +7,13 @@ what is wrong. Its cost follows the number of problems, and not the number of sc
 from schedules.overview.health import MOST_COUNTED, counted, health
 from schedules.overview.listing import of_rows, overview
 from schedules.overview.previews import preview
+from schedules.overview.running import MOST_RUNNING
 from schedules.overview.scope import has_tables
 from schedules.overview.selection import Selection, UnknownName
 
 __all__ = [
     "MOST_COUNTED",
+    "MOST_RUNNING",
     "Selection",
     "UnknownName",
     "counted",

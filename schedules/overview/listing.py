@@ -11,6 +11,7 @@ from schedules.overview import problems
 from schedules.overview.busy import unfinished_jobs
 from schedules.overview.past_runs import last_runs, with_newest
 from schedules.overview.pending import pending_jobs
+from schedules.overview.running import running_jobs
 from schedules.overview.scope import MOST_NAMES, Scope
 from schedules.overview.selection import EVERYTHING, Selection, UnknownName
 from schedules.overview.upcoming import by_urgency, row_of, upcoming
@@ -31,14 +32,14 @@ def overview(using: str, now: datetime, runs: int, selection: Selection = EVERYT
     """What is asked for, with the next so many `runs` of each schedule. Raises UnknownName."""
     scope = Scope(using, now, selection)
     if not scope.has_tables:
-        return Overview(now, None, by_urgency(_declared(scope, runs)), (), problems.without_tables(scope))
+        return Overview(now, None, by_urgency(_declared(scope, runs)), (), (), problems.without_tables(scope))
     scope = with_whole_names(scope)
     selection = scope.selection
     found = problems.find(scope)
     failing = {problem.schedule for problem in found if problem.schedule is not None}
     schedules = [*_stored(scope, runs, failing), *(() if selection.failing else _declared(scope, runs))]
-    shown = filter(None, (selection.cut(each, now) for each in schedules))
-    return Overview(now, scope.lead, by_urgency(shown), pending_jobs(scope), found)
+    shown = by_urgency(filter(None, (selection.cut(each, now) for each in schedules)))
+    return Overview(now, scope.lead, shown, running_jobs(scope, shown), pending_jobs(scope), found)
 
 
 def of_rows(using: str, rows: Sequence[Schedule], now: datetime, runs: int) -> list[Upcoming]:

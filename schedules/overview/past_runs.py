@@ -16,10 +16,11 @@ from schedules.models import Instant, Kind, Occurrence, ScheduleQuerySet
 from schedules.occurrences.jobs import lane_of
 from schedules.overview.hindrances import hindrances
 from schedules.overview.values import HistoryLine, PastRun
+from schedules.recurrence.instants import TICK
 from worker import masking
 from worker.dialects.portions import portions
 from worker.instants import LAST
-from worker.models import FinishedJob, Job, JobState
+from worker.models import FinishedJob, FinishedState, Job, JobState
 from worker.outcomes import read_error
 from worker.queue import UNSTARTED
 from worker.serving import living_workers
@@ -48,16 +49,29 @@ def with_newest(rows: ScheduleQuerySet, now: Instant) -> ScheduleQuerySet:
 def last_runs(using: str, rows: Sequence[Any], now: datetime) -> Mapping[int, PastRun]:
     """By the key of a row: its newest run; where there is none, the newest instant that was decided on.
 
-    `rows`: as `with_newest` reads them.
+    Of a success that history does not keep, the schedule itself knows. `rows`: as `with_newest` reads them.
     """
     newest = _newest_jobs(using, rows)
-    ran = {row.pk: _past_run(newest[row.pk], now) for row in rows if row.pk in newest}
-    lines = {row.newest_line: row.pk for row in rows if row.pk not in ran and row.newest_line is not None}
+    ran = {
+        row.pk: _unkept_success(row, newest[row.pk].scheduled_for) or _past_run(newest[row.pk], now)
+        for row in rows
+        if row.pk in newest
+    }
+    lines = {row.newest_line: row for row in rows if row.pk not in ran and row.newest_line is not None}
     decided = Occurrence.objects.using(using)
     found = [line for some in portions(list(lines), MOST_KEYS) for line in decided.filter(pk__in=some)]
     return ran | {
-        lines[line.pk]: PastRun(line.scheduled_for, line.outcome, masking.text(line.reason)) for line in found
+        lines[line.pk].pk: _unkept_success(lines[line.pk], line.scheduled_for - TICK)
+        or PastRun(line.scheduled_for, line.outcome, masking.text(line.reason))
+        for line in found
     }
+
+
+def _unkept_success(row: Any, since: datetime | None) -> PastRun | None:
+    """A run after that instant of which the schedule remembers that it has succeeded."""
+    if since is None or row.forgotten_success is None or row.forgotten_success <= since:
+        return None
+    return PastRun(row.forgotten_success, FinishedState.SUCCEEDED.value)
 
 
 def history(using: str, schedule_id: int, now: datetime) -> tuple[HistoryLine, ...]:

@@ -5,7 +5,7 @@ It reads a few of each kind, however many there are: of those that are ready, th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from heapq import nsmallest
 
 from django.db.models import Q
@@ -31,7 +31,7 @@ def pending_jobs(scope: Scope) -> tuple[PendingJob, ...]:
         return ()
     jobs = nsmallest(MOST_JOBS, _first_of_each_kind(scope), key=lambda job: (job.run_at, job.pk))
     hindered = hindrances(jobs, scope.workers, scope.now) if jobs else {}
-    names = _names_of_schedules(jobs, scope)
+    names = scope.names_of(jobs)
     return tuple(
         PendingJob(
             id=job.pk,
@@ -57,8 +57,3 @@ def _first_of_each_kind(scope: Scope) -> Iterator[Job]:
         jobs = jobs.filter(run_at__lte=scope.now + scope.selection.within)
     for kind, order in KINDS:
         yield from jobs.filter(kind).order_by(*order)[:MOST_JOBS]
-
-
-def _names_of_schedules(jobs: Iterable[Job], scope: Scope) -> dict[int, str]:
-    keys = {job.schedule_id for job in jobs if job.schedule_id is not None}
-    return dict(scope.all_rows.filter(pk__in=keys).values_list("pk", "name"))

@@ -69,6 +69,11 @@ class Scope:
         """What code and settings declare."""
         return declared()
 
+    def names_of(self, jobs: Iterable[Job]) -> dict[int, str]:
+        """The names of their schedules, by id. Of jobs that have none, nothing is asked."""
+        ids = {job.schedule_id for job in jobs if job.schedule_id is not None}
+        return dict(self.all_rows.filter(pk__in=ids).values_list("pk", "name"))
+
     @property
     def unsynced(self) -> list[Spec]:
         """What is declared, and not in the database."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.current.progress import Progress
+
 LATE = timedelta(minutes=1)
 """What has waited longer than this after its time is late."""
 
@@ -112,6 +114,23 @@ class PendingJob:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that a worker holds."""
+
+    id: int
+    task: str
+    verbose_name: str
+    queue: str
+    started_at: datetime
+    attempt: int
+    """Which one runs, from 1."""
+    max_attempts: int
+    schedule: str | None
+    progress: Progress | None
+    """As its task last told it, perhaps in an earlier attempt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lead:
     """The term of the leader that is alive."""
 
@@ -166,6 +185,8 @@ class Overview:
     leader: Lead | None
     schedules: tuple[Upcoming, ...]
     """By their next run; those that have none last."""
+    running: tuple[RunningJob, ...]
+    """Those first that have run longest."""
     jobs: tuple[PendingJob, ...]
     """By their time."""
     problems: tuple[Problem, ...]

@@ -68,16 +68,21 @@ UNLIMITED = Policies()
 
 
 class Decisions:
-    """What becomes of many schedules by one instant. Those that are alike and stand alike get one decision."""
+    """What becomes of many schedules by one instant. Those that are alike and stand alike get one decision.
+
+    They are alike if they share their values (`columns`): to compare these would cost as much as all the rest.
+    """
 
     def __init__(self, now: datetime) -> None:
         self.now = now
         self._made: dict[tuple[Any, ...], Plan] = {}
+        self._of: list[tuple[Recurrence, Policies]] = []
+        """Kept, so that no other value gets the identity of one of these."""
 
     def on(self, recurrence: Recurrence, policies: Policies, standing: Standing, *, seed: str, timezone: str) -> Plan:
         alike = (
-            recurrence,
-            policies,
+            id(recurrence),
+            id(policies),
             standing.cursor,
             standing.busy,
             standing.waiting,
@@ -89,6 +94,7 @@ class Decisions:
         if plan is None:
             plan = decide(recurrence, policies, standing, self.now, seed=seed, timezone=timezone)
             self._made[alike] = plan
+            self._of.append((recurrence, policies))
         return plan
 
 

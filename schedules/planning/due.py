@@ -57,12 +57,18 @@ class Due:
         self.recurrence = recurrence
         self.spans: list[Span] = [(first_bound(policies, cursor), min(now, policies.repeat_until or now))]
         self.not_run: list[NotRun] = []
+        self._newest: tuple[list[Span], datetime | None] | None = None
+        self._none_after = END
         if isinstance(recurrence, Cron):
             self._take_out_what_the_clock_skips(recurrence)
 
     def newest(self) -> datetime | None:
-        instants = (self.recurrence.latest(start, end) for start, end in reversed(self.spans) if start < end)
-        return next(filter(None, instants), None)
+        """Looked for once, as long as nothing is taken out."""
+        if self._newest is None or self._newest[0] is not self.spans:
+            instants = (self.recurrence.latest(start, end) for start, end in reversed(self.spans) if start < end)
+            found = next(filter(None, instants), None)
+            self._newest, self._none_after = (self.spans, found), found or BEGINNING
+        return self._newest[1]
 
     def oldest(self) -> datetime | None:
         instants = (next(self.recurrence.between(start, end), None) for start, end in self.spans if start < end)
@@ -77,9 +83,11 @@ class Due:
     def bar(self, spans: Iterable[Span], outcome: Ledgered, reason: str) -> None:
         """Decide that what is due within the spans does not run."""
         for barred in spans:
-            for span in _overlap(self.spans, barred):
+            within = _overlap(self.spans, barred)
+            for span in within:
                 self._record_span(span, outcome, reason)
-            self.spans = _without(self.spans, barred)
+            if within:
+                self.spans = _without(self.spans, barred)
 
     def record(self, at: datetime, outcome: Ledgered, reason: str) -> None:
         self.not_run.append(NotRun(outcome, at, at, 1, reason))
@@ -93,6 +101,8 @@ class Due:
         return tuple(sorted(self.not_run, key=lambda each: each.first))
 
     def _record_span(self, span: Span, outcome: Ledgered, reason: str) -> None:
+        if span[0] >= self._none_after:
+            return
         last = self.recurrence.latest(*span)
         if last is None:  # as it mostly is, and to find that out costs least
             return

@@ -75,7 +75,7 @@ def _faults(policies: Policies) -> Iterator[str]:
         if not is_whole(value, least, _MOST) and (value is not None or name in _NEEDED):
             yield must_be(name, value, a_whole_number(least, _MOST))
     if policies.overlap == "cancel_running":
-        yield 'overlap="cancel_running" is not possible: running jobs cannot be cancelled yet. Use "skip" or another.'
+        yield 'overlap="cancel_running" is not possible: a running job can be asked to stop only. Use "skip".'
     for name, choices in (("catch_up", CatchUp), ("overlap", Overlap)):
         value = getattr(policies, name)
         if value not in list(choices) and value != "cancel_running":

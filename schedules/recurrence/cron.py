@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import lru_cache
 
 from schedules.recurrence.clock_changes import LITERAL, ClockChange, GapRule, OverlapRule, clock_policy
-from schedules.recurrence.cron_grammar import CronFields, parse
+from schedules.recurrence.cron_fields import CronFields
+from schedules.recurrence.cron_grammar import parse
 from schedules.recurrence.cron_slots import CronSlots
 from schedules.recurrence.invalid import InvalidRecurrence, check_text, shown
 from schedules.recurrence.timeline import Timeline

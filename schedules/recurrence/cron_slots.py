@@ -13,7 +13,7 @@ from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from functools import cache, cached_property
 from itertools import islice, product
 
-from schedules.recurrence.cron_grammar import LAST_WEEK, CronFields
+from schedules.recurrence.cron_fields import LAST_WEEK, CronFields
 
 SECOND = timedelta(seconds=1)
 LENGTHS = {month: {monthrange(year, month)[1] for year in (2023, 2024)} for month in range(1, 13)}

@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.utils.translation import pgettext as _in
 
+from worker import masking
+from worker.current.progress import Progress
 from worker.instants import is_real
 from worker.signs import sign_of
 
@@ -33,6 +35,17 @@ def status(name: str, words: str) -> SafeString:
         sign.glyph,
         words,
     )
+
+
+def progress(told: Progress) -> SafeString:
+    """How far a job is: as a bar where it says of how much, and always in words, without secrets."""
+    done, total = f"{told.done:n}", "" if told.total is None else f"{told.total:n}"
+    words = _("%(done)s of %(total)s") % {"done": done, "total": total} if total else done
+    note = f" · {masking.line(told.note)}" if told.note else ""
+    if told.fraction is None:
+        return format_html('<span class="carillon-quiet">{}{}</span>', words, note)
+    bar = format_html('<progress max="1" value="{}" aria-label="{}"></progress>', f"{told.fraction:.4f}", words)
+    return format_html('<span class="carillon-progress">{} <span>{}{}</span></span>', bar, words, note)
 
 
 def labelled(head: str, value: SafeString | str) -> SafeString:

@@ -25,6 +25,7 @@ from worker.admin.timeline import steps
 from worker.models import FinishedJob, Job, JobRecord
 from worker.options import options
 from worker.outcomes import ErrorLine
+from worker.reports import find, progress_of
 
 LONGEST_ID = 20
 """Digits. Nothing longer is the id of a job."""
@@ -58,6 +59,11 @@ class JobRecordAdmin(ReadOnlyAdmin):
                 for error in reversed(job.error_list)
             ]
         }
+        report = find(options().DATABASE, [job.pk]).get(job.pk)
+        if progress := progress_of(report):
+            context |= {"progress": labels.progress(progress), "progress_at": labels.ago(progress.at, now)}
+            context |= {"progress_of": progress.attempt}
+        context["log"] = masking.text(report.log) if report and report.log else ""
         return super().render_change_form(request, context, *args, **kwargs)
 
     def worker(self, job: Any) -> str:
@@ -90,6 +96,10 @@ class JobRecordAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("arguments"))
     def given(self, job: JobRecord) -> SafeString:
         return arguments.shown(job.task, job.arguments)
+
+    @admin.display(description=gettext_lazy("options of its own"))
+    def own(self, job: JobRecord) -> SafeString | str:
+        return arguments.shown_options(job.task_options)
 
     @admin.display(description=gettext_lazy("retry of"))
     def retried(self, job: JobRecord) -> SafeString | str:

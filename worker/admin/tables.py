@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 else:
     AnyModelAdmin = admin.ModelAdmin
 
-BATCH = 1000
 LONGEST_SEARCH = 255
 """Characters. No name is longer, and each word costs a condition, of which a database takes only so many."""
 
@@ -172,9 +171,3 @@ def read_at(row: Model) -> datetime:
     """The database's time when the row was read."""
     at: datetime = row.__dict__["now"]
     return at
-
-
-def batches(rows: QuerySet[Any]) -> Iterable[list[int]]:
-    """The keys of all rows, so many at a time."""
-    keys = list(rows.order_by("pk").values_list("pk", flat=True))
-    return (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
 
-from worker.arguments.remedies import refusal
+from worker.arguments.remedies import PASSED, RETURNED, Way, refusal
+from worker.arguments.sealed import InvalidArguments as InvalidArguments
+from worker.arguments.sealed import opened
 from worker.arguments.tags import KINDS, SIGN, InvalidTag, is_tag, kept, plain_of, tag_of, untagged
 from worker.messages.echo import echo, one_line, quoted
 from worker.messages.expected import must_be
@@ -27,12 +29,6 @@ class _Whole(str):
     """What a value is called that is no argument. It stands where others have the name of theirs."""
 
     __slots__ = ()
-
-
-class InvalidArguments(TypeError):
-    """An argument could not be stored, or would come back as something else."""
-
-    __module__ = "worker.api"
 
 
 def encode(args: Sequence[Any], kwargs: Mapping[str, Any], where: str = "") -> str:
@@ -60,8 +56,14 @@ def _encoded_with_marks(calls: Sequence[Call]) -> str:
 
 
 def encode_value(value: Any, name: str) -> str:
-    """One value by the same rules. Raises InvalidArguments, which calls the value by that name."""
-    return _ENCODER.encode(value if _are_plain((value,), MOST_LEVELS) else _plain((_Whole(name),), value))
+    """One value by the same rules, with its keys as they come. Raises InvalidArguments, which calls it by that name."""
+    text = encode_plain(value)
+    return _IN_ORDER.encode(_plain((_Whole(name),), value)) if text is None else text
+
+
+def encode_plain(value: Any) -> str | None:
+    """The same for what JSON has, but for the few dictionaries that read as a tag. None: it is something else."""
+    return _IN_ORDER.encode(value) if _are_plain((value,), MOST_LEVELS) else None
 
 
 def decode_value(text: str, name: str) -> Any:
@@ -73,12 +75,19 @@ def decode_value(text: str, name: str) -> Any:
     return _from_json(_Whole(name), value)
 
 
+def from_json_value(value: Any, name: str) -> Any:
+    """The same, of what JSON has read already. Raises InvalidArguments for a tag that was not written here."""
+    return _from_json(_Whole(name), value)
+
+
 def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a stored call, as they were given.
 
-    Raises InvalidArguments for what `encode` could not have written: somebody else did.
+    Raises InvalidArguments for what `encode` could not have written: somebody else did; or CannotDecode.
     """
-    args, kwargs = stored_json(text)
+    if text[:1] != "[":
+        text = opened(text)
+    args, kwargs = _read(text)
     if _TAG_WITHIN not in text:
         return args, kwargs
     try:
@@ -89,6 +98,10 @@ def decode(text: str) -> tuple[list[Any], dict[str, Any]]:
 
 def stored_json(text: str) -> tuple[list[Any], dict[str, Any]]:
     """The same in the values that JSON has: with tags, for whoever shows them or has them edited."""
+    return _read(opened(text))
+
+
+def _read(text: str) -> tuple[list[Any], dict[str, Any]]:
     try:
         (args, kwargs), end = _DECODER.raw_decode(text)
     except (ValueError, TypeError, RecursionError) as fault:
@@ -148,30 +161,29 @@ def _is_plain_call(args: Any, kwargs: Any) -> bool:
 
 
 def _are_plain(values: Iterable[Any], levels: int) -> bool:
-    for value in values:  # noqa: SIM110  a generator would take longer than what it asks
-        if type(value) not in _SCALARS and not _is_plain(value, levels):
+    for value in values:
+        kind = type(value)
+        if kind in _SCALARS:
+            continue
+        if kind is int:
+            if value.bit_length() > _MOST_BITS:
+                return False
+        elif kind is float:
+            if not isfinite(value):
+                return False
+        elif levels <= 0 or not _is_plain_container(kind, value, levels):
             return False
     return True
 
 
-def _is_plain(value: Any, levels: int) -> bool:
-    kind = type(value)
-    if kind is int:
-        return value.bit_length() <= _MOST_BITS  # type: ignore[no-any-return]
-    if kind is float:
-        return isfinite(value)
+def _is_plain_container(kind: type, value: Any, levels: int) -> bool:
     if kind is dict:
-        return (
-            levels > 0
-            and _are_names(value)
-            and (len(value) != 1 or not is_tag(value))
-            and _are_plain(value.values(), levels - 1)
-        )
-    return kind in _LISTS and levels > 0 and _are_plain(value, levels - 1)
+        return _are_names(value) and not is_tag(value) and _are_plain(value.values(), levels - 1)
+    return kind in _LISTS and _are_plain(value, levels - 1)
 
 
 def _are_names(given: Iterable[Any]) -> bool:
-    return all(type(name) is str for name in given)
+    return _NAME.issuperset(map(type, given))
 
 
 # And the others
@@ -202,11 +214,12 @@ def _plain(path: Path, value: Any) -> Any:
         )
     named = _with_plain_names(plain) if kind is dict else plain
     if named is None or (kind is float and not isfinite(plain)):
-        raise InvalidArguments(f"{_place(path)} is {refusal(value, _name(path))}")
+        raise InvalidArguments(f"{_place(path)} is {refusal(value, _name(path), _way(path))}")
     if not _are_equal(named, value):
+        way = _way(path)
         raise InvalidArguments(
             f"{_place(path)} is {echo(value)} ({one_line(type(value).__name__)}), but would be stored as "
-            f"{echo(plain)}, which is not equal to it. Pass the value that the task should get."
+            f"{echo(plain)}, which is not equal to it. {way.imperative} the value that {way.reader} should get."
         )
     if kind in KINDS:
         return tag_of(plain)
@@ -254,6 +267,11 @@ def _name(path: Path) -> str:
     return path[0] if len(path) == 1 and type(path[0]) is str else ""
 
 
+def _way(path: Path) -> Way:
+    """What has the name of no argument is returned: by a task, or by a carrier that captures it."""
+    return RETURNED if isinstance(path[0], _Whole) else PASSED
+
+
 def _place(path: Path) -> str:
     first, *steps = path
     if isinstance(first, _Whole):
@@ -263,7 +281,10 @@ def _place(path: Path) -> str:
     return one_line(f"{whole}{''.join(f'[{echo(step)}]' for step in steps)}", LONGEST_PLACE)
 
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(sort_keys=True, check_circular=False, separators=(",", ":"))
+"""Whatever contains itself was refused before."""
+_IN_ORDER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
+"""Nobody compares such texts, and to sort the keys takes a third of the time."""
 _DECODER = json.JSONDecoder()
 """Asked itself: json.loads would look twice for blanks around the text, for half the time that a small call takes."""
 _MARK = ',["",Infinity],'
@@ -274,6 +295,7 @@ _TAG_WITHIN = f'{{"{SIGN}'
 _LISTS = frozenset({list, tuple})
 _CONTAINERS = frozenset({list, tuple, dict})
 _SCALARS = frozenset({str, bool, type(None)})
+_NAME = frozenset({str})
 _MOST_BITS = 8192
 """Python refuses to write or read a whole number of more than 4300 digits."""
 _PLAIN: dict[type, Callable[[Any], Any]] = {

@@ -1,4 +1,4 @@
-"""What to write instead of an argument that is neither JSON nor a tagged value.
+"""What to write instead of an argument, or of what a task returns, that is neither JSON nor a tagged value.
 
 It knows classes of Django only by their names. It does not show a model instance or a query, because that could ask
 the database.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.messages.echo import echo, one_line
 
@@ -21,27 +21,45 @@ MODEL, QUERY, PROMISE = (
 )
 
 
-def refusal(value: object, name: str) -> str:
+class Way(NamedTuple):
+    """How a value goes to whoever reads it, in words."""
+
+    verb: str
+    reader: str
+    when: str
+    where: str
+    beside: str
+
+    @property
+    def imperative(self) -> str:
+        return self.verb.capitalize()
+
+
+PASSED = Way("pass", "the task", "when the task runs", "in the task", "as another argument")
+RETURNED = Way("return", "whoever reads it", "when it is read", "where it is read", "with it")
+
+
+def refusal(value: object, name: str, way: Way = PASSED) -> str:
     """What the value is, why it is refused, and what to write. `name`: of the argument, if it has one."""
     kind = _class_of(value)
     bases = {(base.__module__, base.__name__) for base in kind.__mro__}
     label = one_line(kind.__name__)
     if MODEL in bases:
         return (
-            f"a model instance ({label}), whose row may have changed when the task runs. "
-            f"Pass {name or label.lower()}.pk, and load it in the task: {label}.objects.get(pk=…)."
+            f"a model instance ({label}), whose row may have changed {way.when}. "
+            f"{way.imperative} {name or label.lower()}.pk, and load it {way.where}: {label}.objects.get(pk=…)."
         )
     if QUERY in bases:
         model = one_line(getattr(getattr(value, "model", None), "__name__", "Model"))
         return (
-            f"a query ({label}), which may find other rows when the task runs. Pass what it filters by; or pass "
-            f'list({name or "query"}.values_list("pk", flat=True)), and load them in the task: '
+            f"a query ({label}), which may find other rows {way.when}. {way.imperative} what it filters by; or "
+            f'{way.verb} list({name or "query"}.values_list("pk", flat=True)), and load them {way.where}: '
             f"{model}.objects.filter(pk__in=…)."
         )
     told = f"{echo(value)} ({label})"
     if PROMISE in bases:
         return f"{told}, which is a lazy text: call str() on it first."
-    return f"{told}, which is not JSON. {_instead(value, name)}"
+    return f"{told}, which is not JSON. {_instead(value, name, way)}"
 
 
 def _class_of(value: object) -> type:
@@ -52,49 +70,61 @@ def _class_of(value: object) -> type:
         return type(value)
 
 
-def _instead(value: object, name: str) -> str:
+def _instead(value: object, name: str, way: Way) -> str:
     for kinds, instead in _INSTEAD:
         if issubclass(type(value), kinds):
-            return instead(value, name or "value")
+            return instead(value, name or "value", way)
     return (
-        "Pass strings, numbers, booleans, None, dates, times, timedelta, UUID, Decimal, lists and dictionaries with "
-        "string keys; for a model, pass its primary key."
+        f"{way.imperative} strings, numbers, booleans, None, dates, times, timedelta, UUID, Decimal, lists and "
+        f"dictionaries with string keys; for a model, {way.verb} its primary key."
     )
 
 
-def _of_member(member: Any, name: str) -> str:
+def _of_member(member: Any, name: str, way: Way) -> str:
     shade = one_line(type(member).__name__)
     if type(member.value) in (str, int):
-        return f"Pass {name}.value, and write {shade}(…) in the task."
-    return f"Pass {name}.name, and write {shade}[…] in the task."
+        return f"{way.imperative} {name}.value, and write {shade}(…) {way.where}."
+    return f"{way.imperative} {name}.name, and write {shade}[…] {way.where}."
 
 
-def _of_bytes(value: object, name: str) -> str:
+def _of_bytes(value: object, name: str, way: Way) -> str:
     return (
-        f"Pass base64.b64encode({name}).decode(), and call base64.b64decode(…) in the task. Keep long data in a "
-        "file or a row, and pass its name."
+        f"{way.imperative} base64.b64encode({name}).decode(), and call base64.b64decode(…) {way.where}. Keep long data "
+        f"in a file or a row, and {way.verb} its name."
     )
 
 
-def _of_instant(value: Any, name: str) -> str:
+def _of_set(value: object, name: str, way: Way) -> str:
+    return f"{way.imperative} sorted({name}), and call set(…) {way.where}."
+
+
+def _of_dict(value: object, name: str, way: Way) -> str:
+    return f"Its keys must be strings: {way.verb} {{str(key): each for key, each in {name}.items()}}."
+
+
+def _of_number(value: object, name: str, way: Way) -> str:
+    return f"It is not a finite number: {way.verb} None, or a text."
+
+
+def _of_instant(value: Any, name: str, way: Way) -> str:
     if value.tzinfo is None:
-        return f"It has fold=1 but no zone: pass {name}.replace(fold=0), or an aware datetime."
+        return f"It has fold=1 but no zone: {way.verb} {name}.replace(fold=0), or an aware datetime."
     return (
         "Its zone is neither a named one of zoneinfo nor an offset of whole seconds: "
-        f"pass {name}.astimezone(datetime.timezone.utc)."
+        f"{way.verb} {name}.astimezone(datetime.timezone.utc)."
     )
 
 
-def _of_time(value: time, name: str) -> str:
-    return f"Pass {name}.replace(tzinfo=None, fold=0), and the name of its zone as another argument."
+def _of_time(value: time, name: str, way: Way) -> str:
+    return f"{way.imperative} {name}.replace(tzinfo=None, fold=0), and the name of its zone {way.beside}."
 
 
-_INSTEAD: tuple[tuple[type | tuple[type, ...], Callable[[Any, str], str]], ...] = (
+_INSTEAD: tuple[tuple[type | tuple[type, ...], Callable[[Any, str, Way], str]], ...] = (
     (Enum, _of_member),
     ((bytes, bytearray, memoryview), _of_bytes),
-    ((set, frozenset), lambda value, name: f"Pass sorted({name}), and call set(…) in the task."),
-    (dict, lambda value, name: f"Its keys must be strings: pass {{str(key): each for key, each in {name}.items()}}."),
-    ((float, Decimal), lambda value, name: "It is not a finite number: pass None, or a text."),
+    ((set, frozenset), _of_set),
+    (dict, _of_dict),
+    ((float, Decimal), _of_number),
     (datetime, _of_instant),
     (time, _of_time),
 )

@@ -1,16 +1,18 @@
-"""The few statements that differ between databases. One object a kind of database; `dialect_of` picks it."""
+"""The queue's statements, and how databases differ in them. One object a kind of database; `dialect_of` picks it."""
 
 from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from worker.dialects.mysql import MySQL
-from worker.dialects.portable import Dialect
-from worker.dialects.postgresql import PostgreSQL
-from worker.dialects.sqlite import SQLite
+from worker.dialects import mysql, postgresql, sqlite
+from worker.dialects.dialect import Dialect
 
-_DIALECTS: dict[str, Dialect] = {"postgresql": PostgreSQL(), "mysql": MySQL(), "sqlite": SQLite()}
+_DIALECTS: dict[str, Dialect] = {
+    "postgresql": postgresql.dialect(),
+    "mysql": mysql.dialect(),
+    "sqlite": sqlite.dialect(),
+}
 
 
 def dialect_of(connection: BaseDatabaseWrapper) -> Dialect:

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.dialects.portions import portions
+from worker.dialects.words import table
 from worker.instants import written
 
 ROWS = 500
@@ -44,7 +45,7 @@ class ManyRows:
         key, *changed = _names(connection, columns)
         with connection.cursor() as cursor:
             cursor.executemany(
-                f"UPDATE {_table(connection, model)} SET {', '.join(f'{column} = %s' for column in changed)} "
+                f"UPDATE {table(connection, model)} SET {', '.join(f'{column} = %s' for column in changed)} "
                 f"WHERE {key} = %s",
                 [(*row[1:], row[0]) for row in _values(connection, model, columns, rows)],
             )
@@ -57,7 +58,7 @@ class ManyRows:
         removed = 0
         with connection.cursor() as cursor:
             for theirs, params in self.among(connection, model, "id", keys):
-                cursor.execute(f"DELETE FROM {_table(connection, model)} WHERE {theirs}", params)
+                cursor.execute(f"DELETE FROM {table(connection, model)} WHERE {theirs}", params)
                 removed += int(cursor.rowcount)
         return removed
 
@@ -80,28 +81,28 @@ class ManyRowsByJson(ManyRows):
     ) -> None:
         with connection.cursor() as cursor:
             for some in portions(rows, ROWS):
-                given, source, table = as_json(dict(zip(columns, zip(*some, strict=True), strict=True)))
+                given, source, as_text = as_json(dict(zip(columns, zip(*some, strict=True), strict=True)))
                 cursor.execute(
                     f"{insertion(connection, model, columns)} SELECT {', '.join(sql for sql, _ in given.values())} "
                     f"FROM {source}",
-                    [*(value for _, values in given.values() for value in values), table],
+                    [*(value for _, values in given.values() for value in values), as_text],
                 )
 
     def change(
         self, connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row, rows: Sequence[Row]
     ) -> None:
-        own = _table(connection, model)
+        own = table(connection, model)
         with connection.cursor() as cursor:
             for some in portions(rows, ROWS):
                 columns_of_some = dict(zip(columns, zip(*some, strict=True), strict=True))
-                given, source, table = as_json(columns_of_some, key=columns[0])
+                given, source, as_text = as_json(columns_of_some, key=columns[0])
                 (key, _), *changed = given.values()
                 changes = zip(_names(connection, columns[1:]), changed, strict=True)
                 cursor.execute(
                     f"UPDATE {source} STRAIGHT_JOIN {own} FORCE INDEX (PRIMARY) "
                     f"ON {own}.{_names(connection, columns[:1])[0]} = {key} "
                     f"SET {', '.join(f'{own}.{column} = {value}' for column, (value, _) in changes)}",
-                    [table, *(value for _, values in changed for value in values)],
+                    [as_text, *(value for _, values in changed for value in values)],
                 )
 
 
@@ -136,7 +137,7 @@ class ManyRowsByArrays(ManyRows):
             key, *changed = columns
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"UPDATE {_table(connection, model)} AS changed "
+                    f"UPDATE {table(connection, model)} AS changed "
                     f"SET {', '.join(f'{column} = given.{column}' for column in changed)} "
                     f"FROM {source} WHERE changed.{key} = given.{key}",
                     params,
@@ -161,17 +162,24 @@ def as_json(columns: Mapping[str, Row], key: str | None = None) -> tuple[dict[st
     kinds = ["bigint" if name == key else "longtext" for name in varying]
     paths = "".join(f", c{place} {kind} PATH '$[{place}]'" for place, kind in enumerate(kinds))
     given = {
-        name: ("%s", [_as_text(values[0])]) if name in common else (f"given.c{varying.index(name)}", [])
+        name: ("%s", _as_texts(values[:1])) if name in common else (f"given.c{varying.index(name)}", list[Any]())
         for name, values in columns.items()
     }
     count = len(next(iter(columns.values())))
-    rows = zip(*(map(_as_text, columns[name]) for name in varying), strict=True) if varying else [()] * count
+    rows = zip(*(_as_texts(columns[name]) for name in varying), strict=True) if varying else [()] * count
     source = f"JSON_TABLE(%s, '$[*]' COLUMNS (place FOR ORDINALITY{paths})) AS given"
     return given, source, json.dumps([*rows])
 
 
+def _as_texts(values: Row) -> list[Any]:
+    """Instants and flags as JSON takes them and MySQL reads them. Each is written once: rows due at once share many."""
+    if not any(issubclass(kind, datetime | bool) for kind in set(map(type, values))):
+        return list(values)
+    texts = {value: _as_text(value) for value in set(values)}
+    return [texts[value] for value in values]
+
+
 def _as_text(value: Any) -> Any:
-    """An instant, or a flag, as JSON takes it and MySQL reads it."""
     if isinstance(value, datetime):
         return written(value, "mysql")
     return int(value) if isinstance(value, bool) else value
@@ -227,12 +235,8 @@ def _values(connection: BaseDatabaseWrapper, model: type[models.Model], columns:
 
 def insertion(connection: BaseDatabaseWrapper, model: type[models.Model], columns: Row) -> str:
     """How a statement begins that inserts these columns."""
-    return f"INSERT INTO {_table(connection, model)} ({', '.join(_names(connection, columns))})"
+    return f"INSERT INTO {table(connection, model)} ({', '.join(_names(connection, columns))})"
 
 
 def _names(connection: BaseDatabaseWrapper, columns: Row) -> list[str]:
     return [connection.ops.quote_name(column) for column in columns]
-
-
-def _table(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)

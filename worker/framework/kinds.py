@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker import error_classes, framework
+from worker import error_classes, framework, keeping
 from worker.backoff import Backoff
 from worker.error_classes import ErrorClass
-from worker.tasks import DEFAULT_QUEUE, ERROR_CLASSES, RUN_OPTIONS
+from worker.keeping import AS_SETTINGS, Keep, Keeping
+from worker.tasks import DEFAULT_QUEUE, ERROR_CLASSES, KEEP, RUN_OPTIONS
 
-OWN = (*(name for name in RUN_OPTIONS if name != "keep_result"), *ERROR_CLASSES)
+OWN = (*(name for name in RUN_OPTIONS if name != "keep_result"), *ERROR_CLASSES, KEEP)
 """The options that are not of the framework. The result of a Task is always kept."""
 
 
@@ -31,6 +32,8 @@ class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's ta
     atomic: bool | None = None
     fresh_connection: bool | None = None
     may_fail: bool | None = None
+    log: bool | None = None
+    keep: Keeping | Keep = AS_SETTINGS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "backoff", _as_tuple(self.backoff))
@@ -38,6 +41,8 @@ class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's ta
             classes = getattr(self, option)
             if classes is not None and error_classes.problem(option, classes) is None:
                 object.__setattr__(self, option, tuple(error_classes.paths(classes)))
+        if keeping.problem(self.keep) is None:
+            object.__setattr__(self, KEEP, keeping.read(self.keep))
         framework.Task.__post_init__(self)
 
     def using(
@@ -56,7 +61,7 @@ class Task(framework.Task):  # type: ignore[type-arg]  # at run time Django's ta
         if callable(own.get("backoff")):
             raise TypeError("backoff: a function is given where its Task is declared, and not to using(…).")
         given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend, **own}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        return replace(self, **{name: value for name, value in given.items() if value is not None or name == KEEP})
 
 
 def own_options(task: framework.AnyTask) -> dict[str, Any]:
@@ -64,15 +69,17 @@ def own_options(task: framework.AnyTask) -> dict[str, Any]:
 
     A function as `backoff` is not in it: the Task that is declared has it.
     """
-    return {name: value for name in OWN if (value := getattr(task, name, None)) is not None and not callable(value)}
+    said = {name: getattr(task, name, None) for name in OWN}
+    return {name: value for name, value in said.items() if value not in (None, AS_SETTINGS) and not callable(value)}
 
 
 def unchecked(kind: type[framework.AnyTask], **given: Any) -> Any:
     """A Task of that kind as it was once made, whatever the settings have become since."""
     task = object.__new__(kind)
     for field in fields(kind):
-        value = given.get(field.name, _DEFAULTS.get(field.name))
-        object.__setattr__(task, field.name, _as_tuple(value))
+        default = None if field.default is MISSING else field.default
+        value = given.get(field.name, _DEFAULTS.get(field.name, default))
+        object.__setattr__(task, field.name, keeping.stored(value) if field.name == KEEP else _as_tuple(value))
     return task
 
 

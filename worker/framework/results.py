@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from worker import framework, queue, tasks
 from worker.arguments import decode
-from worker.context import Run
+from worker.carry.stored import options_alone
+from worker.current.runs import Run
 from worker.framework import TaskResultStatus
 from worker.framework.kinds import Task, unchecked
+from worker.framework.of_background import BackgroundTask, declared_as
 from worker.models import FinishedJob, FinishedState, Job, JobState, WorkerProcess
 from worker.outcomes import ErrorLine, read_error
 from worker.own_options import Same
@@ -29,21 +31,26 @@ class Enqueued(NamedTuple):
     run_after: str | float | None = None
     """As the Task said it: an instant, or seconds. A retry does not change that."""
     own: Mapping[str, Any] = {}
-    """The options of `kinds.OWN` that the Task said."""
+    """The options of our Tasks that this one said."""
+    background: bool = False
+    """Whether it is the Task of a function with @background."""
 
     def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in self._asdict().items() if value}
 
-    @classmethod
-    def read(cls, task_options: str | None) -> Enqueued | None:
+    @staticmethod
+    def read(task_options: str | None) -> Enqueued | None:
         """None: the job was not enqueued with a Task of the framework."""
-        if task_options is None or '"backend"' not in task_options:
-            return None
-        with suppress(ValueError, TypeError):
-            told = json.loads(task_options)
-            if "backend" in told:
-                return cls(**{name: told[name] for name in cls._fields if name in told})
-        return None
+        return None if task_options is None or '"backend"' not in task_options else _enqueued_with(task_options)
+
+
+@lru_cache(maxsize=1024)
+def _enqueued_with(task_options: str) -> Enqueued | None:
+    with suppress(ValueError, TypeError):
+        told = json.loads(task_options)
+        if "backend" in told:
+            return Enqueued(**{name: told[name] for name in Enqueued._fields if name in told})
+    return None
 
 
 class _Story(NamedTuple):
@@ -58,6 +65,15 @@ class _Story(NamedTuple):
     end: framework.TaskError | None = None
     """Why it has ended, where no attempt has failed with that."""
     value: Any = None
+
+
+_Call = tuple[list[Any], dict[str, Any]]
+_UNTOLD = _Story(TaskResultStatus.READY, (), None, 0)
+
+
+def of_new(task: framework.AnyTask, backend: str, id: int, enqueued_at: datetime, call: _Call) -> framework.AnyResult:
+    """Of a job that the backend of that alias has enqueued with the Task just now."""
+    return _built(task, backend, id, enqueued_at, call, _UNTOLD)
 
 
 def of_row(row: Job | FinishedJob) -> framework.AnyResult:
@@ -81,25 +97,38 @@ def of_end(finish: Finish, worker: str, value: Any) -> framework.AnyResult:
 def task_of(row: Job | FinishedJob | ClaimedJob) -> framework.AnyTask:
     """The Task with which the job was enqueued. Where nothing here has its name any more, its function raises."""
     known = tasks.find(row.task)
-    return _enqueued(Same(known) if known else row.task, row.task_options, row.queue, row.priority)
+    return _enqueued(Same(known) if known else row.task, options_alone(row.task_options), row.queue, row.priority)
 
 
 @lru_cache(maxsize=1024)
 def _enqueued(known: Same | str, task_options: str | None, queue: str, priority: int) -> framework.AnyTask:
     """Of a task that is known, or of one that has a name alone."""
     said = Enqueued.read(task_options) or Enqueued("")
-    function = known.task.function if isinstance(known, Same) else _Gone(known)
-    declared = getattr(function, "declared_as", None)
-    given: dict[str, Any] = {"func": function}
-    if declared is not None:
-        given |= {field.name: getattr(declared, field.name) for field in fields(declared)}
+    kind, declared = _declared(known, of_background=said.background)
     enqueued = {"backend": said.backend, "queue_name": queue, "priority": priority, **said.own}
-    return unchecked(type(declared or _ANY), **{**given, **enqueued, "run_after": _run_after(said.run_after)})  # type: ignore[no-any-return]
+    return unchecked(kind, **{**declared, **enqueued, "run_after": _run_after(said.run_after)})  # type: ignore[no-any-return]
+
+
+def _declared(known: Same | str, *, of_background: bool) -> tuple[type[framework.AnyTask], dict[str, Any]]:
+    if not isinstance(known, Same):
+        return (BackgroundTask if of_background else Task), {"func": _Gone(known), "known_as": known}
+    if of_background:
+        return BackgroundTask, declared_as(known.task)
+    declared = getattr(known.task.function, "declared_as", None)
+    if declared is None:
+        return Task, {"func": known.task.function}
+    return type(declared), {field.name: getattr(declared, field.name) for field in fields(declared)}
 
 
 def _result(id: int, row: Job | FinishedJob | ClaimedJob, story: _Story) -> framework.AnyResult:
-    args, kwargs = decode(row.arguments)
-    task, failures = task_of(row), [_failure(line) for line in story.errors]
+    call, task = decode(row.arguments), task_of(row)
+    return _built(task, task.backend, id, row.enqueued_at, call, story)
+
+
+def _built(
+    task: framework.AnyTask, backend: str, id: int, enqueued_at: datetime, call: _Call, story: _Story
+) -> framework.AnyResult:
+    failures = [_failure(line) for line in story.errors]
     began = [at for line in story.errors if (at := _began(line))]
     workers = [line.get("worker", "") for line in story.errors]
     if story.last is not None:
@@ -110,13 +139,13 @@ def _result(id: int, row: Job | FinishedJob | ClaimedJob, story: _Story) -> fram
         task=task,
         id=str(id),
         status=story.status,
-        enqueued_at=row.enqueued_at,
+        enqueued_at=enqueued_at,
         started_at=began[0] if began else None,
         last_attempted_at=began[-1] if began else None,
         finished_at=story.finished_at,
-        args=args,
-        kwargs=kwargs,
-        backend=task.backend,
+        args=call[0],
+        kwargs=call[1],
+        backend=backend,
         errors=[*failures, story.end] if story.end else failures,
         worker_ids=workers,
     )
@@ -191,5 +220,4 @@ class _Gone:
         return hash((self.__module__, self.__name__))
 
 
-_ANY = unchecked(Task)
 _ENDS = {FinishedState.CANCELLED.value: "worker.Cancel", FinishedState.MISSED.value: "worker.api.DeadlineMissed"}

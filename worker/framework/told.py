@@ -6,14 +6,18 @@ the class of the backend. Django's own receivers make a log of it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.utils.module_loading import import_string
 
-from worker import context, framework, signals, telling
-from worker.context import Run
+from worker import framework, signals, telling
+from worker.current import runs
+from worker.current.runs import Run
 from worker.framework import results
+from worker.framework.heard import is_heard
 from worker.outcomes import Succeeded
+from worker.results import decode
 from worker.values import ClaimedJob, Ended
 
 Hold = tuple[int, int]
@@ -22,27 +26,30 @@ _under_way: dict[Hold, tuple[Run, BaseException | None]] = {}
 """Attempts that have begun and are not recorded, with what they raised."""
 
 
-def remember(error: BaseException) -> None:
-    """That the attempt which runs here has failed with that: whoever is told of its end may ask for it."""
-    if (run := context.run()) is not None and run.job.hold in _under_way:
-        _under_way[run.job.hold] = run, error
-
-
 def _started(job: ClaimedJob) -> None:
-    run = context.run()
+    run = runs.run()
     if run is None or results.Enqueued.read(job.task_options) is None:
         return
     _under_way[job.hold] = run, None
-    _tell(framework.task_started, results.of_run(run))
+    if is_heard(framework.task_started):
+        _tell(framework.task_started, results.of_run(run))
+
+
+def _raised(job: ClaimedJob, error: BaseException) -> None:
+    """Kept, for who is told of the end may ask for it."""
+    if (known := _under_way.get(job.hold)) is not None:
+        _under_way[job.hold] = known[0], error
 
 
 def _ended(ended: Ended) -> None:
     known = _under_way.pop(ended.job.hold, None)
-    if known is None or (finish := ended.finish(known[0].worker)) is None:
+    success = ended.outcome if isinstance(ended.outcome, Succeeded) else None
+    if known is None or (success is not None and not is_heard(framework.task_finished)):
         return
     run, error = known
-    success = ended.outcome if isinstance(ended.outcome, Succeeded) else None
-    result = results.of_end(finish, run.worker, success and success.result)
+    if (finish := ended.finish(run.worker)) is None:
+        return
+    result = results.of_end(finish, run.worker, None if finish.result is None else decode(finish.result))
     if error is None or success is not None:
         _tell(framework.task_finished, result)
         return
@@ -63,8 +70,12 @@ def _tell(signal: Any, result: framework.AnyResult) -> None:
 def _backend(alias: str) -> Any:
     """The class of that backend. To ask for the backend itself would make one in the context of each job."""
     given = framework.task_backends.settings.get(alias)
-    return import_string(given["BACKEND"]) if given else framework.BaseTaskBackend
+    return _class_of(given["BACKEND"]) if given else framework.BaseTaskBackend
 
 
-telling.watchers.append(telling.Watcher(_started, _ended))
+_class_of = lru_cache(import_string)
+
+
+telling.watchers.append(telling.Watcher(_started, _raised, _ended))
 signals.job_lost.connect(_forget)
+signals.job_put_off.connect(_forget)

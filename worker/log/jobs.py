@@ -125,8 +125,15 @@ def _backoff_failed(job: ClaimedJob, error: BaseException, **_: Any) -> None:
     log.error(what, job.task, job.id, traceback=indented(traceback_of(error)))
 
 
+def _reports_refused(jobs: Sequence[int], error: Exception, **_: Any) -> None:
+    what = "the database takes no report of %s (%s); no job is affected"
+    which = f"#{jobs[0]}" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    say_seldom(log.warning, what, which, line(str(error).strip()))
+
+
 signals.job_lost.connect(_lost)
 signals.job_put_off.connect(_put_off)
 signals.success_refused.connect(_success_refused)
 signals.callback_failed.connect(_callback_failed)
 signals.backoff_failed.connect(_backoff_failed)
+signals.reports_refused.connect(_reports_refused)

@@ -63,6 +63,11 @@ def _module_broken(task: str, error: BaseException, **_: Any) -> None:
     say_seldom(log.error, what, line(task), kind_of(error), line(message_of(error).strip()))
 
 
+def _carrier_unknown(key: str, **_: Any) -> None:
+    what = 'jobs carry "%s", which no carrier in SCHEDULER["CARRY"] has as its key here; they run without it'
+    log.warning(what, line(key))
+
+
 def _worker_started(name: str, slots: int, queues: tuple[str, ...], tasks: Mapping[str, int], **_: Any) -> None:
     drains = f"queues {', '.join(queues)}" if queues else "all queues"
     log.info("%s started: %d slots, %s; %s", name, slots, drains, _declared(tasks))
@@ -135,6 +140,7 @@ signals.rescue_refused.connect(_rescue_refused)
 signals.chore_refused.connect(_chore_refused)
 signals.task_unknown.connect(_unknown)
 signals.module_broken.connect(_module_broken)
+signals.carrier_unknown.connect(_carrier_unknown)
 signals.worker_started.connect(_worker_started)
 signals.worker_stopping.connect(_worker_stopping)
 signals.worker_stopped.connect(_worker_stopped)

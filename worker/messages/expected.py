@@ -12,6 +12,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 """What may be named as an instant. Every database keeps these, and no reckoning from them leaves the calendar."""
 
 LONGEST_TEXT = 255
+GREATEST_ID = 2**63 - 1
 
 A_FLAG = "True or False"
 A_SHORT_TEXT = f"a text of at most {LONGEST_TEXT} printable characters"

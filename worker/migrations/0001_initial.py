@@ -23,6 +23,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="JobReport",
+            fields=[
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("attempt", models.PositiveIntegerField(null=True)),
+                ("done", models.FloatField(null=True)),
+                ("total", models.FloatField(null=True)),
+                ("note", models.CharField(blank=True, default="", max_length=255)),
+                ("progress_at", models.DateTimeField(null=True)),
+                ("log", models.TextField(null=True)),
+            ],
+            options={
+                "verbose_name": "report of a job",
+                "verbose_name_plural": "reports of jobs",
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
             name="WorkerProcess",
             fields=[
                 (
@@ -182,6 +199,12 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
                 ("finished_at", models.DateTimeField(verbose_name="finished at")),
                 (
+                    "retried_at",
+                    models.DateTimeField(
+                        help_text="When it was last enqueued again.", null=True, verbose_name="retried at"
+                    ),
+                ),
+                (
                     "result_text",
                     models.TextField(
                         blank=True,
@@ -189,6 +212,15 @@ class Migration(migrations.Migration):
                         help_text="JSON: what the task returned, if kept.",
                         null=True,
                         verbose_name="result",
+                    ),
+                ),
+                (
+                    "keep_until",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="As its task says. Empty: as long as the settings say.",
+                        null=True,
+                        verbose_name="kept until",
                     ),
                 ),
             ],
@@ -200,6 +232,7 @@ class Migration(migrations.Migration):
                     models.Index(fields=["finished_at"], name="worker_finished_at"),
                     worker.indexes.GivenIndex(fields=["schedule_id", "finished_at"], name="worker_finished_schedule"),
                     worker.indexes.GivenIndex(fields=["retry_of"], name="worker_finished_retry"),
+                    worker.indexes.GivenIndex(fields=["keep_until"], name="worker_finished_keep"),
                     worker.indexes.StateIndex(
                         fields=["schedule_id", "finished_at", "interruptions"],
                         name="worker_finished_failed",
@@ -321,6 +354,12 @@ class Migration(migrations.Migration):
                 ),
                 ("worker_id", models.BigIntegerField(null=True, verbose_name="worker")),
                 ("claimed_at", models.DateTimeField(null=True, verbose_name="claimed at")),
+                (
+                    "cancel_reason",
+                    models.TextField(
+                        help_text="Why it was asked to stop while it ran.", null=True, verbose_name="asked to stop"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "job",

@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import BigIntegerField, Func, QuerySet
 
 from worker.dialects import dialect_of
-from worker.dialects.portable import TEXTS
+from worker.dialects.claim import TEXTS
 from worker.dialects.portions import portions
 from worker.models import Job
 from worker.options import options
@@ -81,7 +81,7 @@ class Freight:
 
 def _weights(using: str, jobs: Sequence[ClaimedJob]) -> dict[int, int]:
     """By id, the bytes of their texts."""
-    size = dialect_of(connections[using]).size
+    size = dialect_of(connections[using]).words.size
     weight = reduce(add, (Func(name, function=size, output_field=BigIntegerField()) for name in TEXTS))
     return dict(_rows(using, jobs).values_list("pk", weight))
 

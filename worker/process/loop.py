@@ -21,8 +21,10 @@ from worker.process.intake import Intake
 from worker.process.pulse import Pulse
 from worker.process.standing import Standing
 from worker.process.unrecorded import Unrecorded
+from worker.reports import Reports
 from worker.running.pool import Pool
 from worker.values import ClaimedJob
+from worker.wakeup.awaited import awaited
 
 GATHERING = 0.15
 """Seconds for which outcomes are gathered, at the most, while more work is in hand than the slots run.
@@ -30,8 +32,8 @@ GATHERING = 0.15
 They are recorded together. A slot that finds half of what waited gone says so at once, and at a steady pace that is
 sooner: this is longer than half of `LOOKAHEAD`, or most portions would be recorded in two.
 """
-GATHERING_IN_LANES = 0.005
-"""The same while any of it is in a lane, where somebody may wait for the end of it."""
+GATHERING_IF_AWAITED = 0.005
+"""The same while somebody waits for the end of any of it, or may: it is in a lane."""
 
 
 @dataclass(kw_only=True)
@@ -43,6 +45,7 @@ class Loop:
     standing: Standing
     pulse: Pulse
     intake: Intake
+    reports: Reports
     unrecorded: Unrecorded
     deputy: Deputy
     ending: Ending
@@ -71,7 +74,7 @@ class Loop:
 
     def _begin_session(self, using: str) -> None:
         self.deputy.begin_session()
-        if not self.standing.take(using, [*self.pool.held(), *self.unrecorded.jobs]):
+        if not self.standing.take(using, self._jobs()):
             self._begin_anew(using)
 
     def _begin_anew(self, using: str) -> None:
@@ -110,9 +113,13 @@ class Loop:
         """Record what came of jobs. What cannot be recorded now is kept for a later turn."""
         held = len(self.pool.held())
         self.unrecorded.add(self.pool.ended())
-        ended = self.unrecorded.record(using, at_once=at_once)
-        self.intake.pace.count(ended, held)
-        return ended
+        if self.reports.are_there:
+            is_beside = self.clock.monotonic() >= self.standing.beat_at
+            ended = self.unrecorded.waiting
+            self.reports.write(using, self._jobs(), ended, at_once=at_once, is_beside=is_beside)
+        recorded = self.unrecorded.record(using, at_once=at_once)
+        self.intake.pace.count(recorded, held)
+        return recorded
 
     def _give_sign_of_life(self, using: str) -> None:
         if self.clock.monotonic() < self.standing.beat_at:
@@ -134,18 +141,26 @@ class Loop:
         until_due = math.inf if due is None else (due - self.clock.now()).total_seconds()
         pause = self._gathering() if len(self.pool.held()) > self.pool.slots else self.patience.next()
         rest_due_at = math.inf if self.unrecorded.is_full else self.intake.rest_due_at
-        look_at = min(self.standing.beat_at, self.deputy.wanted_at, rest_due_at, self.unrecorded.try_at)
+        look_at = min(
+            self.standing.beat_at, self.deputy.wanted_at, rest_due_at, self.unrecorded.try_at, self.reports.due_at
+        )
         return max(0.0, min(pause, until_due, look_at - self.clock.monotonic()))
 
+    def _jobs(self) -> list[ClaimedJob]:
+        """All that it has to answer for."""
+        return [*self.pool.held(), *self.unrecorded.jobs]
+
     def _gathering(self) -> float:
-        return GATHERING_IN_LANES if any(job.lane for job in self.pool.held()) else GATHERING
+        held = self.pool.held()
+        somebody_waits = any(job.lane for job in held) or awaited.has_any(job.id for job in held)
+        return GATHERING_IF_AWAITED if somebody_waits else GATHERING
 
     # The end
 
     def _wind_down(self, using: str) -> float:
         """Stop claiming, give back what no slot has begun, and wait for the rest."""
         queue.release(using, self._begin_grace())
-        look_at = min(self.ending.give_back_at, self.standing.beat_at, self.unrecorded.try_at)
+        look_at = min(self.ending.give_back_at, self.standing.beat_at, self.unrecorded.try_at, self.reports.due_at)
         return max(0.0, look_at - self.clock.monotonic())
 
     def _begin_grace(self) -> list[ClaimedJob]:
@@ -163,7 +178,7 @@ class Loop:
     def _sign_off(self, using: str) -> None:
         self._record(using, at_once=True)
         self.unrecorded.tell_left()
-        released = queue.release(using, [*self.pool.held(), *self.unrecorded.jobs])
+        released = queue.release(using, self._jobs())
         self.pool.close()
         self.standing.leave(using)
         signals.worker_stopped.send_robust(None, name=self.standing.name, released=released, signed_off=True)

@@ -29,13 +29,14 @@ from worker.process.undone import Undone
 from worker.refusals import LONGEST_REASON, MOST_REFUSALS, is_refusal, said
 from worker.telling import tell_ended
 from worker.values import ClaimedJob, Ended
+from worker.wakeup.awaited import tell_ends
 
 LONGEST_REFUSAL = 1.0
 """Seconds within which a database refuses. What takes longer was held up, by a lock or a disk."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to record what was refused."""
 MOST_CHARACTERS = 64 * 2**20
-"""Of arguments and errors of jobs that are kept, after which no more are claimed."""
+"""Of arguments, errors and results of jobs that are kept, after which no more are claimed."""
 
 
 class Unrecorded:
@@ -65,7 +66,7 @@ class Unrecorded:
     @property
     def jobs(self) -> list[ClaimedJob]:
         """Those whose outcomes are not in the database."""
-        return [each.job for each in (*self.waiting, *self.refused) if not each.recorded]
+        return [each.job for each in self._unrecorded]
 
     @property
     def told(self) -> dict[str, Any]:
@@ -85,8 +86,12 @@ class Unrecorded:
         """So much is refused that no more jobs should be run here."""
         if not self.refused:
             return False
-        jobs = self.jobs
-        return len(jobs) >= options().BATCH_SIZE or sum(map(_length, jobs)) >= MOST_CHARACTERS
+        kept = self._unrecorded
+        return len(kept) >= options().BATCH_SIZE or sum(map(_length, kept)) >= MOST_CHARACTERS
+
+    @property
+    def _unrecorded(self) -> list[Ended]:
+        return [each for each in (*self.waiting, *self.refused) if not each.recorded]
 
     def record(self, using: str, *, at_once: bool = False) -> int:
         """Record what waits, and what was refused, if it is time to try that again, or `at_once`.
@@ -168,7 +173,7 @@ class Unrecorded:
         others = [each for each in ended if not each.recorded]
         recorded = queue.ack(using, others, self.worker) if others else []
         self._forget(ended)
-        _tell(ended, recorded)
+        _tell(using, ended, recorded)
         queue.let_in(using, {each.job.lane for each in ended if each.job.lane}, max(each.finished_at for each in ended))
 
     def _is_recorded_anew(self, using: str, ended: Ended) -> bool:
@@ -177,7 +182,7 @@ class Unrecorded:
         self._refusal(using, lambda: recorded.extend(queue.ack_anew(using, ended, self.worker)))
         if recorded:
             self._forget(recorded)
-            _tell(recorded, recorded)
+            _tell(using, recorded, recorded)
         return bool(recorded)
 
     # What is refused
@@ -213,8 +218,8 @@ class Unrecorded:
         self.waiting = [each for each in self.waiting if each.job.hold not in holds]
 
 
-def _length(job: ClaimedJob) -> int:
-    return len(job.arguments) + len(job.errors)
+def _length(ended: Ended) -> int:
+    return len(ended.job.arguments) + len(ended.job.errors) + len(ended.kept)
 
 
 def _plainest(outcome: Outcome, error: Error) -> Outcome:
@@ -237,9 +242,10 @@ def _told(ended: Ended, error: Exception) -> Error:
     return Error(ended.job.attempts + 1, type(error).__qualname__, message, "", ended.finished_at)
 
 
-def _tell(ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
-    kept = {each.job.hold for each in recorded}
-    told = [each for each in ended if each.recorded or each.job.hold in kept]
+def _tell(using: str, ended: Sequence[Ended], recorded: Sequence[Ended]) -> None:
+    kept = {each.job.hold: each for each in recorded}
+    told = [kept.get(hold, each) for each in ended if (hold := each.job.hold) in kept or each.recorded]
+    tell_ends((each.job.id for each in told if not isinstance(each.outcome, (Retry, Snoozed))), using)
     tell_ended(told)
     if len(told) < len(ended):
         for job in (each.job for each in ended if not each.recorded and each.job.hold not in kept):

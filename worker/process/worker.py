@@ -21,6 +21,7 @@ from worker.process.marks import Marks
 from worker.process.pulse import Pulse
 from worker.process.standing import Standing
 from worker.process.unrecorded import Unrecorded
+from worker.reports import Reports
 from worker.running.atomic_run import AtomicRuns
 from worker.running.pool import ThreadPool
 from worker.sessions.connection import private_connection
@@ -95,10 +96,11 @@ class Worker:
 
     def _begin(self, using: str) -> Loop:
         clock = ServerClock(database_now(using))
-        pool = ThreadPool(self.threads, clock, self.wake, AtomicRuns(self.alias, self.name, clock.now))
-        standing = Standing(self.name, self.threads, self.queues, clock, self.project)
         dialect = dialect_of(connections[using])
-        marks = Marks(clock, needed=dialect.keeps_places, in_one=dialect.has_one_mark)
+        reports = Reports(clock, self.wake, spares_bodies=dialect.locks.writes_undo_readers)
+        pool = ThreadPool(self.threads, clock, self.wake, AtomicRuns(self.alias, self.name, clock.now), reports)
+        standing = Standing(self.name, self.threads, self.queues, clock, self.project)
+        marks = Marks(clock, needed=dialect.claims.keeps_places, in_one=dialect.claims.has_one_mark)
         unrecorded = Unrecorded(self.name, clock)
         declared = tasks.by_module()
         signals.worker_started.send_robust(None, name=self.name, slots=self.threads, queues=self.queues, tasks=declared)
@@ -108,6 +110,7 @@ class Worker:
             standing=standing,
             pulse=Pulse(self.alias, standing, clock),
             intake=Intake(self.queues, pool, clock, marks=marks, over=unrecorded.add),
+            reports=reports,
             unrecorded=unrecorded,
             deputy=Deputy(self.leader_sign, clock, at_once=self.ending.when_idle),
             ending=self.ending,

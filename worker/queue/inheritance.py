@@ -9,6 +9,7 @@ from django.db.models import F, Q, QuerySet
 
 from worker import signals, wakeup
 from worker.models import FinishedState, Job, JobState, WorkerProcess
+from worker.queue.asked import ASKED
 from worker.queue.fence import UNHELD
 from worker.queue.history import end
 from worker.refusals import Refused, by_halves, is_refusal
@@ -47,6 +48,7 @@ def _rescue(using: str, held: QuerySet[Job], limit: int) -> tuple[int, int]:
         free = held.select_for_update(skip_locked=True)
         rescued = Job.objects.using(using).filter(pk__in=list(free.values_list("pk", flat=True)[:limit]))
         count = rescued.update(state=JobState.READY, interruptions=F("interruptions") + 1, **UNHELD)
+        end(using, rescued.filter(ASKED).values_list("pk", flat=True), FinishedState.CANCELLED, "")
         deadly = rescued.filter(interruptions__gte=MOST_INTERRUPTIONS)
         given_up = end(using, deadly.values_list("pk", flat=True), FinishedState.FAILED, _DEADLY)
     return count, len(given_up)

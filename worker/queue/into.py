@@ -18,12 +18,12 @@ from worker.values import NewJob
 def enqueue(job: NewJob, using: str) -> tuple[int, datetime]:
     """Add a job in the caller's transaction. Returns its id, and when that was by the database's clock."""
     connection, topic = connections[using], _news(job)
-    dialect = dialect_of(connection)
-    if wakeup.goes_with_the_work(topic, using):
-        added = dialect.insert_and_notify(connection, job, wakeup.channel(), topic)
-        wakeup.went_with_the_work(topic, using)
+    insertions = dialect_of(connection).insertions
+    if wakeup.goes_with_the_work(topic, connection):
+        added = insertions.insert_and_notify(connection, job, wakeup.channel(), topic)
+        wakeup.went_with_the_work(topic, connection)
     else:
-        added = dialect.insert_one(connection, job)
+        added = insertions.insert_one(connection, job)
         wakeup.announce({topic}, using)
     return added
 
@@ -31,11 +31,11 @@ def enqueue(job: NewJob, using: str) -> tuple[int, datetime]:
 def enqueue_many(jobs: Sequence[NewJob], using: str) -> list[int]:
     """Add all the jobs or none, in the caller's transaction if there is one. Returns their ids in order."""
     connection = connections[using]
-    dialect = dialect_of(connection)
-    longest = max((len(job.arguments) for job in jobs), default=0)
-    batches = list(portions(jobs, dialect.most_inserted, longest))
+    insertions = dialect_of(connection).insertions
+    longest = max((len(job.arguments) + len(job.task_options or "") for job in jobs), default=0)
+    batches = list(portions(jobs, insertions.most_inserted, longest))
     with transaction.atomic(using=using) if len(batches) > 1 else nullcontext():
-        ids = [id for batch in batches for id in dialect.insert(connection, batch)]
+        ids = [id for batch in batches for id in insertions.insert(connection, batch)]
         wakeup.announce(set(map(_news, jobs)), using)
     return ids
 

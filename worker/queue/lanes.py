@@ -16,7 +16,7 @@ def unfinished_of(lanes: Sequence[str], using: str) -> dict[str, set[Unfinished]
     """The unfinished jobs of those lanes, by lane."""
     connection = connections[using]
     found: dict[str, set[Unfinished]] = {}
-    for lane, *what in dialect_of(connection).unfinished(connection, lanes):
+    for lane, *what in dialect_of(connection).lanes.unfinished(connection, lanes):
         found.setdefault(lane, set()).add(Unfinished._make(what))
     return found
 

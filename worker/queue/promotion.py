@@ -32,7 +32,7 @@ def promote(
     """
     refused = {} if refused is None else refused
     connection = connections[using]
-    promoted = dialect_of(connection).promote(connection, now=now, limit=limit, without=refused)
+    promoted = dialect_of(connection).promotion.promote(connection, now=now, limit=limit, without=refused)
     _announce(promoted, using)
     return promoted + (turns or Round()).let_in(using, now, refused)
 
@@ -59,7 +59,7 @@ def next_run_at(using: str, refused: Collection[int] = ()) -> datetime | None:
 def next_due(using: str) -> str:
     """SQL for the instant of the next promotion, for a statement that asks for more: now, while any job waits."""
     connection = connections[using]
-    return dialect_of(connection).next_due(connection)
+    return dialect_of(connection).promotion.next_due(connection)
 
 
 def _delayed(using: str, refused: Collection[int]) -> QuerySet[Job]:

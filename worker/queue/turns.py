@@ -25,7 +25,7 @@ MOST_LANES = 250
 def let_in(using: str, lanes: Collection[str], now: datetime) -> int:
     """Make ready whoever is first in these lanes, waits there, and was to run by `now`. Returns how many that were."""
     connection = connections[using]
-    if not lanes or not dialect_of(connection).lanes_in_line(connection, beyond="", limit=1):
+    if not lanes or not dialect_of(connection).lanes.lanes_in_line(connection, beyond="", limit=1):
         return 0
     return _let_in(using, sorted(lanes), now, {})
 
@@ -39,7 +39,7 @@ class Round:
     def let_in(self, using: str, now: datetime, refused: Refused | None = None) -> int:
         """The same for the next `MOST_LANES` of them. `refused`: jobs that are passed over. Others are added to it."""
         connection = connections[using]
-        look = partial(dialect_of(connection).lanes_in_line, connection)
+        look = partial(dialect_of(connection).lanes.lanes_in_line, connection)
         next_ones = look(beyond=self._beyond, limit=MOST_LANES)
         room = MOST_LANES - len(next_ones)
         first_ones = look(beyond="", limit=room) if self._beyond and room else []
@@ -49,7 +49,7 @@ class Round:
 
 def _let_in(using: str, lanes: Sequence[str], now: datetime, refused: Refused) -> int:
     connection = connections[using]
-    first = dialect_of(connection).first_of_lanes(connection, lanes, now) if lanes else []
+    first = dialect_of(connection).lanes.first_of_lanes(connection, lanes, now) if lanes else []
     let_in = sum(by_halves([id for id in first if id not in refused], partial(_make_ready, using), using, refused))
     if let_in:
         wakeup.announce({wakeup.READY}, using)

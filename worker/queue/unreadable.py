@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from worker.instants import LAST, unreadable_in
 from worker.models import FinishedState, Job, JobState
-from worker.queue.fence import UNHELD
+from worker.queue.asked import let_go
 from worker.queue.history import end, put_right
 
 
@@ -18,7 +18,7 @@ def end_unreadable(using: str, claim: int) -> None:
 
     All that is under the claim goes back: its answer could not be read.
     """
-    Job.objects.using(using).filter(claim=claim).update(state=JobState.READY, **UNHELD)
+    let_go(Job.objects.using(using).filter(claim=claim), using)
     ready = Job.objects.using(using).filter(state=JobState.READY)
     for id, columns in unreadable_in(ready).items():
         _end_one(using, ready.filter(pk=id), id, columns)

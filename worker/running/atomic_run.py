@@ -22,7 +22,7 @@ from worker.clock import answers
 from worker.outcomes import Error, Failed, Snoozed, Succeeded
 from worker.own_options import task_of
 from worker.running import execution
-from worker.running.open_transaction import TransactionLeftOpen, is_outdated
+from worker.running.open_transaction import TransactionLeftOpen, is_refused_as_reader
 from worker.running.slot_connections import NoSession, SlotConnections
 from worker.values import ClaimedJob, Ended, Mark
 
@@ -88,13 +88,13 @@ class _Run:
     def call(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call the task in a transaction that also records the job as succeeded.
 
-        On SQLite the transaction takes the one write lock when it first writes. If somebody else has written since it
-        first read, it can never write any more; so it begins again, and takes the lock beforehand.
+        On SQLite the transaction takes the one write lock when it first writes. It is refused the lock if it has read
+        before, and somebody else writes or has written since; so it begins again, and takes the lock beforehand.
         """
         try:
             return self._transact("DEFERRED", function, *args, **kwargs)
         except OperationalError as error:
-            if not is_outdated(error):
+            if not is_refused_as_reader(error):
                 raise
         return self._transact("IMMEDIATE", function, *args, **kwargs)
 

@@ -6,17 +6,23 @@ import inspect
 import operator
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import CoroutineType
 from typing import Any
 
-from worker import backoff, context, results, signals, tasks
+from worker import backoff, results, signals, tasks
 from worker.arguments import InvalidArguments, decode
+from worker.arguments.sealed import CannotDecode
+from worker.carry.restoring import with_context
+from worker.codec import sealed
+from worker.current import runs
 from worker.messages.echo import echo
 from worker.messages.errors import kind_of, message_of, path_of, traceback_of
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
 from worker.own_options import task_of
 from worker.raised import Cancel, Fail, Snooze, is_delay
 from worker.raised import Retry as Again
+from worker.telling import tell_raised
 from worker.values import ClaimedJob
 
 
@@ -38,10 +44,13 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
         return Missed(f"Not started by {job.start_by.isoformat()}.")
     try:
         args, kwargs = decode(job.arguments)
+    except CannotDecode as error:  # another worker may have the key, or this one after the next deploy
+        return after_error(job, task, error, now())
     except InvalidArguments as error:  # no further attempt would find others
         return Failed(_told(job, error, now()))
     try:
-        return call(_call, task, args, kwargs)  # type: ignore[no-any-return]
+        told = _call if job.task_options is None else partial(_call_told, job)
+        return call(told, task, args, kwargs)  # type: ignore[no-any-return]
     except Fail as error:
         return Failed(_told(job, error, now()))
     except Cancel as reason:
@@ -52,14 +61,24 @@ def run(job: ClaimedJob, now: Callable[[], datetime], call: Callable[..., Any] =
         return after_error(job, task, error, now())
 
 
+def _call_told(job: ClaimedJob, task: tasks.Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Succeeded:
+    try:
+        return with_context(job, _call, task, args, kwargs)
+    except BaseException as error:
+        tell_raised(job, error)
+        raise
+
+
 def _call(task: tasks.Task, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Succeeded:
     result = task.function(*args, **kwargs)
+    if result is None and not task.keep_result:
+        return _NOTHING
+    if type(result) is results.Encoded:
+        return Succeeded(result.value, sealed(result.text) if task.keep_result else None)
     # Of a result only the type is looked at: it may be lazy, and refuse or do anything when it is touched.
-    if result is not None and issubclass(type(result), (Awaitable, Generator, AsyncGenerator)):
+    if type(result) not in _DONE and issubclass(type(result), (Awaitable, Generator, AsyncGenerator)):
         raise _not_done(result)
-    if task.keep_result:
-        return Succeeded(result, results.encode(result))
-    return _NOTHING if result is None else Succeeded(result)
+    return Succeeded(result, sealed(results.encode(result)) if task.keep_result else None)
 
 
 def _not_done(result: Any) -> WorkNotDone:
@@ -126,12 +145,14 @@ def _delay(job: ClaimedJob, task: tasks.Task, error: BaseException) -> float | N
 
 
 def _asked(function: backoff.Asked, error: BaseException, job: ClaimedJob) -> float | None:
-    seconds = function(error, context.as_told(job))
+    seconds = function(error, runs.as_told(job))
     if seconds is not None and not backoff.is_delay(seconds):
         raise ValueError(f"The backoff returned {echo(seconds)}, but must return seconds from 0 to 86400, or None.")
     return seconds
 
 
+_DONE = frozenset({type(None), bool, int, float, str, list, dict, tuple})
+"""What most results are. To ask a type for its abstract bases takes a microsecond."""
 _NOTHING = Succeeded()
 """What most tasks return."""
 

@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.running.execution import FaultOfCode
 
-SQLITE_BUSY_SNAPSHOT = 517
-"""https://www.sqlite.org/rescode.html#busy_snapshot"""
+SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT = 5, 517
+"""https://www.sqlite.org/rescode.html"""
 
 
 class TransactionLeftOpen(FaultOfCode):
@@ -64,11 +64,22 @@ def undo(connection: BaseDatabaseWrapper) -> None:
 
 def is_outdated(error: DatabaseError | InterfaceError) -> bool:
     """SQLite: somebody else has written since the connection began to read, and now it is to write."""
-    return getattr(error.__cause__, "sqlite_errorcode", None) == SQLITE_BUSY_SNAPSHOT
+    return _code_of_sqlite(error) == SQLITE_BUSY_SNAPSHOT
+
+
+def is_refused_as_reader(error: DatabaseError | InterfaceError) -> bool:
+    """SQLite: the same, or somebody writes just now. It lets nobody wait for the write lock who has begun to read, lest
+    two wait for each other: https://www.sqlite.org/rescode.html#busy
+    """
+    return _code_of_sqlite(error) in (SQLITE_BUSY, SQLITE_BUSY_SNAPSHOT)
 
 
 def is_in_memory(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
+
+
+def _code_of_sqlite(error: DatabaseError | InterfaceError) -> int | None:
+    return getattr(error.__cause__, "sqlite_errorcode", None)
 
 
 def _state_by_driver(connection: BaseDatabaseWrapper) -> State:

@@ -15,8 +15,11 @@ from typing import Protocol
 from worker import signals
 from worker.clock import Clock
 from worker.patience import Patience
+from worker.reports import Reports
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
+from worker.running.enquiries import Enquiries
+from worker.running.gathered import Gathered
 from worker.running.slot import Slot
 from worker.running.slot_connections import BREAK, NoSession
 from worker.running.surroundings import Surroundings
@@ -58,16 +61,20 @@ class ThreadPool:
     a small job would have been done.
     """
 
-    def __init__(self, slots: int, clock: Clock, on_ended: Callable[[], None], atomic_runs: AtomicRuns) -> None:
+    def __init__(
+        self, slots: int, clock: Clock, on_ended: Callable[[], None], atomic_runs: AtomicRuns, reports: Reports
+    ) -> None:
         self.slots = slots
         self._clock = clock
         self._on_ended = on_ended
         self._atomic_runs = atomic_runs
+        self._reports = reports
+        self._enquiries = Enquiries(atomic_runs.using)
         self._waiting: deque[ClaimedJob] = deque()
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._closed = Event()
         self._surroundings = Surroundings()
-        self._uncollected: deque[Ended] = deque()
+        self._gathered = Gathered()
         self._low_water = 0
         self._held: dict[tuple[int, int], ClaimedJob] = {}
         self._running: list[ClaimedJob | None] = [None] * slots
@@ -83,7 +90,7 @@ class ThreadPool:
         self._call(len(jobs))
 
     def ended(self) -> list[Ended]:
-        ended = [self._uncollected.popleft() for _ in range(len(self._uncollected))]
+        ended = self._gathered.collect()
         for each in ended:
             del self._held[each.job.hold]
         return ended
@@ -109,16 +116,18 @@ class ThreadPool:
 
     def close(self) -> None:
         self._closed.set()
+        self._gathered.close()
         self._surroundings.leave_alone()
+        self._enquiries.close()
         self._call(self.slots)
 
     def _collect_from_dead(self, number: int) -> None:
         """What its job did, nobody knows. So that was a failed attempt: another may go better, and not for ever."""
         job, self._running[number] = self._running[number], None
-        if job and job.hold in self._held and not any(each.job is job for each in self._uncollected):
+        if job and job.hold in self._held and not self._gathered.has(job):
             now = self._clock.now()
             outcome = execution.after_fault(job, SlotDied("The thread that ran the job has ended."), now)
-            self._uncollected.append(Ended(job, outcome, now, now))
+            self._gathered.add(Ended(job, outcome, now, now))
 
     def _call(self, slots: int) -> None:
         """See to it that so many slots look for jobs. One that was called for nothing waits for the next call."""
@@ -131,7 +140,7 @@ class ThreadPool:
         return Thread(target=self._work, args=[number], name=f"carillon-slot-{number}", daemon=True)
 
     def _work(self, number: int) -> None:
-        slot = Slot(self._clock, self._atomic_runs)
+        slot = Slot(self._clock, self._atomic_runs, self._reports, self._enquiries)
         patience = Patience(LONGEST_PAUSE)
         try:
             while not self._closed.is_set():
@@ -146,7 +155,7 @@ class ThreadPool:
         while job := self._next():
             self._running[number] = job
             try:
-                self._uncollected.append(slot.run(job))
+                self._gathered.add(slot.run(job))
             except NoSession as error:
                 was_put_off = True
                 slot.after_job()
@@ -156,8 +165,12 @@ class ThreadPool:
             if len(self._waiting) <= self._low_water:
                 self._low_water = 0
                 self._on_ended()
+            elif self._gathered.characters and self._gathered.is_to_be_collected:
+                self._on_ended()
             slot.after_job()
             self._surroundings.after_job(job)
+            if self._gathered.characters:
+                self._gathered.wait_for_room()
             if was_put_off:
                 was_put_off = False
                 patience.reset()

@@ -12,12 +12,13 @@ from typing import Any
 from django.core.cache import caches
 from django.utils.functional import SimpleLazyObject
 
-from worker import context
 from worker.clock import Clock
-from worker.current import under_way
+from worker.current import runs, under_way
 from worker.own_options import task_of
+from worker.reports import Reports
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
+from worker.running.enquiries import Enquiries
 from worker.running.slot_connections import NoSession, SlotConnections
 from worker.tasks import Task
 from worker.telling import tell_started
@@ -27,11 +28,13 @@ from worker.values import ClaimedJob, Ended
 class Slot:
     """Used by the thread that makes it, and by no other."""
 
-    def __init__(self, clock: Clock, atomic_runs: AtomicRuns) -> None:
+    def __init__(self, clock: Clock, atomic_runs: AtomicRuns, reports: Reports, enquiries: Enquiries) -> None:
         self.connections = SlotConnections(clock, atomic_runs.using)
         self._now = clock.now
         self._atomic_runs = atomic_runs
         self._worker = atomic_runs.worker
+        self._reports = reports
+        self._enquiries = enquiries
         self._context = _context()
         self._is_to_end_all = False
 
@@ -53,11 +56,14 @@ class Slot:
             task = task_of(job)
             if task.atomic or task.fresh_connection or self.connections.gone:
                 self._prepare(task)
-            under_way.set(_run_of((job, started_at, self._worker)))
+            under_way.set(_run_of((job, started_at, self._worker, self._reports, self._enquiries, {})))
+            if task.log:
+                self._reports.begin_log(job)
             tell_started(job, started_at)
             self.connections.begin_job()
             if task.atomic:
-                return self._atomic_runs.run(job, started_at, self.connections)
+                with self._reports.of_body():
+                    return self._atomic_runs.run(job, started_at, self.connections)
             outcome = execution.run(job, self._now, call=self.connections.call)
             if self.connections.gone:
                 self.connections.reconnect()
@@ -79,7 +85,7 @@ class Slot:
             self.connections.connect(self._atomic_runs.using)
 
 
-_run_of = partial(tuple.__new__, context.Run)
+_run_of = partial(tuple.__new__, runs.Run)
 """A named tuple in half the time."""
 
 

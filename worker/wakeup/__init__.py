@@ -33,13 +33,13 @@ LONGEST_QUIET = 0.3
 def announce(topics: Collection[str], using: str) -> None:
     """Tell this process and the others when the caller's transaction commits; a rollback tells nothing."""
     connection = connections[using]
-    if not ears and not _others_hear(connection):
+    if not ears and not others_hear(connection):
         return
 
     def tell() -> None:
         for topic in topics:
             _tell_here(topic)
-            if _others_hear(connection) and not told.lately(connection, topic):
+            if others_hear(connection) and not told.lately(connection, topic):
                 told.just_now(connection, topic)
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT pg_notify(%s, %s)", [channel(), topic])
@@ -48,16 +48,16 @@ def announce(topics: Collection[str], using: str) -> None:
     transaction.on_commit(tell, using=using, robust=True)
 
 
-def goes_with_the_work(topic: str, using: str) -> bool:
+def goes_with_the_work(topic: str, connection: BaseDatabaseWrapper) -> bool:
     """Whether the statement that commits the work can tell the others: there is no transaction, and no silence."""
-    connection = connections[using]
-    alone = not connection.in_atomic_block and connection.get_autocommit()
-    return alone and _others_hear(connection) and not told.lately(connection, topic)
+    if connection.in_atomic_block or not others_hear(connection):
+        return False
+    return connection.get_autocommit() and not told.lately(connection, topic)
 
 
-def went_with_the_work(topic: str, using: str) -> None:
+def went_with_the_work(topic: str, connection: BaseDatabaseWrapper) -> None:
     """The others are told. Tell this process."""
-    told.just_now(connections[using], topic)
+    told.just_now(connection, topic)
     _tell_here(topic)
 
 
@@ -70,8 +70,8 @@ def _tell_here(topic: str) -> None:
         tell(topic)
 
 
-def _others_hear(connection: BaseDatabaseWrapper) -> bool:
-    return dialect_of(connection).notifies and options().WAKEUP != "poll"
+def others_hear(connection: BaseDatabaseWrapper) -> bool:
+    return dialect_of(connection).words.notifies and options().WAKEUP != "poll"
 
 
 class Told:

@@ -15,6 +15,7 @@ from pathlib import Path
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from worker.wakeup import LONGEST_QUIET, QUIET, channel
+from worker.wakeup.awaited import hear_question
 from worker.wakeup.file_watch import FileWatch
 
 News = Generator[Collection[str], None, None]
@@ -40,7 +41,8 @@ def _notifications(connection: BaseDatabaseWrapper, topics: Collection[str], bel
             yield looks.due(time.monotonic())
             ears.select(looks.pause(time.monotonic()))
             with connection.wrap_database_errors:
-                news = {notice.payload for notice in connection.connection.notifies(timeout=0)}
+                heard = {notice.payload for notice in connection.connection.notifies(timeout=0)}
+            news = {topic for topic in heard if not hear_question(topic)}
 
 
 def _changes_of_file(connection: BaseDatabaseWrapper, topics: Collection[str], _bell: socket.socket) -> News:

@@ -6,7 +6,6 @@ table's.
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from django.db import OperationalError
 
 from schedules.commandline import contract, details, table
 from schedules.commandline.flags import refuse_ignored
+from schedules.commandline.given import instant, span
 from schedules.commandline.look import Look
 from schedules.commandline.pipes import quiet_when_unread
 from schedules.commandline.terminal import screen_of, write
@@ -28,7 +28,7 @@ from schedules.overview import Selection, UnknownName, health, overview
 from schedules.overview.past_runs import history
 from schedules.overview.values import Health, HistoryLine, NextRun, Overview
 from schedules.recurrence import Cron, InvalidRecurrence, note
-from schedules.recurrence.zones import check_timezone, day_start
+from schedules.recurrence.zones import check_timezone
 from worker import masking
 from worker.clock import database_now
 from worker.messages.echo import quoted
@@ -37,9 +37,6 @@ from worker.tasks import queue_problem
 
 RUNS = 6
 MOST_RUNS = 1000
-SPAN = re.compile(r"(?P<amount>\d{1,7})(?P<unit>[smhdw]?)", re.ASCII)
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-LONGEST_SPAN = timedelta(weeks=5200)
 YEAR = timedelta(days=365)
 LAST_YEAR = datetime.max.replace(tzinfo=UTC) - YEAR
 NOT_CHECKED = ("next", "within", "paused", "failing", "timezone")
@@ -67,7 +64,7 @@ class Command(BaseCommand):
             metavar="N",
             help=f"the next N runs of each schedule (1 in the list, {RUNS} in detail)",
         )
-        parser.add_argument("--within", type=_span, metavar="24h", help="only what runs within that time")
+        parser.add_argument("--within", type=span, metavar="24h", help="only what runs within that time")
         parser.add_argument("--queue", metavar="Q", help="only what runs on this queue")
         parser.add_argument("--paused", action="store_true", help="only paused schedules")
         parser.add_argument("--failing", action="store_true", help="only schedules that have a problem")
@@ -180,7 +177,8 @@ def _details(found: Overview, histories: Mapping[str, tuple[HistoryLine, ...]], 
     for number, schedule in enumerate(found.schedules):
         if number:
             yield ""
-        yield from details.details(schedule, histories.get(schedule.name, ()), look, found.now)
+        running = [job for job in found.running if job.schedule == schedule.name]
+        yield from details.details(schedule, histories.get(schedule.name, ()), running, look, found.now)
 
 
 # What options may be given
@@ -192,24 +190,9 @@ def _runs(text: str) -> int:
     return int(text)
 
 
-def _span(text: str) -> timedelta:
-    """`24h`, `90m`, `7d`, or seconds."""
-    found = SPAN.fullmatch(text)
-    if found is None:
-        raise ArgumentTypeError(f"{quoted(text)} is not a span of time such as 90s, 30m, 24h, 7d or 2w.")
-    return min(LONGEST_SPAN, timedelta(seconds=int(found["amount"]) * SECONDS[found["unit"]]))
-
-
 def _instant(text: str, zone: str) -> datetime:
-    """A time with its offset; or a date, which means its beginning in the zone."""
-    try:
-        instant = datetime.fromisoformat(text)
-        if len(text) == len("2026-03-28"):
-            return day_start(instant.date(), zone)
-    except (ValueError, OverflowError):
-        instant = None
-    if instant is None or instant.tzinfo is None:
+    if (at := instant(text, zone)) is None:
         raise CommandError(
             f"--after is {quoted(text)}, but must be a date, or a time with its offset: 2026-03-28T12:00:00+01:00."
         )
-    return instant
+    return at

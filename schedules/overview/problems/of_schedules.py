@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from schedules.overview.kinds import values_of
@@ -58,13 +58,18 @@ def unknown_tasks(scope: Scope) -> Iterator[Problem]:
 
 
 def failing(scope: Scope) -> Iterator[Problem]:
-    """The job that finished last has failed. Of a schedule that has ended, it is told for a while."""
+    """The job that finished last has failed. Of a schedule that has ended, it is told for a while.
+
+    A success after it may be none of those that history keeps: then the schedule remembers it.
+    """
     for some in portions(_last_failed(scope), MOST_KEYS):
         finished = FinishedJob.objects.filter(schedule_id=OuterRef("pk"), finished_at__lt=LAST)
         newest = finished.order_by("-finished_at")
         reasons, ends = Subquery(newest.values("reason")[:1]), Subquery(newest.values("finished_at")[:1])
+        failed_for = Subquery(newest.values("scheduled_for")[:1])
         rows = (scope.rows.planned() | scope.rows.ended()).filter(pk__in=some)
         told = rows.annotate(why=reasons, failed_at=ends).exclude(next_run_at=None, failed_at__lt=scope.failures_since)
+        told = told.annotate(failed_for=failed_for).exclude(forgotten_success__gt=F("failed_for"))
         for name, task, own, why in told.values_list("name", "task", "task_options", "why"):
             if said_in(own).get("may_fail", task in scope.may_fail):
                 continue

@@ -8,7 +8,9 @@ from worker.current import current_job
 
 
 class JobFilter(logging.Filter):
-    """Lets all records pass, and gives each `job_id`, `job_task` and `job_attempt`: None outside a job.
+    """Lets all records pass, and gives each a `job_id`, and more of its kind: None outside a job.
+
+    These are what the job knows without a look at the database.
 
     A record that has them already keeps them: it may come here a second time, in a thread that only writes.
     """
@@ -18,7 +20,9 @@ class JobFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if not hasattr(record, "job_id"):
             job = current_job()
-            record.job_id = job and job.id
-            record.job_task = job and job.task
-            record.job_attempt = job and job.attempt
+            for name in _TOLD:
+                setattr(record, f"job_{name}", job and getattr(job, name))
         return True
+
+
+_TOLD = ("id", "task", "attempt", "max_attempts", "queue", "enqueued_at", "scheduled_for", "deadline")

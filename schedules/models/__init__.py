@@ -6,166 +6,41 @@ calls `save()` on them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from hashlib import sha256
-from typing import Any, Self
+from typing import Any
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
-from django.db.models.expressions import Combinable
-from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
+from schedules.models.choices import CATCH_UP, DECLARED, DST_GAP, DST_OVERLAP, LEDGERED, OVERLAP, Kind, Source, Status
+from schedules.models.querysets import HIDING, Instant, ScheduleQuerySet, identity_of
 from schedules.planning.columns import Columns
-from schedules.planning.due import Ledgered
-from schedules.planning.policies import CatchUp, Overlap
 from worker.arguments import decode
 from worker.indexes import GivenIndex, SteadyIndex
-from worker.instants import FIRST, LAST, InstantField, LenientManager, LenientQuerySet
+from worker.instants import InstantField, LenientManager
 from worker.models import QUEUE_NAME_LENGTH, TASK_NAME_LENGTH
 
+__all__ = [
+    "DECLARED",
+    "HIDING",
+    "LEDGERED",
+    "NAME_LENGTH",
+    "Instant",
+    "Kind",
+    "Leadership",
+    "Occurrence",
+    "Owned",
+    "Schedule",
+    "ScheduleQuerySet",
+    "Source",
+    "Status",
+    "identity_of",
+]
+
 NAME_LENGTH = 255
-
-
-class Source(models.TextChoices):
-    """Where a schedule comes from, and so who may change it."""
-
-    CODE = "code", _("code")
-    SETTINGS = "settings", _("settings")
-    CALL = "call", _("call")
-    """A call of a @background task that repeats."""
-    API = "api", _("API")
-    ADMIN = "admin", _("admin")
-
-
-DECLARED = (Source.CODE, Source.SETTINGS)
 _MAKERS: Mapping[str, str] = {Source.API: "the API", Source.ADMIN: "an operator", Source.CALL: "a call"}
-
-
-class Status(models.TextChoices):
-    """The status of a schedule."""
-
-    ACTIVE = "active", _("active")
-    PAUSED = "paused", _("paused")
-    BROKEN = "broken", _("broken")
-    """It cannot be decided on, or its cursor is ahead of the clock."""
-    ENDED = "ended", _("ended")
-    """Nothing of it is to come."""
-    RETIRED = "retired", _("retired")
-    """Its declaration is gone."""
-
-
-Instant = datetime | Combinable
-"""Or an expression for one: the database's own clock."""
-
-CATCH_UP = [
-    (CatchUp.LATEST.value, _("run the newest")),
-    (CatchUp.EARLIEST.value, _("run the oldest")),
-    (CatchUp.ALL.value, _("run all")),
-    (CatchUp.NONE.value, _("run none that is late")),
-]
-OVERLAP = [
-    (Overlap.SKIP.value, _("skip the run")),
-    (Overlap.ALLOW.value, _("run side by side")),
-    (Overlap.QUEUE_ONE.value, _("let one wait")),
-    (Overlap.QUEUE_ALL.value, _("let all wait, in order")),
-]
-DST_GAP = [("run", _("run once, at the change")), ("skip", _("skip"))]
-DST_OVERLAP = [("first", _("the first time")), ("second", _("the second time")), ("both", _("both times"))]
-LEDGERED = [
-    (Ledgered.ENQUEUED.value, _("enqueued")),
-    (Ledgered.COALESCED.value, _("coalesced")),
-    (Ledgered.MISSED.value, _("missed")),
-    (Ledgered.SKIPPED_OVERLAP.value, _("skipped: overlap")),
-    (Ledgered.PAUSED.value, _("paused")),
-    (Ledgered.EXCLUDED.value, _("excluded")),
-    (Ledgered.SKIPPED_DST.value, _("skipped: clock change")),
-    (Ledgered.BACKFILLED.value, _("backfilled")),
-    (Ledgered.BROKEN.value, _("broken")),
-    (Ledgered.ENDED.value, _("ended")),
-    (Ledgered.NOT_BEGUN.value, _("not begun")),
-    (Ledgered.RETIRED.value, _("retired")),
-    (Ledgered.MANUAL.value, _("run by hand")),
-]
-
-
-HIDING = re.compile(r" ~[0-9a-f]{16}\Z")
-"""How the name of a schedule ends that hides arguments of its call."""
-
-
-def identity_of(name: str) -> str:
-    """Identifies a schedule: a digest of its name, because databases differ in which names they take for equal."""
-    return sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-class ScheduleQuerySet(LenientQuerySet["Schedule"]):
-    def due(self, now: datetime) -> Self:
-        return self.filter(next_run_at__lte=now).order_by("next_run_at")
-
-    def named(self, *names: str) -> Self:
-        """What the name of a call hides is part of what makes it the same, so such a name is compared itself."""
-        same = Q(identity__in=[identity_of(name) for name in names])
-        hiding = [name for name in names if HIDING.search(name)]
-        return self.filter(same | Q(name__in=hiding, source=Source.CALL) if hiding else same)
-
-    def planned_elsewhere(self, edition: str) -> Self:
-        """Next runs that were computed under another edition of the zone data than this."""
-        return self.filter(next_run_at__isnull=False).exclude(zone_version=edition)
-
-    def declared(self) -> Self:
-        return self.filter(source__in=DECLARED)
-
-    def in_force(self) -> Self:
-        """Neither ended nor retired."""
-        return self.filter(_IN_FORCE)
-
-    def planned(self) -> Self:
-        """Those that have a next run."""
-        return self.filter(_ACTIVE)
-
-    def marked_broken(self) -> Self:
-        """Those that could not be decided on: they have no next run, by which an index finds them."""
-        return self.filter(_BROKEN, next_run_at=None)
-
-    def unreachable(self) -> Self:
-        """Those whose next run is not an instant, so that no tick finds them. An index has them."""
-        return self.filter(_BEYOND_TIME, retired_at=None, broken="")
-
-    def retired(self) -> Self:
-        return self.filter(_RETIRED)
-
-    def broken(self, now: Instant) -> Self:
-        return self.filter(_BROKEN | _ahead(now))
-
-    def paused(self) -> Self:
-        return self.filter(_PAUSED)
-
-    def ended(self) -> Self:
-        return self.filter(_ENDED)
-
-    def active(self, now: Instant) -> Self:
-        return self.filter(_ACTIVE & ~_ahead(now))
-
-    def ahead(self, now: Instant) -> Self:
-        """See `Schedule.is_ahead`."""
-        return self.filter(_ahead(now))
-
-    def with_status(self, status: str, now: Instant) -> Self:
-        """Those whose `status_at` that instant is this. Raises ValueError for a word that is no status."""
-        match Status(status):
-            case Status.RETIRED:
-                return self.retired()
-            case Status.BROKEN:
-                return self.broken(now)
-            case Status.PAUSED:
-                return self.paused()
-            case Status.ENDED:
-                return self.ended()
-            case Status.ACTIVE:
-                return self.active(now)
 
 
 class Owned:
@@ -311,6 +186,12 @@ class Schedule(Columns, Owned, models.Model):
     retired_at = InstantField(_("retired at"), null=True)
     undeclared_at = InstantField(null=True, editable=False)
     synced_by = InstantField(null=True, editable=False)
+    forgotten_run = InstantField(
+        null=True, editable=False, help_text=_("The latest instant with a job that the ledger has forgotten.")
+    )
+    forgotten_success = InstantField(
+        null=True, editable=False, help_text=_("The latest instant of which history has forgotten the success.")
+    )
 
     objects = ScheduleQuerySet.as_manager()
 
@@ -367,36 +248,6 @@ class Schedule(Columns, Owned, models.Model):
     @property
     def kwargs(self) -> dict[str, Any]:
         return decode(self.arguments)[1]
-
-
-# What `Schedule.status` and `is_ahead` say, asked of SQL
-
-_RETIRED = Q(retired_at__isnull=False)
-_BROKEN = ~_RETIRED & ~Q(broken="")
-_PAUSED = ~_RETIRED & Q(broken="", paused_at__isnull=False)
-_ACTIVE = ~_RETIRED & Q(broken="", paused_at=None, next_run_at__isnull=False)
-_IN_FORCE = ~_RETIRED & (Q(next_run_at__isnull=False) | Q(paused_at__isnull=False) | ~Q(broken=""))
-_ENDED = ~_RETIRED & Q(broken="", paused_at=None, next_run_at=None)
-_BEYOND_TIME = (
-    Q(next_run_at__gte=LAST) | Q(paused_until__gte=LAST) | Q(settled_until__gte=LAST) | Q(settled_until__lte=FIRST)
-)
-
-
-def _ahead(now: Instant) -> Q:
-    has_begun = Q(anchor=None) | Q(anchor__lte=F("settled_until"))
-    at = Value(now, InstantField()) if isinstance(now, datetime) else now
-    stands_still = GreaterThan(F("settled_until") - at, F("next_run_at") - F("settled_until"))
-    countable = Q(settled_until__gt=now, settled_until__lt=LAST, next_run_at__lt=LAST)
-    beyond_count = When(settled_until__gte=LAST, then=Value(True))
-    stands = Case(
-        When(countable, then=stands_still), beyond_count, default=Value(False), output_field=models.BooleanField()
-    )
-    return _ACTIVE & has_begun & Q(settled_until__gt=now) & Q(stands)
-
-
-class Kind(models.TextChoices):
-    NOMINAL = "nominal", _("nominal")
-    MANUAL = "manual", _("manual")
 
 
 class Occurrence(models.Model):
