@@ -38,7 +38,7 @@ Carillon needs Python 3.11 or later, and $(if $(PYTHON),$(PYTHON) is not that or
 Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3
 endef
 
-.PHONY: help demo test test-pooler check audit bench bench-peers check-time check-model check-atomic chaos soak screenshots clean
+.PHONY: help demo test test-pooler check audit bench bench-peers conformance check-time check-model check-atomic chaos soak screenshots clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -56,8 +56,8 @@ check: $(installed) ## Lint (bandit's rules too), format, types, migrations, and
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	$(python) -m mypy
-	$(python) -m pytest -q tests/test_layers.py tests/test_security.py tests/test_migrations.py tests/test_packaging.py \
-	    tests/test_docs.py tests/test_doors.py tests/test_signposts.py tests/test_undocumented.py
+	$(python) -m pytest -q -m of_files
+	$(python) -m pytest -q tests/test_migrations.py tests/test_docs.py tests/test_doors.py tests/test_undocumented.py
 
 audit: $(installed) ## Ask the Python Packaging Advisory Database about what is installed (needs the network)
 	@$(python) -m pip install --quiet --disable-pip-version-check --group audit
@@ -69,6 +69,9 @@ bench: $(installed) ## Measure, beside what the machine allows (ARGS='drain --da
 
 bench-peers: $(installed) ## Measure other queues beside ours (ARGS='PgQueuer Oban --measure drain --runs 5')
 	@$(python) -m tests.benchmarks.peers $(ARGS)
+
+conformance: $(installed) ## Judge backends of TASKS, ours and those of others, for the page of the docs (ARGS='--only Dummy')
+	@$(python) -m tests.backends $(ARGS)
 
 check-time: $(installed) ## Try the rules of time against the oracles, at length (EXAMPLES=20000 per property)
 	@CARILLON_TIME_EXAMPLES=$(EXAMPLES) $(python) -m pytest tests/schedules -k recurrence $(ARGS)

@@ -59,11 +59,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the tests that say the same on every database",
     )
+    parser.addoption(
+        "--no-database-tests",
+        action="store_true",
+        help="leave out the tests that may differ by database",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--only-database-tests"):
         _keep(config, items, _may_differ_by_database)
+    if config.getoption("--no-database-tests"):
+        _keep(config, items, lambda item: not _may_differ_by_database(item))
     if not _pages_are_tested():
         _keep(config, items, lambda item: item.get_closest_marker("browser") is None)
     _keep(config, items, _has_what_it_needs)

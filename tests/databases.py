@@ -33,7 +33,7 @@ def url_of_this_run() -> str:
 
     The answer is left in the environment, where processes started by the tests find it.
     """
-    return os.environ.setdefault(VARIABLE, sqlite_url(name_of_this_run()))
+    return os.environ.get(VARIABLE) or os.environ.setdefault(VARIABLE, sqlite_url(name_of_this_run()))
 
 
 def is_pooled() -> bool:

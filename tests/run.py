@@ -32,6 +32,10 @@ _NAMED_BY = {
 }
 
 
+ANY = "any"
+"""What says the same on each database, in the list of those that were tested."""
+
+
 class Result(Enum):
     """How the run on one database ended."""
 
@@ -105,16 +109,23 @@ def _place(database: str, while_needed: ExitStack, install_drivers: bool) -> Ser
 def _test_on(
     places: dict[str, Server | Unavailable], pytest_arguments: list[str], *, side_by_side: bool
 ) -> list[Verdict]:
-    """What touches no database says the same on each: it runs with the first."""
+    """What says the same on each database runs with the first, or, side by side, as a run of its own beside them."""
     there = {database: place for database, place in places.items() if not isinstance(place, Unavailable)}
+    aside = side_by_side and len(there) > 1
     runs: dict[str, Run] = {}
     with ExitStack() as until_all_have_ended:
+
+        def begin(name: str, server: Server, *which: str) -> None:
+            run = Run(server, f"{name_of_this_run()}_{name}", [*pytest_arguments, *which], aside=aside)
+            runs[name] = until_all_have_ended.enter_context(run)
+
         for database, server in there.items():
-            arguments = [*pytest_arguments, "--only-database-tests"] if runs else pytest_arguments
-            run = Run(server, f"{name_of_this_run()}_{database}", arguments, aside=side_by_side and len(there) > 1)
-            runs[database] = until_all_have_ended.enter_context(run)
+            begin(database, server, *(["--only-database-tests"] if aside or runs else []))
             if not side_by_side:
-                run.wait()
+                runs[database].wait()
+        if aside:
+            places = {**places, ANY: next(iter(there.values()))}
+            begin(ANY, next(iter(there.values())), "--no-database-tests")
         return [_verdict(database, place, runs.get(database)) for database, place in places.items()]
 
 

@@ -31,6 +31,8 @@ DOORS = (
     "worker.api",
     "worker.apps",
     "worker.backends",
+    "worker.carry",
+    "worker.conformance",
     "worker.models",
     "worker.signals",
 )

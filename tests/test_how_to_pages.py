@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
-import django
 import pytest
 
 from tests.documents import ROOT, page
@@ -21,7 +21,7 @@ MAIL, REPORTED, SHIP, IN_JOBS, RECEIVER = PYTHON.findall(page("how-to/errors.md"
 _, ON_COMMIT = PYTHON.findall(page("how-to/second-database.md").text)
 CRONTAB, PROGRAM = PYTHON.findall(page("how-to/from-crontab.md").text)
 _, BEAT = PYTHON.findall(page("how-to/from-celery.md").text)
-TASKS_SETTING, DECLARED, ENQUEUED, RETRIED, OWN_OPTIONS, BOTH = PYTHON.findall(page("how-to/django-tasks.md").text)
+TASKS_SETTING, _, _, _, _, RECEIPTS, AS_TASKS = PYTHON.findall(page("how-to/django-tasks.md").text)
 MANY, FORGOTTEN = PYTHON.findall(page("how-to/many-schedules.md").text)
 (REFUSED,) = re.findall(r"^```text\n(.*)\n```", page("how-to/many-schedules.md").text, re.MULTILINE)
 
@@ -51,6 +51,7 @@ ALL |= SCHEDULES
 {BEAT}
 SCHEDULES |= ALL
 {MAIL}
+{TASKS_SETTING}
 if django.VERSION < (6, 0):
     ADMINS = [("Ops", address) for address in ADMINS]
 if os.environ.get("JOBS_IN"):
@@ -84,7 +85,7 @@ def clean_up(): ...
     "digests.py": MANY + FORGOTTEN,
     "reporting.py": REPORTED,
     "logs.py": IN_JOBS,
-    "both.py": BOTH if django.VERSION >= (6, 0) else "",
+    "receipts.py": RECEIPTS,
     "tasks/__init__.py": f"""
 {PACKAGE}
 {TAKE_PAYMENT}
@@ -123,6 +124,7 @@ from schedules.models import Schedule
 from shop import chat, logs
 from shop.digests import forget_digests, schedule_digests
 from shop.invoices import send
+from shop.receipts import send_receipt
 from shop.tasks import fetch, speak
 from shop.tasks.mail import ship
 from worker.models import Job
@@ -171,6 +173,12 @@ class Pages(TestCase):
         assert str(refused.exception) == {REFUSED!r}, refused.exception
         assert not Schedule.objects.exists()
 
+    def test_a_function_with_background_gives_a_task_and_its_result(self):
+        {indent(AS_TASKS, " " * 8).strip()}
+        run_jobs()
+        result.refresh()
+        assert result.return_value == "receipt 7"
+
     def test_the_schedules_pass_the_checks(self):
         call_command("check", fail_level="WARNING")
 """,
@@ -217,7 +225,7 @@ def project(tmp_path: Path) -> Path:
 def test_the_code_of_the_pages_works_in_a_project(project: Path) -> None:
     done = _run(project, "-m", "django", "test")
 
-    assert (done.returncode, "Ran 8 tests" in done.stderr) == (0, True), done.stderr
+    assert (done.returncode, "Ran 9 tests" in done.stderr) == (0, True), done.stderr
 
 
 def test_jobs_run_in_a_second_database_and_only_for_what_was_committed(project: Path) -> None:

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 
 import pytest
 
+pytestmark = pytest.mark.of_files
+
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("schedules", "worker")
 

@@ -1,6 +1,7 @@
 """Projects with the settings that real ones have: check, migrate, a job that runs, and the pages of the admin.
 
-Each stands in a folder of its own, on SQLite, and everything is done by its own `manage.py`, in processes of their own.
+Each stands in a folder of its own, on SQLite, and everything is done by its own `manage.py`, in processes of its own.
+What is asked before a job runs, the one that runs it, and what is asked after it are a process each.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,16 @@ import pytest
 MANAGE = """
 import os
 import sys
+from itertools import groupby
 
 from django.core.management import execute_from_command_line
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "website.settings"
-execute_from_command_line(sys.argv)
+for is_end, command in groupby(sys.argv[1:], ";".__eq__):
+    if not is_end:
+        execute_from_command_line(["manage.py", *command])
 """
+"""It takes several commands, with ";" between them: a process costs more than most of them."""
 SETTINGS = """
 from pathlib import Path
 
@@ -82,11 +89,15 @@ def report(number):
 @scheduled(cron="0 4 * * *")
 def nightly(): ...
 """
+CHECK = ("check", "--fail-level", "INFO")
 CALL = "from shop.tasks import report; print(report(21).pk)"
 LISTS = (
     "schedules/schedule schedules/occurrence schedules/leadership worker/job worker/finishedjob worker/workerprocess"
 )
+PAGES = "the pages:\n"
 OPEN = f"""
+print({PAGES.strip()!r})
+
 from django.contrib.auth import get_user_model
 from django.test import Client
 from schedules.models import Schedule
@@ -181,10 +192,10 @@ def make(folder: Path, project: Project) -> None:
         (folder / name).write_text(text)
 
 
-def manage(folder: Path, *arguments: str) -> str:
-    """What it writes, errors too. It must not fail."""
+def manage(folder: Path, *commands: Sequence[str]) -> str:
+    """What they write, errors too. None must fail."""
     done = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "manage.py", *arguments],
+        [sys.executable, "-W", "error::RuntimeWarning", "manage.py", *chain(*((*each, ";") for each in commands))],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
         stdout=subprocess.PIPE,
@@ -193,7 +204,7 @@ def manage(folder: Path, *arguments: str) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}"
+    assert done.returncode == 0, f"manage.py {commands}:\n{done.stdout}"
     return done.stdout
 
 
@@ -202,19 +213,24 @@ def test_a_project_checks_migrates_runs_a_job_and_opens_its_pages(tmp_path: Path
     project = PROJECTS[kind]
     make(tmp_path, project)
     if "shop/models.py" in project.files:
-        manage(tmp_path, "makemigrations", "shop")
+        manage(tmp_path, ["makemigrations", "shop"])
 
-    assert "no issues" in manage(tmp_path, "check", "--fail-level", "INFO")
-    for alias in project.databases:
-        manage(tmp_path, "migrate", "--verbosity", "0", "--database", alias)
-    assert "No changes detected" in manage(tmp_path, "makemigrations", "--check")
+    ready = manage(
+        tmp_path,
+        CHECK,
+        *(["migrate", "--verbosity", "0", "--database", alias] for alias in project.databases),
+        ["makemigrations", "--check"],
+        ["shell", "-v0", "-c", CALL],
+    )
+    assert "no issues" in ready
+    assert "No changes detected" in ready
 
-    manage(tmp_path, "shell", "-v0", "-c", CALL)
-    manage(tmp_path, "process_tasks", "--leader", "--until-idle")
+    manage(tmp_path, ["process_tasks", "--leader", "--until-idle"])
     assert (tmp_path / "report.txt").read_text() == "42"
-    assert "nightly" in manage(tmp_path, "list_schedule")
 
-    *pages, links = manage(tmp_path, "shell", "-v0", "-c", OPEN).splitlines()
+    listed, opened = manage(tmp_path, ["list_schedule"], ["shell", "-v0", "-c", OPEN]).split(PAGES)
+    assert "nightly" in listed
+    *pages, links = opened.splitlines()
     assert [page for page in pages if not page.startswith("200 ")] == []
     assert len(pages) == 9
     assert not links.startswith("0 ")
@@ -223,10 +239,13 @@ def test_a_project_checks_migrates_runs_a_job_and_opens_its_pages(tmp_path: Path
 def test_an_app_offers_tasks_in_a_project_that_does_not_install_ours(tmp_path: Path) -> None:
     make(tmp_path, Project("INSTALLED_APPS.remove('schedules')\nINSTALLED_APPS.remove('worker')\n"))
 
-    assert "no issues" in manage(tmp_path, "check", "--fail-level", "INFO")
-    manage(tmp_path, "migrate", "--verbosity", "0")
-    manage(tmp_path, "shell", "-v0", "-c", "from shop.tasks import report; report.now(21)")
-
-    assert (tmp_path / "report.txt").read_text() == "42"
+    call = "from shop.tasks import report; report.now(21)"
     tables = "from django.db import connection; print(sorted(connection.introspection.table_names()))"
-    assert "worker_job" not in manage(tmp_path, "shell", "-v0", "-c", tables)
+    said = manage(
+        tmp_path, CHECK, ["migrate", "--verbosity", "0"], ["shell", "-v0", "-c", call], ["shell", "-v0", "-c", tables]
+    )
+
+    assert "no issues" in said
+    assert (tmp_path / "report.txt").read_text() == "42"
+    assert "auth_user" in said
+    assert "worker_job" not in said

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.of_files
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [path for app in ("schedules", "worker") for path in sorted((ROOT / app).rglob("*.py"))]
 TEMPLATES = [path for app in ("schedules", "worker") for path in sorted((ROOT / app).rglob("*.html"))]

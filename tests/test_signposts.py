@@ -29,6 +29,8 @@ import pytest
 from tests.documents import DOCS, ROOT, Page, code_in, pages
 from tests.sources import APPS, modules, tree_of
 
+pytestmark = pytest.mark.of_files
+
 TOPS = ("schedules", "worker", "tests", "manage_example")
 NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?:\(\))?")
 FILE = re.compile(r"(?:[\w.-]+/)*[\w.-]*(?:/|\.(?:py|md|css|html))")

@@ -33,7 +33,8 @@ CONNECTIONS = re.compile(r"(?:^|[._])(?:connection|wrapper|db)$|connections\[.+\
 """What our code calls one of Django's connections."""
 
 DOCUMENTED = """
-    connection.alias connection.cursor connection.vendor connection.connection.cursor connection.connection.execute
+    connection.alias connection.cursor connection.vendor django.db.connection.execute_wrapper
+    connection.connection.cursor connection.connection.execute
     connection.connection.info connection.connection.isolation_level connection.connection.notifies
     connection.connection.prepare_threshold
     croniter.croniter croniter.croniter.expand pytz.all_timezones pytz.all_timezones_set pytz.timezone wcwidth.*
@@ -53,10 +54,11 @@ DOCUMENTED = """
     django.core.signals.setting_changed.* django.db.*Error django.db.close_old_connections django.db.connections
     django.db.reset_queries django.db.backends.signals.connection_created.* django.db.transaction.*
     django.db.models.[A-Z]* django.db.models.functions.[A-Z]* django.db.models.lookups.GreaterThan
-    django.tasks.* BaseTaskBackend.* Task.using TaskResult.*
+    django.test.override_settings
+    django.tasks.* BaseTaskBackend.* Task.module_path Task.using TaskResult.*
     django.tasks.* django_tasks.* BaseTaskBackend.* Task.using
     django.template.response.TemplateResponse django.urls.path django.urls.reverse django.utils.encoding.force_bytes
-    django.utils.html.format_html django.utils.module_loading.import_string
+    django.utils.html.format_html django.utils.log.RequireDebugTrue django.utils.module_loading.import_string
     django.utils.safestring.SafeString django.utils.timezone.*
     django.utils.translation.* django.views.decorators.http.*
 

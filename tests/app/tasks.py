@@ -15,7 +15,7 @@ from django.db import connection
 
 from schedules import background
 from tests.app.models import Effect
-from worker import Cancel, Snooze
+from worker import Cancel, Snooze, current_job
 
 
 @background
@@ -29,6 +29,15 @@ def hold(trace: str) -> None:
     gate = gates[trace]
     Effect.objects.create(key=trace)
     gate.wait(timeout=30)
+
+
+@background
+def tell_and_hold(trace: str, done: float) -> None:
+    """Tell how much is done, and keep the slot until a test opens the gate of that name."""
+    job = current_job()
+    assert job is not None
+    job.progress(done, note=trace)
+    gates[trace].wait(timeout=30)
 
 
 @background

@@ -158,6 +158,12 @@ def carry(label: str, load: str) -> None:
     _leave_trace()
 
 
+@background(keep_result=True)
+def return_long(label: str, size: int) -> str:
+    _leave_trace()
+    return "x" * size
+
+
 @background
 def return_much(label: str) -> bytes:
     _leave_trace()

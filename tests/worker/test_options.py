@@ -25,10 +25,13 @@ DEFAULTS: dict[str, Any] = {
     "FAILURES_WITHIN": timedelta(days=1),
     "FAILURES_ALLOWED": 0,
     "KEEP_FINISHED": timedelta(days=30),
+    "KEEP_FAILED": None,
     "KEEP_LEDGER": timedelta(days=90),
     "LOCK": "auto",
     "WAKEUP": "auto",
     "HIDE": ("API", "AUTH", "TOKEN", "KEY", "SECRET", "PASS", "SIGNATURE", "HTTP_COOKIE"),
+    "CARRY": (),
+    "CODEC": None,
 }
 COUNT = "a whole number from 1 to 10000"
 PERIOD = "a positive timedelta"
@@ -46,10 +49,14 @@ GOOD: list[tuple[str, Any]] = [
     ("FAILURES_WITHIN", timedelta(hours=1)),
     *(("FAILURES_ALLOWED", value) for value in (0, 1_000_000)),
     ("KEEP_FINISHED", timedelta(seconds=1)),
+    ("KEEP_FAILED", timedelta(days=30)),
+    ("KEEP_FAILED", None),
     ("KEEP_LEDGER", timedelta(days=36_500)),
     *(("LOCK", value) for value in ("auto", "session", "transaction")),
     *(("WAKEUP", value) for value in ("auto", "notify", "poll")),
     *(("HIDE", value) for value in ([], ["token"], ("^pin$", "PASS"))),
+    *(("CARRY", value) for value in ([], ["worker.carry.Language"], (object(),))),
+    *(("CODEC", value) for value in (None, "shop.security.Codec")),
 ]
 BAD: list[tuple[str, Any, str]] = [
     ("DATABASE", "elsewhere", "one of the aliases in DATABASES (default)"),
@@ -65,7 +72,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("GRACE", float("nan"), "a number of seconds from 0 to 86400"),
     ("HEARTBEAT", 0, "a number of seconds from 0.1 to 86400"),
     ("HEARTBEAT", 86_401, "a number of seconds from 0.1 to 86400"),
-    ("RESCUE_AFTER", 0.1, "a number of seconds from 0.2 to 86400"),
+    ("RESCUE_AFTER", 0.1, "a number of seconds from 0.4 to 86400"),
     ("BACKOFF", -1, "a number of seconds, or a list of them"),
     ("BACKOFF", [], "a number of seconds, or a list of them"),
     ("BACKOFF", "15", "a number of seconds, or a list of them"),
@@ -73,12 +80,18 @@ BAD: list[tuple[str, Any, str]] = [
     *(("FAILURES_ALLOWED", value, "a whole number from 0 to 1000000") for value in (-1, 1.5, None)),
     ("KEEP_FINISHED", timedelta(0), PERIOD),
     ("KEEP_FINISHED", 30, PERIOD),
+    *(("KEEP_FAILED", value, f"{PERIOD}, or None") for value in (timedelta(0), timedelta(days=-1), 90, "", 0, False)),
     ("KEEP_LEDGER", timedelta(days=-1), PERIOD),
     ("KEEP_LEDGER", None, PERIOD),
     ("LOCK", "AUTO", 'one of "auto", "session", "transaction"'),
     ("LOCK", [], 'one of "auto", "session", "transaction"'),
     ("WAKEUP", "listen", 'one of "auto", "notify", "poll"'),
     *(("HIDE", value, "a list of regular expressions") for value in (None, "token", [7], ["("], {"token"})),
+    *(
+        ("CARRY", value, 'a list of carriers, such as ["worker.carry.Language"]')
+        for value in (None, "worker.carry.Language", {"worker.carry.Language"}, [None], [""])
+    ),
+    ("CODEC", "", 'a dotted path, such as "shop.security.Codec", or an object'),
 ]
 
 
@@ -141,20 +154,54 @@ def test_what_is_no_dictionary_is_refused(settings: Settings, given: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "least"),
-    [
-        ({"HEARTBEAT": 5, "RESCUE_AFTER": 9.9}, "(5 s)"),
-        ({"HEARTBEAT": 11}, "(11 s)"),
-        ({"RESCUE_AFTER": 9}, "(5 s)"),
-    ],
-    ids=repr,
+    "given",
+    [{"KEEP_FAILED": timedelta(days=29)}, {"KEEP_FAILED": timedelta(days=90), "KEEP_FINISHED": timedelta(days=91)}],
 )
-def test_silence_counts_only_after_two_heartbeats(settings: Settings, given: dict[str, Any], least: str) -> None:
+def test_failed_jobs_are_not_kept_for_less_than_others(settings: Settings, given: dict[str, Any]) -> None:
     settings.SCHEDULER = given
 
     (problem,) = problems()
-    assert problem.startswith('SCHEDULER["RESCUE_AFTER"]')
-    assert f"must be at least twice HEARTBEAT {least}" in problem
+    assert "must be at least KEEP_FINISHED" in problem
+
+
+def test_failed_jobs_are_kept_as_long_as_others_unless_more_is_said(settings: Settings) -> None:
+    settings.SCHEDULER = {"KEEP_FINISHED": timedelta(days=7)}
+    assert options().keep_failed == timedelta(days=7)
+    settings.SCHEDULER = {"KEEP_FAILED": timedelta(days=90)}
+    assert options().keep_failed == timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "remedy"),
+    [
+        (
+            {"HEARTBEAT": 5, "RESCUE_AFTER": 19.9},
+            "is 19.9 s",
+            "Set RESCUE_AFTER to 20 or more, or HEARTBEAT to 4.975 or less.",
+        ),
+        ({"HEARTBEAT": 11}, "is 20 s", "Set RESCUE_AFTER to 44 or more, or HEARTBEAT to 5 or less."),
+        ({"RESCUE_AFTER": 9}, "is 9 s", "Set RESCUE_AFTER to 20 or more, or HEARTBEAT to 2.25 or less."),
+    ],
+    ids=repr,
+)
+def test_silence_counts_only_after_four_heartbeats(
+    settings: Settings, given: dict[str, Any], told: str, remedy: str
+) -> None:
+    settings.SCHEDULER = given
+
+    (problem,) = problems()
+    heartbeat = given.get("HEARTBEAT", 5)
+    assert problem.startswith(
+        f'SCHEDULER["RESCUE_AFTER"] {told}, but must be at least four times HEARTBEAT ({heartbeat} s)'
+    )
+    assert problem.endswith(remedy)
+
+
+@pytest.mark.parametrize("heartbeat", [0.1, 0.3, 5, 7.7])
+def test_four_heartbeats_are_enough(settings: Settings, heartbeat: float) -> None:
+    settings.SCHEDULER = {"HEARTBEAT": heartbeat, "RESCUE_AFTER": 4 * heartbeat}
+
+    assert list(problems()) == []
 
 
 def test_every_fault_is_told_at_once(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from worker.options import HEARTBEATS_WITHIN_SILENCE
 from worker.vigil import LONGEST_LOOK, LONGEST_PAUSE, Vigil
 
 PATIENCE = 20.0
@@ -115,7 +116,8 @@ def test_who_is_refused_while_the_watcher_waits_behind_the_same_lock_is_not_take
 
 # Whatever happens
 
-HEARTBEAT = 5.0
+HEARTBEAT = PATIENCE / HEARTBEATS_WITHIN_SILENCE
+"""The longest that the options allow."""
 LOOK_EVERY = HEARTBEAT / 2
 WORKERS = range(3)
 SECONDS = st.floats(0.1, 60)

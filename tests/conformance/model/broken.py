@@ -17,16 +17,21 @@ import pytest
 from schedules import changes, planning, recurrence, scheduler
 from schedules.changes import backfills, declare, in_line, pauses, revisions, row, wishes
 from schedules.declarations import sync
-from schedules.occurrences import jobs, materialize
+from schedules.occurrences import jobs, materialize, spans
+from tests.conformance.model import schedule_story
 from tests.conformance.model.clock_machine import ClockMachine
 from tests.conformance.model.edit_machine import EditMachine
 from tests.conformance.model.queue_machine import QueueMachine
 from worker import queue, roster
-from worker.dialects import many, postgresql
-from worker.dialects.portable import Dialect
-from worker.dialects.postgresql import PostgreSQL
+from worker.dialects import many
+from worker.dialects.ack import Acks
+from worker.dialects.ack import postgresql as acks_of_postgresql
+from worker.dialects.claim import Claims
+from worker.dialects.lanes import Lanes
+from worker.dialects.promotion import PostgreSQLPromotion, Promotion
 from worker.process.unrecorded import Unrecorded
-from worker.queue import inheritance, turns
+from worker.queue import by_hand, inheritance, own_keep, recording, turns
+from worker.values import Finish
 from worker.vigil import Vigil
 
 
@@ -68,11 +73,11 @@ UNIQUE_KEY = Fault(many, "insertion", "INSERT INTO", "INSERT OR IGNORE INTO")
 OF_THE_QUEUE: dict[str, Broken] = {
     # Fences
     "an ack names no fence": Broken(
-        [Fault(Dialect, "finish", "end.job.hold in held", "end.job.id in dict(held)")],
+        [Fault(Acks, "finish", "end.job.hold in held", "end.job.id in dict(held)")],
         [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
     ),
     "a job that is put back names no fence": Broken(
-        [Fault(queue, "_schedule_again", ", claim=job.job.claim")],
+        [Fault(recording, "_schedule_again", ", claim=job.job.claim")],
         [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
     ),
     "a release names no fence": Broken(
@@ -101,14 +106,45 @@ OF_THE_QUEUE: dict[str, Broken] = {
         [Fault(Unrecorded, "_keep", "self.refused.append(ended)", "pass")],
         [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.the_history_is_away_for_a_while],
     ),
+    # Records
+    "what leaves no record has one": Broken(
+        [Fault(own_keep, "_shared", "seconds == 0 and ", "False and ")],
+        [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
+    ),
     # Guards of states
     "a promotion asks for no state": Broken(
-        [Fault(Dialect, "promote", "state = 'scheduled' AND ")],
+        [Fault(Promotion, "promote", "state = 'scheduled' AND ")],
         [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.promote_all],
     ),
-    "what runs may be cancelled": Broken(
-        [Fault(Dialect, "take", " AND state <> 'running'")],
-        [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.cancel],
+    # What is retried by hand
+    "what was retried is retried again": Broken(
+        [Fault(queue, "retry_new", ", retried_at=None")],
+        [QueueMachine.enqueue, QueueMachine.cancel, QueueMachine.retry_what_nobody_has_retried],
+    ),
+    "a retry is not noted": Broken(
+        [Fault(by_hand, "_enqueue_again", "rows.order_by().update(retried_at=WhenWritten())", "pass")],
+        [QueueMachine.enqueue, QueueMachine.cancel, QueueMachine.retry_what_nobody_has_retried],
+    ),
+    # Who is asked to stop
+    "what runs is ended by a cancellation": Broken(
+        [Fault(Claims, "take_or_ask", "CASE WHEN state = 'running' THEN claim ELSE %s END", "%s")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop],
+    ),
+    "what was asked to stop runs again": Broken(
+        [Fault(recording, "_schedule_again", ".filter(UNASKED)")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop],
+    ),
+    "what was asked to stop is given back": Broken(
+        [Fault(queue, "let_go", ".filter(UNASKED)")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop_and_given_back],
+    ),
+    "what was asked to stop is given to others when its worker dies": Broken(
+        [Fault(inheritance, "_rescue", "rescued.filter(ASKED)", "rescued.none()")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop_and_given_back],
+    ),
+    "what was asked to stop has failed": Broken(
+        [Fault(Finish, "stopped", "state=_CANCELLED, ")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop],
     ),
 }
 
@@ -181,9 +217,18 @@ OF_THE_CLOCK: dict[str, Broken] = {
         [Fault(changes, "backfill", "_replace(row, lines, instants, using, now)", "pass")],
         [ClockMachine.backfill, ClockMachine.pause_for_a_while],
     ),
+    # What a run stands for
+    "a run begins where another one was left out": Broken(
+        [Fault(place, "begins_at", ", outcome__in=HAS_JOB") for place in (spans, schedule_story)],
+        [ClockMachine.tick, ClockMachine.pause_for_a_while],
+    ),
+    "a run begins at the first one of its schedule": Broken(
+        [Fault(place, "begins_at", '"-scheduled_for"', '"scheduled_for"') for place in (spans, schedule_story)],
+        [ClockMachine.tick],
+    ),
     # Policies and clocks
     "who waits does not wait its turn": Broken(
-        [Fault(Dialect, "_first_of", "WHERE lane", "WHERE state = 'waiting' AND lane")],
+        [Fault(Lanes, "_first_of", "WHERE lane", "WHERE state = 'waiting' AND lane")],
         [ClockMachine.tick, ClockMachine.work],
     ),
     "who is let in may run already": Broken(
@@ -260,12 +305,16 @@ OF_THE_EDITS: dict[str, Broken] = {
 }
 
 OF_POSTGRESQL: dict[str, Broken] = {
+    "what was asked to stop has failed": Broken(
+        [Fault(acks_of_postgresql, "finishing_or_cancelling", "job.cancel_reason END", "NULL END")],
+        [QueueMachine.enqueue, QueueMachine.what_runs_is_asked_to_stop],
+    ),
     "an ack names no fence": Broken(
-        [Fault(postgresql, "_finishing", " AND job.claim = given.claim")],
+        [Fault(acks_of_postgresql, "finishing", " AND job.claim = given.claim")],
         [QueueMachine.enqueue, QueueMachine.a_worker_that_was_taken_for_dead_acks],
     ),
     "a promotion asks for no state": Broken(
-        [Fault(PostgreSQL, "promote", "state = 'scheduled' AND ")],
+        [Fault(PostgreSQLPromotion, "promote", "state = 'scheduled' AND ")],
         [QueueMachine.enqueue, QueueMachine.claim, QueueMachine.promote_all],
     ),
 }

@@ -35,6 +35,12 @@ class ModelJob:
     interruptions: int = 0
     claim: int | None = None
     worker: int | None = None
+    cancel_reason: str | None = None
+    """Why it was asked to stop."""
+    unkept: Collection[str] = ()
+    """The outcomes of which its task wants no record."""
+    repeats: bool = False
+    """A finished job, by hand."""
 
     @property
     def lane(self) -> str | None:
@@ -53,6 +59,8 @@ class ModelQueue:
     def __init__(self) -> None:
         self.live: dict[int, ModelJob] = {}
         self.history: dict[int, str] = {}
+        self.retried: set[int] = set()
+        """Those that were enqueued again by hand."""
 
     def add(self, job: ModelJob) -> None:
         assert job.id not in self.live | self.history, f"the id {job.id} was given twice"
@@ -75,8 +83,29 @@ class ModelQueue:
         return id in self.live and self.live[id].claim == claim
 
     def end(self, id: int, state: str) -> None:
-        del self.live[id]
-        self.history[id] = state
+        job = self.live.pop(id)
+        if job.repeats or state not in job.unkept:
+            self.history[id] = state
+
+    def cancel(self, ids: Iterable[int], reason: str) -> tuple[list[int], list[int]]:
+        """Which were cancelled, and which were asked to stop."""
+        unstarted = self.unstarted(ids)
+        for id in unstarted:
+            self.end(id, "cancelled")
+        running = sorted(id for id in set(ids) if id in self.live)
+        for id in running:
+            if self.live[id].cancel_reason is None:
+                self.live[id].cancel_reason = reason
+        return unstarted, running
+
+    def run_again(self, id: int, state: str) -> bool:
+        """It is put back, unless it was asked to stop: then it is cancelled. Whether it was put back."""
+        job = self.live[id]
+        if job.cancel_reason is not None:
+            self.end(id, "cancelled")
+            return False
+        job.let_go(state)
+        return True
 
     def unstarted(self, ids: Iterable[int]) -> list[int]:
         return sorted(id for id in set(ids) if id in self.live and self.live[id].state != "running")
@@ -84,9 +113,8 @@ class ModelQueue:
     def rescue(self, dead: Collection[int]) -> int:
         rescued = [job for job in self.live.values() if job.worker in dead]
         for job in rescued:
-            job.let_go("ready")
             job.interruptions += 1
-            if job.interruptions >= MOST_INTERRUPTIONS:
+            if self.run_again(job.id, "ready") and job.interruptions >= MOST_INTERRUPTIONS:
                 self.end(job.id, "failed")
         return len(rescued)
 

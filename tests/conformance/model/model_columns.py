@@ -82,12 +82,16 @@ class Columns:
 
     def fires(self, start: datetime, end: datetime, anchor: datetime) -> list[datetime]:
         """The instants after `start`, up to and including `end`. A repeat counts from the anchor."""
+        return list(self.one_by_one(start, end, anchor))
+
+    def one_by_one(self, start: datetime, end: datetime, anchor: datetime) -> Iterator[datetime]:
+        """The same, for whoever wants the first alone."""
         if self.cron:
             return _cron_fires(self, self.dst_gap, start, end)
         if self.repeat:
-            return list(_steps(anchor, timedelta(seconds=self.repeat), start, end))
+            return _steps(anchor, timedelta(seconds=self.repeat), start, end)
         assert self.run_at is not None
-        return [self.run_at] if start < self.run_at <= end else []
+        return iter([self.run_at] if start < self.run_at <= end else [])
 
     def skipped(self, start: datetime, end: datetime) -> list[datetime]:
         """The instants that are none because the clock skips them."""
@@ -120,13 +124,12 @@ def _steps(anchor: datetime, step: timedelta, start: datetime, end: datetime) ->
         at += step
 
 
-def _cron_fires(columns: Columns, gap: str, start: datetime, end: datetime) -> list[datetime]:
-    found: list[datetime] = []
+def _cron_fires(columns: Columns, gap: str, start: datetime, end: datetime) -> Iterator[datetime]:
     hour = start.replace(minute=0, second=0, microsecond=0)
     while hour < end:
-        found += _in_hour(columns.expression, columns.timezone, hour, gap, columns.dst_overlap)
+        found = _in_hour(columns.expression, columns.timezone, hour, gap, columns.dst_overlap)
+        yield from (at for at in found if start < at <= end)
         hour += HOUR
-    return [at for at in found if start < at <= end]
 
 
 @cache

@@ -77,7 +77,7 @@ class ModelSchedule:
 
     def following(self, at: datetime) -> datetime | None:
         """The next instant of the recurrence, whatever the limits."""
-        return next(iter(self.columns.fires(at, at + HORIZON, self.anchor)), None)
+        return next(self.columns.one_by_one(at, at + HORIZON, self.anchor), None)
 
     def may_start(self, at: datetime, start: datetime) -> bool:
         """Jitter puts it off by less than it is told, and to before the next."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -24,6 +25,7 @@ from worker.values import ClaimedJob
 
 TASKS = st.sampled_from(["a.task", "another.task"])
 QUEUES = st.sampled_from(["default", "mail"])
+UNKEPT = st.one_of(st.just(frozenset[str]()), st.frozensets(st.sampled_from(list(FINISHES))))
 MANY = 1000
 LOOKS = 3
 """At the workers, in three quarters of the time that one may be silent."""
@@ -32,13 +34,24 @@ LOOKS = 3
 class QueueMachine(Story):
     # Into workers' hands and out of them
 
-    @rule(task=TASKS, queue_name=QUEUES, priority=st.integers(-1, 1), delay=SECONDS, count=st.integers(1, 3))
-    def enqueue(self, task: str, queue_name: str, priority: int, delay: int, count: int) -> None:
+    @rule(
+        task=TASKS,
+        queue_name=QUEUES,
+        priority=st.integers(-1, 1),
+        delay=SECONDS,
+        count=st.integers(1, 3),
+        unkept=UNKEPT,
+    )
+    def enqueue(
+        self, task: str, queue_name: str, priority: int, delay: int, count: int, unkept: Collection[str]
+    ) -> None:
         run_at = self.clock.now() + timedelta(seconds=delay)
         state = "scheduled" if delay else "ready"
-        jobs = [new(task=task, queue=queue_name, priority=priority, run_at=run_at, state=state) for _ in range(count)]
+        own = json.dumps({"keep": [0 if each in unkept else None for each in FINISHES]}) if unkept else None
+        said = {"task": task, "queue": queue_name, "priority": priority, "task_options": own}
+        jobs = [new(run_at=run_at, state=state, **said) for _ in range(count)]
         for id in queue.enqueue_many(jobs, ALIAS):
-            self.queue.add(ModelJob(id, state, run_at, task, queue_name, priority))
+            self.queue.add(ModelJob(id, state, run_at, task, queue_name, priority, unkept=unkept))
 
     @rule(
         worker=PICK,
@@ -73,13 +86,15 @@ class QueueMachine(Story):
     @precondition(lambda self: self.claims)
     @rule(picks=st.lists(PICK, min_size=1, max_size=2))
     def release(self, picks: list[int]) -> None:
-        jobs = list({(job := self._recent(pick)).hold: job for pick in picks}.values())
+        self._release(list({(job := self._recent(pick)).hold: job for pick in picks}.values()))
+
+    def _release(self, jobs: list[ClaimedJob]) -> None:
         held = [self.queue.live[job.id] for job in jobs if self.queue.is_held(*job.hold)]
 
         assert queue.release(ALIAS, jobs) == len(held)
 
         for model in held:
-            model.let_go("ready")
+            self.queue.run_again(model.id, "ready")
 
     @rule(worker=PICK, outcome=OUTCOMES)
     def a_worker_that_was_taken_for_dead_acks(self, worker: int, outcome: str) -> None:
@@ -147,20 +162,45 @@ class QueueMachine(Story):
     @rule(picks=st.lists(PICK, min_size=1, max_size=3))
     def cancel(self, picks: list[int]) -> None:
         known = [*self.queue.live, *self.queue.history]
-        ids = [known[pick % len(known)] for pick in picks if known]
-        expected = self.queue.unstarted(ids)
+        self._cancel([known[pick % len(known)] for pick in picks if known])
+
+    @rule(worker=PICK, outcome=OUTCOMES)
+    def what_runs_is_asked_to_stop(self, worker: int, outcome: str) -> None:
+        taken = self._claim(worker, 2)
+        self._cancel([job.id for job in taken])
+        self._ack([(job, outcome) for job in taken])
+
+    @rule(worker=PICK, rescued=st.booleans())
+    def what_runs_is_asked_to_stop_and_given_back(self, worker: int, rescued: bool) -> None:
+        taken = self._claim(worker, 2)
+        self._cancel([job.id for job in taken])
+        if rescued:
+            self.crash_and_rescue(worker)
+        else:
+            self._release(taken)
+
+    def _cancel(self, ids: list[int]) -> None:
+        expected = self.queue.cancel(ids, "no longer wanted")
 
         assert queue.cancel(ids, "no longer wanted", ALIAS) == expected
-
-        for id in expected:
-            self.queue.end(id, "cancelled")
 
     @precondition(lambda self: self.queue.history)
     @rule(pick=PICK)
     def retry(self, pick: int) -> None:
         (finished,) = FinishedJob.objects.filter(pk=list(self.queue.history)[pick % len(self.queue.history)])
         (id,) = queue.retry([finished.pk], ALIAS)
-        self.queue.add(ModelJob(id, "ready", self.clock.now(), finished.task, finished.queue, finished.priority))
+        self._retried(finished, id)
+
+    @precondition(lambda self: self.queue.history)
+    @rule()
+    def retry_what_nobody_has_retried(self) -> None:
+        finished = FinishedJob.objects.in_bulk(list(self.queue.history))
+
+        again = queue.retry_new(list(finished), ALIAS)
+
+        assert again.keys() == finished.keys() - self.queue.retried
+        for old, id in again.items():
+            self._retried(finished[old], id)
 
     @precondition(lambda self: self.queue.history)
     @rule(pick=PICK)
@@ -175,6 +215,13 @@ class QueueMachine(Story):
             del self.queue.history[id]
 
     # What a step is made of
+
+    def _retried(self, finished: FinishedJob, id: int) -> None:
+        again = ModelJob(id, "ready", self.clock.now(), finished.task, finished.queue, finished.priority)
+        again.repeats = True
+        again.scheduled_for = finished.scheduled_for  # for which it runs, though it is of no schedule
+        self.queue.add(again)
+        self.queue.retried.add(finished.pk)
 
     def _watch(self, rescue: Rescue, alive: Collection[int]) -> int:
         """For three quarters of the time that a worker may be silent. Returns how many jobs were rescued meanwhile."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from hypothesis.stateful import invariant
 
 from schedules import changes
 from schedules.models import Kind, Occurrence, Schedule, Source
+from schedules.occurrences.spans import begins_at
 from tests.conformance.model.drawn_columns import Beginning, Options
 from tests.conformance.model.model import ModelJob
 from tests.conformance.model.model_columns import Columns, Span, present_name
-from tests.conformance.model.model_schedule import ModelRun, ModelSchedule
+from tests.conformance.model.model_schedule import HAS_JOB, ModelRun, ModelSchedule
 from tests.conformance.model.story import Story
 from tests.conformance.model.virtual import ALIAS, VirtualClock, spec
 from worker.models import Job
@@ -30,6 +32,7 @@ class ScheduleStory(Story):
         super().__init__(clock)
         self.schedules: dict[str, ModelSchedule] = {}
         self.recurrences: dict[str, Options] = {}
+        self.looks = 0
         self.works: dict[str, Options] = {}
         """What each runs, and in which queue, if it was told."""
 
@@ -49,18 +52,23 @@ class ScheduleStory(Story):
         assert said == {(schedule.pk, each): 1 for schedule in models.values() for each in schedule.ledger}
 
     @invariant()
+    def what_has_a_job_covers_all_time_once(self) -> None:
+        """Each of them begins where the one before ended. A few are looked at after each step, in turn."""
+        self.looks += 1
+        for schedule in self.schedules.values():
+            run = sorted(at for at, outcome in schedule.ledger.items() if outcome in HAS_JOB)
+            for place in {(self.looks + each) % len(run) for each in range(2)} if run else ():
+                begins = begins_at(schedule.pk, run[place], ALIAS)
+                assert begins is not None
+                assert begins == run[place - 1] if place else begins <= run[place]
+
+    @invariant()
     def every_schedule_stands_where_it_should(self) -> None:
-        columns = ("pk", "next_run_at", "settled_until", "runs", "enabled")
-        assert set(Schedule.objects.values_list(*columns)) == {
-            (schedule.pk, schedule.next_run(), schedule.cursor, schedule.runs, schedule.enabled)
-            for schedule in self.schedules.values()
+        columns = attrgetter("pk", "name", "drawn_from", "settled_until", "runs", "enabled", "next_run_at")
+        assert {(*columns(row), row.broken != "") for row in Schedule.objects.all()} == {
+            (each.pk, each.name, each.drawn_from, each.cursor, each.runs, each.enabled, each.next_run(), each.broken)
+            for each in self.schedules.values()
         }
-        assert {(row.pk, row.name, row.drawn_from) for row in Schedule.objects.all()} == {
-            (schedule.pk, schedule.name, schedule.drawn_from) for schedule in self.schedules.values()
-        }
-        assert [schedule.pk for schedule in Schedule.objects.exclude(broken="")] == [
-            schedule.pk for schedule in self.schedules.values() if schedule.broken
-        ]
 
     # What a step is made of
 

@@ -30,7 +30,17 @@ PICK = st.integers(0, 999)
 """Which of what there is."""
 SECONDS = st.sampled_from([0, 20, 60, 90, 200])
 OUTCOMES = st.sampled_from(["succeeded", "retry", "retry at once", "failed", "snoozed", "cancelled", "missed"])
-COLUMNS = ("state", "attempts", "interruptions", "claim", "scheduled_for", "start_by", "retry_before", "lane")
+COLUMNS = (
+    "state",
+    "attempts",
+    "interruptions",
+    "claim",
+    "scheduled_for",
+    "start_by",
+    "retry_before",
+    "lane",
+    "cancel_reason",
+)
 
 
 class Story(RuleBasedStateMachine):
@@ -139,11 +149,12 @@ class Story(RuleBasedStateMachine):
     def _end(self, job: ClaimedJob, how: str) -> None:
         model = self.queue.live[job.id]
         if how in FINISHES:
-            self.queue.end(job.id, how)
+            self.queue.end(job.id, "cancelled" if how == "failed" and model.cancel_reason is not None else how)
             if how == "missed":
                 self._missed(model)
             return
-        model.let_go("ready" if how == "retry at once" else "scheduled")
+        if not self.queue.run_again(job.id, "ready" if how == "retry at once" else "scheduled"):
+            return
         model.attempts += how.startswith("retry")
         model.run_at = Job.objects.get(pk=job.id).run_at
 

@@ -66,6 +66,7 @@ def test_whatever_happens_jobs_and_ledger_are_as_the_model_says(clock: VirtualCl
     drive(machine, clock, EXAMPLES or TASTE, PHASES)
 
 
+@pytest.mark.of_tests
 def test_a_story_that_is_told_again_ends_alike(clock: VirtualClock) -> None:
     """Or what is found at the first try would not be at the second."""
     endings: list[object] = []
@@ -112,6 +113,7 @@ def faults_of(kind: str, machine: type[Story], faults: Mapping[str, Broken]) -> 
     ]
 
 
+@pytest.mark.of_tests
 @pytest.mark.parametrize(
     ("machine", "broken"),
     [

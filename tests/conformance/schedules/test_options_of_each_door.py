@@ -60,6 +60,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "fresh_connection": (False, "False"),
     "may_fail": (True, "True"),
     "keep_result": (True, "True"),
+    "log": (True, "True"),
 }
 """By option, a value that is not its default; and what an operator enters for it, where that is not the same."""
 

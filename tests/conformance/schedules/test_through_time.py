@@ -76,13 +76,14 @@ def instants_of_jobs(schedule: Schedule) -> list[datetime]:
 # A week with a change of the clock
 
 
-ZONES = [
+LEAST_EVEN = "Australia/Lord_Howe"
+"""Its clock changes by half an hour. A database keeps instants and knows no zone, so one zone is asked on each."""
+OTHER_ZONES = [
     "Europe/Paris",
     "America/New_York",
     "America/St_Johns",
     "America/Santiago",
     "Asia/Beirut",
-    "Australia/Lord_Howe",
     "Pacific/Chatham",
     "Antarctica/Troll",
     "Africa/Cairo",
@@ -93,7 +94,7 @@ POLICIES = [(gap, overlap) for gap in ("run", "skip") for overlap in ("first", "
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["forward", "back"])
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", [LEAST_EVEN, *(pytest.param(zone, marks=pytest.mark.once) for zone in OTHER_ZONES)])
 def test_in_a_week_with_a_clock_change_exactly_the_right_instants_run(
     clock: VirtualClock, zone: str, back: bool
 ) -> None:

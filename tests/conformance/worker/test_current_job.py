@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -133,6 +133,29 @@ def test_a_task_of_the_framework_knows_its_job() -> None:
     assert not Job.objects.exists()
 
 
+def test_a_task_knows_from_when_on_no_attempt_of_it_starts() -> None:
+    clock = ManualClock(database_now("default"))
+    api.schedule(tell, name="tell", repeat=3600)
+    api.schedule(tell_and_fail, name="tell past the next", repeat=3600, retry_past_next=True)
+    clock.advance(3700)
+
+    run_jobs(clock=clock)
+
+    deadlines = {job.task: job.deadline for job in told if job and job.id}
+    next_run = Occurrence.objects.filter(schedule__name="tell").get().scheduled_for + timedelta(hours=1)
+    assert deadlines == {tell.task.name: next_run, tell_and_fail.task.name: None}
+
+
+def test_what_a_job_does_not_know_without_a_schedule_is_none_in_a_worker_in_a_test_and_at_once(crew: Crew) -> None:
+    tell()
+    crew.work_until_idle()
+    tell()
+    run_jobs()
+    tell.now()
+
+    assert [each and (each.deadline, each.covers, each.previous_success) for each in told] == [(None, None, None)] * 3
+
+
 # Log records
 
 
@@ -165,6 +188,14 @@ def test_a_log_record_says_in_which_job_it_was_made(crew: Crew, records: list[lo
 
     name = speak.task.name
     assert [of_job(each) for each in records] == [(job.pk, name, 1), (None, name, 1), (None, None, None)]
+    in_a_job = vars(records[0])
+    assert {name: in_a_job[f"job_{name}"] for name in ("queue", "max_attempts", "scheduled_for", "deadline")} == {
+        "queue": "default",
+        "max_attempts": speak.task.attempts_allowed,
+        "scheduled_for": None,
+        "deadline": None,
+    }
+    assert in_a_job["job_enqueued_at"] == FinishedJob.objects.get().enqueued_at
 
 
 def test_a_log_record_keeps_the_job_in_which_it_was_made_where_another_thread_writes_it() -> None:

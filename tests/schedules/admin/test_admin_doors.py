@@ -38,6 +38,7 @@ def test_the_registry_has_all_that_there_is_to_show() -> None:
     assert {address.rpartition("/do/")[2] for address in _addresses() if "/do/" in address} >= {"cancel/", "retry/"}
 
 
+@pytest.mark.once
 def test_a_stranger_is_sent_to_the_login_from_every_address(client: Client) -> None:
     admin_rows.everything()
 
@@ -47,6 +48,7 @@ def test_a_stranger_is_sent_to_the_login_from_every_address(client: Client) -> N
                 assert answer.headers["Location"].startswith("/admin/login/"), address
 
 
+@pytest.mark.once
 def test_a_user_without_permissions_is_refused_at_every_address(client: Client) -> None:
     admin_rows.everything()
     client.force_login(User.objects.create_user("nemo", is_staff=True))
@@ -58,6 +60,7 @@ def test_a_user_without_permissions_is_refused_at_every_address(client: Client) 
                 assert sent_on or answer.status_code in (403, 405), address
 
 
+@pytest.mark.once
 def test_a_user_who_may_only_look_changes_nothing_by_any_address_or_action(client: Client) -> None:
     admin_rows.everything()
     client.force_login(_viewer())
@@ -69,6 +72,7 @@ def test_a_user_who_may_only_look_changes_nothing_by_any_address_or_action(clien
                 assert answer.status_code == 403 or _only_shows(address), address
 
 
+@pytest.mark.once
 def test_a_post_without_a_token_of_the_form_is_refused_at_every_address() -> None:
     admin_rows.everything()
     client = Client(enforce_csrf_checks=True)

@@ -53,6 +53,7 @@ def test_every_page_shows_rows_in_every_state(client: Client, viewer: Client, su
         assert "hunter2" not in text, page
 
 
+@pytest.mark.once
 def test_no_page_needs_inline_styles_or_scripts(admin_client: Client) -> None:
     admin_rows.everything()
 
@@ -63,6 +64,7 @@ def test_no_page_needs_inline_styles_or_scripts(admin_client: Client) -> None:
         assert all("src=" in tag or "json" in tag for tag in re.findall(r"<script[^>]*>", text)), page
 
 
+@pytest.mark.once
 def test_a_user_who_may_only_look_is_offered_nothing(viewer: Client) -> None:
     admin_rows.everything()
 

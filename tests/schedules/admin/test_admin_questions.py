@@ -64,6 +64,7 @@ def test_all_our_models_are_tried() -> None:
     assert {page.model for page in PAGES} == set(OPEN)
 
 
+@pytest.mark.once
 @each_user
 @each_page
 def test_a_list_refuses_every_look_up_but_those_of_its_filters_without_a_query(page: Any, superuser: bool) -> None:
@@ -80,6 +81,7 @@ def test_a_list_refuses_every_look_up_but_those_of_its_filters_without_a_query(p
     assert f"{page.opts.pk.name}__regex" in refused
 
 
+@pytest.mark.once
 @each_user
 @each_page
 def test_who_asks_for_a_column_is_told_that_the_request_is_bad(client: Client, page: Any, superuser: bool) -> None:
@@ -100,6 +102,7 @@ def test_a_list_answers_what_its_filters_ask(client: Client, page: Any) -> None:
         assert client.get(_list_of(page), {parameter: "1"}).status_code == 200, parameter
 
 
+@pytest.mark.once
 @each_page
 def test_an_action_on_all_that_a_look_up_would_find_is_refused(admin_client: Client, page: Any) -> None:
     admin_rows.everything()
@@ -156,6 +159,7 @@ def test_a_search_of_any_length_is_answered(admin_client: Client, page: Any, ter
     assert admin_client.get(_list_of(page), {"q": term}).status_code == 200
 
 
+@pytest.mark.once
 @each_page
 def test_a_list_is_sorted_by_no_column_but_those_that_are_shown_in_full(page: Any) -> None:
     admin_rows.everything()
@@ -168,6 +172,7 @@ def test_a_list_is_sorted_by_no_column_but_those_that_are_shown_in_full(page: An
             assert set(map(_column_of, listed.queryset.query.order_by)) <= OPEN[page.model][2], order
 
 
+@pytest.mark.once
 @each_page
 def test_a_list_counts_nothing_by_value_and_drills_into_no_dates(admin_client: Client, page: Any) -> None:
     listed = admin_client.get(f"{_list_of(page)}?_facets=True").context["cl"]
@@ -176,6 +181,7 @@ def test_a_list_counts_nothing_by_value_and_drills_into_no_dates(admin_client: C
     assert page.date_hierarchy is None
 
 
+@pytest.mark.once
 @each_user
 @each_page
 def test_no_page_refers_to_a_row_by_a_column_but_its_key(client: Client, page: Any, superuser: bool) -> None:

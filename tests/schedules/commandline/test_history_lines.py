@@ -52,7 +52,7 @@ def line(instant: str) -> HistoryLine:
 def test_lines_of_different_instants_look_different(width: int | None, instants: list[str]) -> None:
     look = Look("Europe/Paris", converts=False, screen=Screen(width=width, glyphs=width is not None))
 
-    lines = list(details(NIGHTLY, [line(instant) for instant in instants], look, NOW))
+    lines = list(details(NIGHTLY, [line(instant) for instant in instants], (), look, NOW))
 
     ledger = [each.split("✕" if width else "failed")[0] for each in lines[-len(instants) :]]
     assert len(set(ledger)) == len(instants)

@@ -20,6 +20,7 @@ from schedules import changes
 from schedules.management.commands import list_schedule
 from schedules.models import Leadership, Schedule
 from tests.conformance.model.virtual import ALIAS, VirtualClock, finish, start_jobs
+from tests.conformance.worker.reports.written import started, tell
 from tests.processes import StartProcess
 from tests.schedules.recurrence.moments import at
 from worker import queue
@@ -607,6 +608,7 @@ def test_the_json_object_has_the_documented_fields_and_no_others(clock: VirtualC
     Schedule.objects.update(broken="no")
 
     with_history = as_json("s")
+    tell(started(), 40, 120)
     everything = as_json() | {"schedules": with_history["schedules"]}
 
     assert set(_paths(everything)) == set(_documented("### `--json`", "With `--cron`"))

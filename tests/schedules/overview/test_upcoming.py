@@ -502,7 +502,7 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_schedules(clock:
     clock.tick("12:00")
     finish(start_jobs(), clock.now())
 
-    assert statements() == few <= 17
+    assert statements() == few <= 18
 
 
 def test_reading_changes_nothing(clock: VirtualClock) -> None:

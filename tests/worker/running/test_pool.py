@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,8 +15,11 @@ from tests.processes import eventually
 from tests.schedules.recurrence.moments import at
 from worker import signals, tasks
 from worker.outcomes import Failed, Outcome, Retry, Succeeded
+from worker.reports import Reports
+from worker.results import LONGEST
 from worker.running import execution
 from worker.running.atomic_run import AtomicRuns
+from worker.running.gathered import MOST_CHARACTERS
 from worker.running.pool import ThreadPool
 from worker.running.slot import Slot
 from worker.tasks import Task
@@ -23,6 +27,7 @@ from worker.values import ClaimedJob, Ended
 
 NOW = at("10:00")
 TASK = "a task of the pool"
+A_LONG_RESULT = "another, with a long result"
 numbers = count(1)
 
 
@@ -38,12 +43,17 @@ class Bench:
         self.gate = threading.Event()
         self.begun = threading.Semaphore(0)
         clock = ManualClock(NOW)
-        self.pool = ThreadPool(slots, clock, lambda: self.calls.append(1), AtomicRuns("default", "", clock.now))
+        runs, reports = AtomicRuns("default", "", clock.now), Reports(clock, lambda: None)
+        self.pool = ThreadPool(slots, clock, lambda: self.calls.append(1), runs, reports)
 
     def task(self) -> str:
         self.begun.release()
         self.gate.wait(timeout=30)
         return "done"
+
+    def give_back(self, result: str) -> str:
+        self.begun.release()
+        return result
 
     def begin(self, jobs: list[ClaimedJob], *, running: int) -> None:
         """Hand in the jobs, and wait until so many of them run."""
@@ -150,6 +160,35 @@ def test_a_slot_calls_for_attention_when_nothing_is_left_to_begin(bench: MakeBen
     it.gate.set()
 
     eventually(lambda: it.calls)
+
+
+def test_results_that_grow_long_are_called_for_and_no_slot_begins_a_job_while_they_are_too_long(
+    bench: MakeBench,
+) -> None:
+    it, jobs, size = bench(1), [job() for _ in range(20)], LONGEST - len('""')
+    most = MOST_CHARACTERS // LONGEST
+    tasks.register(Task(partial(it.give_back, "x" * size), A_LONG_RESULT, keep_result=True))
+    it.gate.set()
+
+    it.begin([each._replace(task=A_LONG_RESULT) for each in jobs], running=most + 1)
+    eventually(lambda: len(it.calls) == most + 1 - (most // 2 - 1))
+
+    assert not it.begun.acquire(timeout=0.5)
+    assert len(it.pool.ended()) == most + 1
+    assert {len(each.kept) for each in it.finish(len(jobs) - most - 1)} == {LONGEST}
+
+
+def test_a_pool_that_is_closed_holds_up_no_slot_for_long_results(bench: MakeBench) -> None:
+    it = bench(1)
+    tasks.register(Task(partial(it.give_back, "x" * 2**19), A_LONG_RESULT, keep_result=True))
+    it.gate.set()
+    most = MOST_CHARACTERS // 2**19
+    it.begin([job()._replace(task=A_LONG_RESULT) for _ in range(3 * most)], running=most)
+
+    it.pool.withdraw()
+    it.pool.close()
+
+    eventually(lambda: not slot_threads())
 
 
 def test_a_closed_pool_ends_its_threads_when_they_are_free(bench: MakeBench) -> None:

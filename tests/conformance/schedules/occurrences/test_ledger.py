@@ -27,6 +27,7 @@ from tests.schedules.recurrence.moments import at
 from worker import erasure, queue
 from worker.models import FinishedJob, Job
 from worker.outcomes import Missed
+from worker.queue import recording
 from worker.values import Ended
 
 # One line an occurrence
@@ -109,9 +110,8 @@ def test_m6_what_the_ledger_says_is_undone_with_the_workers_transaction(
     def fail(ended: Sequence[Ended], using: str) -> None:
         raise RuntimeError("the transaction fails")
 
-    monkeypatch.setattr(
-        queue, "in_the_recording_transaction", [*queue.in_the_recording_transaction, queue.Hook(Missed, fail)]
-    )
+    hooks = [*queue.in_the_recording_transaction, queue.Hook(Missed, fail)]
+    monkeypatch.setattr(recording, "in_the_recording_transaction", hooks)
     with pytest.raises(RuntimeError):
         queue.ack(ALIAS, [Ended(claimed, Missed("too late"), clock.now(), clock.now())])
 

@@ -13,11 +13,11 @@ from django.core.management import call_command
 from django.db import connection
 
 from schedules.models import Schedule
-from schedules.overview import Selection, health
+from schedules.overview import Selection, health, overview
 from schedules.overview.problems import of_jobs, of_schedules
 from schedules.overview.scope import Scope
 from schedules.overview.selection import EVERYTHING
-from schedules.overview.values import Problem
+from schedules.overview.values import PastRun, Problem
 from schedules.testing import isolated_registry
 from tests.conformance.model.virtual import ALIAS, REPORT, VirtualClock
 from tests.conformance.worker.dialects.test_plans import NOW, crowd, strays
@@ -225,3 +225,37 @@ def test_failed_jobs_are_looked_for_along_an_index() -> None:
         astray = strays(lambda using: list(of_jobs.failed(Scope(using, NOW))), using, "worker_finished_failed")
 
     assert not astray, connection.vendor
+
+
+def test_a_success_that_is_not_kept_makes_good_for_the_failure_before_it(clock: VirtualClock) -> None:
+    clock.declared("hourly", cron="0 * * * *")
+    run(clock, "11:00")
+    assert failing(clock) == ["hourly"]
+    run(clock, "12:00", state="succeeded")
+    FinishedJob.objects.filter(state="succeeded").update(keep_until=clock.now())
+
+    assert sum(queue.Retention().prune(ALIAS, clock.now() + timedelta(seconds=1))) == 1
+
+    assert failing(clock) == []
+    assert last_run(clock) == PastRun(at("12:00"), "succeeded")
+    run(clock, "13:00")
+    assert failing(clock) == ["hourly"]
+    last = last_run(clock)
+    assert last is not None
+    assert last.outcome == "failed"
+
+
+def test_where_history_keeps_no_run_of_a_schedule_the_last_one_is_told_all_the_same(clock: VirtualClock) -> None:
+    clock.declared("hourly", cron="0 * * * *")
+    for hour in ("11:00", "12:00"):
+        run(clock, hour, state="succeeded")
+    FinishedJob.objects.update(keep_until=clock.now())
+
+    assert sum(queue.Retention().prune(ALIAS, clock.now() + timedelta(seconds=1))) == 2
+
+    assert last_run(clock) == PastRun(at("12:00"), "succeeded")
+
+
+def last_run(clock: VirtualClock) -> PastRun | None:
+    (row,) = overview(ALIAS, clock.now(), 1).schedules
+    return row.last_run

@@ -47,6 +47,22 @@ def before_a_lone_update(act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def happening_before(number: int, act: Callable[[], object]) -> Iterator[None]:
+    """Before the statement of that number, if there are as many, something else happens."""
+    left = number
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == -1:
+            act()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        yield
+
+
+@contextmanager
 def dying_before(number: int) -> Iterator[None]:
     """What is done here ends before the statement of that number, if it has as many."""
     left = number

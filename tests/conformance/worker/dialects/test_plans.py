@@ -56,6 +56,7 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "cancel": ("worker_job_lane", lambda using: queue.cancel_lane(LANES[0], "why", using)),
     "rescue": ("worker_job_running", lambda using: queue.rescue(using, 1000)),
     "prune": ("worker_finished_at", lambda using: list(queue.prune(using, NOW - timedelta(seconds=MANY - 10)))),
+    "prune all but failed jobs": ("worker_finished_at", lambda using: list(queue.Retention().prune(using, NOW))),
     "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
 }
 """What is done, and the index that leads to the rows that it wants."""
@@ -168,7 +169,8 @@ def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
     explained: list[tuple[str, Any]] = []
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if not many and any(model._meta.db_table in sql for model in _BIG) and not sql.startswith("INSERT"):
+        is_of_ours = any(re.search(rf"\b{model._meta.db_table}\b", sql) for model in _BIG)
+        if not many and is_of_ours and not sql.startswith("INSERT"):
             explained.append((sql, _plan_of(sql, params, context["connection"])))
         return execute(sql, params, many, context)
 

@@ -49,7 +49,7 @@ def test_a_claim_is_what_its_decision_shows() -> None:
         queue.claim(using, worker, 2)
         queue.claim(using, worker, 2, ["mail"])
         queue.claim(using, worker, 2, ["mail", "other"], without_tasks=["shop.new"], with_suspects=False)
-        if dialect_of(connections[using]).keeps_places:
+        if dialect_of(connections[using]).claims.keeps_places:
             queue.claim(using, worker, 2, beyond={0: 1})
 
     assert _shown(statements) == _shown_under("Claim")

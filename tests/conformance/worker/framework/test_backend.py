@@ -23,10 +23,13 @@ from worker.arguments import InvalidArguments
 from worker.backends import DatabaseBackend, task
 from worker.framework import TaskResultStatus as Status
 from worker.framework import task_backends
+from worker.keeping import Keep
 from worker.models import FinishedJob, Job
 from worker.results import LONGEST
+from worker.tasks import KEEP
 
 PATH = "worker.backends.DatabaseBackend"
+DAY = timedelta(days=1)
 LOGGER = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,8 +95,12 @@ def test_a_task_is_gone_with_the_transaction_in_which_it_was_enqueued() -> None:
         tasks.give_back.get_result(result.id)
 
 
+IN_ITSELF: list[Any] = []
+IN_ITSELF.append(IN_ITSELF)
+
+
 @pytest.mark.parametrize(
-    "value", [{1: "a"}, nan, inf, [{"a": -inf}], object(), datetime(2026, 1, 1), 2**9000, b"\xff"], ids=repr
+    "value", [{1: "a"}, nan, inf, [{"a": -inf}], object(), datetime(2026, 1, 1), 2**9000, b"\xff", IN_ITSELF], ids=repr
 )
 def test_what_would_come_back_as_something_else_is_refused_and_nothing_is_stored(value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -115,7 +122,13 @@ def test_a_return_value_comes_back_as_it_was(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "plain"),
-    [((1, 2), [1, 2]), (range(3), [0, 1, 2]), (deque("ab"), ["a", "b"]), (b"text", "text")],
+    [
+        ((1, 2), [1, 2]),
+        ([({},)], [[{}]]),
+        (range(3), [0, 1, 2]),
+        (deque("ab"), ["a", "b"]),
+        (b"text", "text"),
+    ],
     ids=repr,
 )
 def test_a_return_value_comes_back_as_the_framework_has_it(value: Any, plain: Any) -> None:
@@ -376,3 +389,55 @@ def test_a_receiver_that_raises_fails_no_task() -> None:
 
 
 def _nothing() -> None: ...
+
+
+# How long its record stays
+
+
+def test_the_record_of_a_task_stays_as_long_as_it_says_or_else_the_options_of_its_backend() -> None:
+    declared = tasks.give_back.using(keep={"failed": DAY})
+    options = {"default": {"BACKEND": PATH, "OPTIONS": {"keep": 2 * DAY}}}
+
+    result = run(declared, 7)
+    assert (kept(result.id), getattr(declared, KEEP)) == (None, Keep(failed=86_400))
+    assert declared.get_result(result.id).task == declared
+    assert getattr(declared.get_result(result.id).task, KEEP) == Keep(failed=86_400)
+    failed = run(tasks.fail.using(keep={"failed": DAY}, max_attempts=1))
+    assert kept(failed.id) == DAY
+    with override_settings(TASKS=options):
+        assert kept(run(tasks.give_back, 7).id) == 2 * DAY
+        assert kept(run(declared, 7).id) is None
+
+
+@pytest.mark.parametrize("given", [None, {"succeeded": None}, {"failed": None, "succeeded": DAY}])
+def test_a_task_whose_result_nobody_could_ask_for_is_refused_where_it_is_declared(given: Any) -> None:
+    message = r"^keep is None for .*succeeded|failed.*, but a Task has a result that can be asked for.*give a timedelta"
+    with pytest.raises(framework.InvalidTask, match=message):
+        task(keep=given)(tasks.give_back.func)
+    with pytest.raises(framework.InvalidTask, match=message):
+        tasks.give_back.using(keep=given)
+    with isolated_registry(empty=True), pytest.raises(framework.InvalidTask, match=message):
+        background(keep=given)(tasks.give_back.func).as_task()
+    with override_settings(TASKS={"default": {"BACKEND": PATH, "OPTIONS": {"keep": given}}}):
+        (problem,) = task_backends["default"].check()
+    assert "OPTIONS: keep is None for" in problem.msg
+
+
+def test_a_keep_that_is_none_is_refused_with_what_is_expected() -> None:
+    with pytest.raises(framework.InvalidTask, match="keep is 3600, but must be a positive timedelta"):
+        tasks.give_back.using(keep=3600)
+
+
+def test_a_function_of_background_keeps_its_records_as_a_task_too() -> None:
+    with isolated_registry(empty=True):
+        declared = background(keep=DAY)(tasks.give_back.func).as_task()
+        result = declared.enqueue(7)
+        run_jobs()
+
+        assert kept(result.id) == DAY
+        assert declared.get_result(result.id).task == declared
+
+
+def kept(id: str) -> timedelta | None:
+    row = FinishedJob.objects.get(pk=id)
+    return None if row.keep_until is None else row.keep_until - row.finished_at

@@ -46,6 +46,7 @@ def first_in(container: Process, workers: int = 1) -> int:
     return first
 
 
+@pytest.mark.once
 def test_orphans_of_tasks_are_reaped_and_exit_codes_stay_with_whom_they_are_for(process: StartProcess) -> None:
     container = process("process_tasks", under=CONTAINER)
     first = first_in(container)
@@ -57,6 +58,7 @@ def test_orphans_of_tasks_are_reaped_and_exit_codes_stay_with_whom_they_are_for(
     eventually(lambda: len(children_of(first)) == 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_signal_to_process_1_ends_the_command_cleanly(process: StartProcess, count: int) -> None:
     container = process("process_tasks", "--processes", str(count), under=CONTAINER)
@@ -67,10 +69,12 @@ def test_a_signal_to_process_1_ends_the_command_cleanly(process: StartProcess, c
     assert not WorkerProcess.objects.exists()
 
 
+@pytest.mark.once
 def test_the_exit_code_is_that_of_the_command(process: StartProcess) -> None:
     assert process("process_tasks", "--queue", " ", under=CONTAINER).wait(within=30) == 1
 
 
+@pytest.mark.once
 def test_a_command_that_is_killed_ends_the_container_with_the_code_of_a_shell(process: StartProcess) -> None:
     container = process("process_tasks", under=CONTAINER)
     (command,) = children_of(first_in(container))

@@ -87,6 +87,7 @@ def test_no_line_is_lost_when_the_time_is_up(process: StartProcess) -> None:
     assert sorted(ended(worker)) == sorted(in_history())
 
 
+@pytest.mark.once
 def test_that_a_job_has_started_is_said_while_it_runs_for_long(process: StartProcess) -> None:
     job = await_trace("held")
     worker = process("process_tasks", "--skip-checks")
@@ -97,6 +98,7 @@ def test_that_a_job_has_started_is_said_while_it_runs_for_long(process: StartPro
     eventually(lambda: f" #{job.pk} succeeded in " in worker.output)
 
 
+@pytest.mark.once
 def test_each_start_is_said_where_somebody_asks_for_more(process: StartProcess) -> None:
     job = nothing(1)
     worker = process("process_tasks", "--skip-checks", "--until-idle", "-v", "2")
@@ -106,6 +108,7 @@ def test_each_start_is_said_where_somebody_asks_for_more(process: StartProcess) 
     assert told == ["started", "succeeded"]
 
 
+@pytest.mark.once
 def test_several_processes_never_write_into_each_others_lines(process: StartProcess) -> None:
     nothing.enqueue_many([((number,), {}) for number in range(10 * JOBS)])
     workers = process("process_tasks", "--skip-checks", "--processes", "2")
@@ -118,6 +121,7 @@ def test_several_processes_never_write_into_each_others_lines(process: StartProc
     assert all(map(LINE.fullmatch, workers.output.splitlines()))
 
 
+@pytest.mark.once
 def test_a_log_that_nobody_reads_holds_up_neither_the_jobs_nor_the_end() -> None:
     """The pipe is full, and stays so: as at a terminal that somebody has stopped."""
     reads, writes = os.pipe()

@@ -89,6 +89,7 @@ def test_sigterm_after_a_save_ends_it_and_what_ran_is_given_back(process: StartP
     assert not WorkerProcess.objects.exists()
 
 
+@pytest.mark.once
 def test_code_that_cannot_be_imported_is_said_and_waited_for(process: StartProcess, workshop: Workshop) -> None:
     worker, job = begin(process, workshop)
 
@@ -102,6 +103,7 @@ def test_code_that_cannot_be_imported_is_said_and_waited_for(process: StartProce
     assert Job.objects.get(pk=job).interruptions == 0
 
 
+@pytest.mark.once
 def test_until_idle_ends_when_all_is_done_with_the_new_code(process: StartProcess, workshop: Workshop) -> None:
     worker, job = begin(process, workshop, "--until-idle")
 
@@ -111,6 +113,7 @@ def test_until_idle_ends_when_all_is_done_with_the_new_code(process: StartProces
     assert FinishedJob.objects.get(pk=job).interruptions == 0
 
 
+@pytest.mark.once
 def test_until_idle_waits_for_code_that_can_be_imported_however_often_it_cannot_and_then_ends(
     process: StartProcess, workshop: Workshop
 ) -> None:
@@ -127,6 +130,7 @@ def test_until_idle_waits_for_code_that_can_be_imported_however_often_it_cannot_
     assert FinishedJob.objects.get(pk=job).interruptions == 0
 
 
+@pytest.mark.once
 def test_each_of_several_processes_begins_anew(process: StartProcess, workshop: Workshop) -> None:
     worker, job = begin(process, workshop, "--processes", "2")
     eventually(lambda: WorkerProcess.objects.count() == 2, within=30)

@@ -54,6 +54,7 @@ def test_a_worker_that_dies_is_replaced_and_all_end_when_their_supervisor_is_tol
     assert workers() == {min(first)}  # of the others each has signed off
 
 
+@pytest.mark.once
 def test_what_dies_at_once_is_replaced_at_growing_pauses_and_a_few_lines_say_so(
     process: StartProcess, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ from worker.clock import Monotonic
 from worker.messages.errors import LONGEST_TOLD
 from worker.models import FinishedJob, Job
 from worker.outcomes import Cancelled, Error, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
+from worker.process import unrecorded as unrecorded_of_workers
 from worker.process.unrecorded import Unrecorded
 from worker.sessions.connection import private_connection
 
@@ -281,6 +282,19 @@ def test_so_much_may_be_refused_and_no_more_is_claimed(settings: Settings) -> No
         unrecorded.record(ALIAS)
         assert not unrecorded.is_full
         end(unrecorded, Succeeded())
+        assert unrecorded.is_full
+    unrecorded.record(ALIAS, at_once=True)
+
+    assert not unrecorded.is_full
+
+
+def test_results_that_are_refused_count_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unrecorded_of_workers, "MOST_CHARACTERS", 1000)
+    unrecorded, _ = after(Succeeded("x" * 300, '"' + "x" * 300 + '"'))
+    with renamed("worker_finishedjob"):
+        unrecorded.record(ALIAS)
+        assert not unrecorded.is_full
+        end(unrecorded, Succeeded("x" * 700, '"' + "x" * 700 + '"'))
         assert unrecorded.is_full
     unrecorded.record(ALIAS, at_once=True)
 

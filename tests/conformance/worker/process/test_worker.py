@@ -34,6 +34,7 @@ from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobState, WorkerProcess
 from worker.process import intake, loop, pace
 from worker.running import pool, slot_connections
+from worker.wakeup.awaited import awaited
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -311,7 +312,7 @@ def test_a_worker_whose_slots_are_taken_waits_for_one_although_jobs_may_lie_behi
     assert hand.loop._sleep(None) > 0
 
 
-def test_outcomes_are_gathered_for_longer_than_a_job_takes_but_not_where_the_next_in_a_lane_may_wait(
+def test_outcomes_are_gathered_for_longer_than_a_job_takes_but_not_where_somebody_may_wait_for_the_end(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold("slow")
@@ -320,8 +321,11 @@ def test_outcomes_are_gathered_for_longer_than_a_job_takes_but_not_where_the_nex
     (job,) = hand.loop.pool.held()
 
     assert hand.loop._gathering() == loop.GATHERING > pace.LOOKAHEAD / 2
+    awaited.ask([job.id])
+    assert hand.loop._gathering() == loop.GATHERING_IF_AWAITED <= 0.005
+    awaited.take([job.id])
     monkeypatch.setattr(hand.loop.pool, "held", lambda: [job, job._replace(lane="a")])
-    assert hand.loop._gathering() == loop.GATHERING_IN_LANES <= 0.005
+    assert hand.loop._gathering() == loop.GATHERING_IF_AWAITED
 
 
 # Sessions and threads

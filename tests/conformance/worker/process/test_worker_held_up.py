@@ -225,14 +225,14 @@ def test_delayed_jobs_run_though_the_last_leader_left_a_sign_of_life_in_the_futu
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Whatever is dated by the database's clock from now on, it is wrong by so much."""
-    dialect = type(dialect_of(connection))
-    for name, sql in _SET[connection.vendor](dialect.__dict__).items():
-        monkeypatch.setattr(dialect, name, sql.replace("SHIFT", f"{seconds:+}"))
+    words = type(dialect_of(connection).words)
+    for name, sql in _SET[connection.vendor](words.__dict__).items():
+        monkeypatch.setattr(words, name, sql.replace("SHIFT", f"{seconds:+}"))
 
 
 def _shifted(form: str) -> Callable[[Mapping[str, Any]], dict[str, str]]:
-    def shifted(dialect: Mapping[str, Any]) -> dict[str, str]:
-        return {name: form.format(dialect[name]) for name in ("now", "later", "written", "later_than_written")}
+    def shifted(words: Mapping[str, Any]) -> dict[str, str]:
+        return {name: form.format(words[name]) for name in ("now", "later", "written", "later_than_written")}
 
     return shifted
 
@@ -240,8 +240,8 @@ def _shifted(form: str) -> Callable[[Mapping[str, Any]], dict[str, str]]:
 _SET: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
     "postgresql": _shifted("({} + SHIFT * interval '1 second')"),
     "mysql": _shifted("({} + INTERVAL SHIFT SECOND)"),
-    "sqlite": lambda dialect: {
-        name: dialect[name].replace("'now'", "'now', 'SHIFT seconds'")
+    "sqlite": lambda words: {
+        name: words[name].replace("'now'", "'now', 'SHIFT seconds'")
         for name in ("now", "later", "written", "later_than_written")
     },
 }

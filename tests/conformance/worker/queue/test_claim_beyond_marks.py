@@ -49,7 +49,7 @@ def test_a_claim_takes_the_most_urgent_beyond_the_marks(
 
     claimed = queue.claim(ALIAS, somebody(), limit, queues, beyond=beyond)
 
-    one_for_all = max(beyond.values(), default=0) if dialect_of(connection).has_one_mark else None
+    one_for_all = max(beyond.values(), default=0) if dialect_of(connection).claims.has_one_mark else None
     within = [
         (-priority, id)
         for id, (priority, name) in zip(ids, jobs, strict=True)

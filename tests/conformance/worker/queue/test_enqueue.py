@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -22,10 +23,11 @@ from worker.calls import InvalidCall
 from worker.clock import database_now
 from worker.dialects import dialect_of
 from worker.models import FinishedState, Job, JobState
+from worker.values import NewJob
 
 pytestmark = pytest.mark.usefixtures("database")
 
-MOST = dialect_of(connection).most_inserted
+MOST = dialect_of(connection).insertions.most_inserted
 
 
 # In the caller's transaction
@@ -137,27 +139,40 @@ def test_any_text_is_enqueued_among_others(arguments: str) -> None:
     assert [Job.objects.get(pk=id).arguments for id in numbers] == texts
 
 
+DIFFERENT = [
+    new(1),
+    new(2, task="shop.b", queue="mail", priority=-3, max_attempts=1, verbose_name="Б", creator="shop.User:7"),
+    new(3, state=JobState.SCHEDULED, delay=60.5),
+    new(4, state=JobState.SCHEDULED, run_at=at("2900-01-01 10:00:00.000001"), retry_of=5),
+    new(5, state=JobState.WAITING, lane="schedule:9", schedule_id=9, scheduled_for=at("10:00"), run_at=at("10:00")),
+    new(6, start_by=at("11:00").astimezone(ZoneInfo("Asia/Tokyo")), retry_before=at("12:00"), task_options="{}"),
+]
+
+
 def test_jobs_that_differ_in_everything_are_enqueued_together() -> None:
-    jobs = [
-        new(1),
-        new(2, task="shop.b", queue="mail", priority=-3, max_attempts=1, verbose_name="Б", creator="shop.User:7"),
-        new(3, state=JobState.SCHEDULED, delay=60.5),
-        new(4, state=JobState.SCHEDULED, run_at=at("2900-01-01 10:00:00.000001"), retry_of=5),
-        new(5, state=JobState.WAITING, lane="schedule:9", schedule_id=9, scheduled_for=at("10:00"), run_at=at("10:00")),
-        new(6, start_by=at("11:00"), retry_before=at("12:00")),
-    ]
+    numbers = queue.enqueue_many(DIFFERENT, ALIAS)
 
-    numbers = queue.enqueue_many(jobs, ALIAS)
+    for job, row in zip(DIFFERENT, Job.objects.filter(pk__in=numbers).order_by("pk"), strict=True):
+        assert_stored(job, row)
 
+
+def test_each_of_them_is_enqueued_alone_and_tells_when_that_was() -> None:
+    for job in DIFFERENT:
+        number, enqueued_at = queue.enqueue(job, ALIAS)
+
+        row = Job.objects.get(pk=number)
+        assert_stored(job, row)
+        assert row.enqueued_at == enqueued_at
+
+
+def assert_stored(job: NewJob, row: Job) -> None:
     now = database_now(ALIAS)
-    for job, row in zip(jobs, Job.objects.filter(pk__in=numbers).order_by("pk"), strict=True):
-        for name in ("task", "arguments", "queue", "priority", "max_attempts", "state", "verbose_name", "creator"):
+    for name in job._fields:
+        if name not in ("run_at", "delay"):
             assert getattr(row, name) == getattr(job, name)
-        for name in ("lane", "schedule_id", "scheduled_for", "start_by", "retry_before", "retry_of"):
-            assert getattr(row, name) == getattr(job, name)
-        due = job.run_at or now + timedelta(seconds=job.delay)
-        assert abs(row.run_at - due) < (timedelta(seconds=5) if job.run_at is None else timedelta(microseconds=1))
-        assert abs(row.enqueued_at - now) < timedelta(seconds=5)
+    due = job.run_at or now + timedelta(seconds=job.delay)
+    assert abs(row.run_at - due) < (timedelta(seconds=5) if job.run_at is None else timedelta(microseconds=1))
+    assert abs(row.enqueued_at - now) < timedelta(seconds=5)
 
 
 @pytest.mark.only_on("mysql")  # it alone lets a server count in steps

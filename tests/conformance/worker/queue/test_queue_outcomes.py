@@ -26,7 +26,7 @@ from worker import queue, tasks
 from worker.clock import database_now
 from worker.models import FinishedJob, Job, JobRecord
 from worker.outcomes import Cancelled, Failed, Missed, Outcome, Retry, Snoozed, Succeeded
-from worker.queue import Hook
+from worker.queue import Hook, recording
 from worker.running.execution import run
 from worker.values import Ended
 
@@ -251,7 +251,7 @@ def test_a_hook_writes_in_the_transaction_that_records_its_kind(
     id = enqueue()
     job = claim_one()
     with monkeypatch.context() as hooked:
-        hooked.setattr(queue, "in_the_recording_transaction", [Hook(kind, fail)])
+        hooked.setattr(recording, "in_the_recording_transaction", [Hook(kind, fail)])
         with pytest.raises(RuntimeError, match="what else"):
             ack(job, outcome)
 
@@ -261,7 +261,9 @@ def test_a_hook_writes_in_the_transaction_that_records_its_kind(
 
 def test_a_hook_gets_what_was_recorded_of_its_kind_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[Ended] = []
-    monkeypatch.setattr(queue, "in_the_recording_transaction", [Hook(Missed, lambda ended, using: got.extend(ended))])
+    monkeypatch.setattr(
+        recording, "in_the_recording_transaction", [Hook(Missed, lambda ended, using: got.extend(ended))]
+    )
     for n in range(3):
         enqueue(n)
     one, lost, other = claim()

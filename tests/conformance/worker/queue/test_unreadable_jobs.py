@@ -27,6 +27,7 @@ from tests.conformance.worker.queue.jobs import (
 )
 from tests.schedules.recurrence.moments import at
 from worker import queue, signals
+from worker.api import get
 from worker.clock import database_now
 from worker.instants import unreadable_in
 from worker.models import FinishedJob, Job, JobState
@@ -68,6 +69,23 @@ def test_a_job_that_cannot_be_claimed_ends_with_its_reason_and_the_others_are_cl
         assert ended.reason == f"The value of {made[id].column} in its row cannot be read, so the job was not run."
         assert not spoilt_columns(FinishedJob, id), made[id]
     assert {each.column for id, each in made.items() if id not in taken} >= {"run_at"}
+
+
+@pytest.mark.parametrize("model", [Job, FinishedJob])
+def test_a_job_is_read_by_its_id_as_django_reads_it_whatever_stands_in_its_row(model: type[Job | FinishedJob]) -> None:
+    for each in (None, *spoilt(model)):
+        id = enqueue()
+        if model is FinishedJob:
+            Job.objects.all().delete()
+            in_history(id)
+        if each is not None:
+            put(model, id, each)
+
+        read, expected = get(id).row, model.objects.get(pk=id)
+
+        columns = [field.attname for field in model._meta.concrete_fields]
+        assert [getattr(read, name) for name in columns] == [getattr(expected, name) for name in columns], each
+        assert (type(read), read._state.db, read._state.adding) == (model, ALIAS, False)
 
 
 def test_each_alone_is_claimed_or_ended() -> None:

@@ -33,6 +33,7 @@ from tests.refusals import raising
 from worker import queue, signals
 from worker.models import FinishedJob, Job, WorkerProcess
 from worker.outcomes import Succeeded
+from worker.queue import recording
 from worker.raised import Cancel, Snooze
 from worker.running import atomic_run
 from worker.values import Ended
@@ -295,7 +296,7 @@ def test_what_is_written_with_a_success_is_written_in_the_transaction_of_an_atom
         if raises:
             raise ValueError("no")
 
-    monkeypatch.setattr(queue, "in_the_recording_transaction", [queue.Hook(Succeeded, write_too)])
+    monkeypatch.setattr(recording, "in_the_recording_transaction", [queue.Hook(Succeeded, write_too)])
     job = atomic(trace, max_attempts=1)("one")
 
     crew.work_until_idle()
@@ -477,6 +478,33 @@ def test_a_write_beside_a_run_that_has_not_written_yet_succeeds_and_the_run_too(
 
     assert traces() == Counter(["web", "run"] if body is wait_and_trace else ["web"])
     assert runs["read"] == (1 if connection.vendor == "sqlite" else 0)
+    row = FinishedJob.objects.get()
+    assert (row.attempts, row.interruptions, row.errors) == (1, 0, "")
+
+
+def read_and_write(key: str) -> None:
+    read_and_wait(key)
+    try:
+        Effect.objects.create(key=key)
+    except OperationalError:
+        runs["refused"] += 1
+        raise
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_run_that_has_read_waits_for_whoever_writes_just_now(crew: Crew) -> None:
+    """SQLite lets nobody wait who has begun to read, so the run begins again. That is no failure of the task."""
+    job = atomic(read_and_write).enqueue("run")
+    crew.start(threads=1)
+    assert begun.wait(timeout=10)
+
+    with another_session() as using, transaction.atomic(using=using):
+        Effect.objects.using(using).create(key="web")
+        gate.set()
+        eventually(lambda: runs["refused"])
+
+    eventually(lambda: state_of(job.pk) == "succeeded")
+    assert (traces(), runs["refused"]) == (Counter(["web", "run"]), 1)
     row = FinishedJob.objects.get()
     assert (row.attempts, row.interruptions, row.errors) == (1, 0, "")
 

@@ -31,6 +31,7 @@ from tests.conformance.worker.queue.jobs import ALIAS
 from tests.processes import eventually
 from worker import signals
 from worker.models import FinishedJob
+from worker.running import pool, slot_connections
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -45,6 +46,13 @@ def declared_for_this_test(own_declarations: None) -> Iterator[None]:
 @pytest.fixture(params=[0, None], ids=["sessions of a request", "persistent sessions"])
 def max_age(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections.settings[ALIAS], "CONN_MAX_AGE", request.param)
+
+
+@pytest.fixture
+def jobs_that_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes on a busy machine: the slot keeps its sessions from one to the next."""
+    monkeypatch.setattr(pool, "BREAK", 3600.0)
+    monkeypatch.setattr(slot_connections, "LONGEST_USE", 3600.0)
 
 
 kept: list[Any] = []
@@ -320,7 +328,7 @@ def harm_the_session() -> None:
         cursor.execute(HARMFUL[connection.vendor])
 
 
-@pytest.mark.usefixtures("max_age")
+@pytest.mark.usefixtures("max_age", "jobs_that_follow_each_other")
 def test_a_session_in_which_a_job_has_failed_is_no_other_jobs(crew: Crew) -> None:
     harm, harmed, after = run(crew, task(harm_the_session), task(write_too, max_attempts=1))
 

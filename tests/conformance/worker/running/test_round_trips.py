@@ -18,7 +18,9 @@ from tests.conformance.worker.queue.jobs import ALIAS, another_session, claim
 from tests.conformance.worker.running.round_trips import counted
 from worker import queue
 from worker.clock import ServerClock, database_now
+from worker.reports import Reports
 from worker.running.atomic_run import AtomicRuns
+from worker.running.enquiries import Enquiries
 from worker.running.slot import Slot
 from worker.values import ClaimedJob, Ended
 
@@ -83,7 +85,7 @@ def run(slot: Slot, jobs: Sequence[ClaimedJob]) -> list[Ended]:
 def slot() -> Iterator[Slot]:
     clock = ServerClock(database_now(ALIAS))
     connection.close()
-    slot = Slot(clock, AtomicRuns(ALIAS, "host:1", clock.now))
+    slot = Slot(clock, AtomicRuns(ALIAS, "host:1", clock.now), Reports(clock, lambda: None), Enquiries(ALIAS))
     yield slot
     slot.connections.end_all()
 

@@ -50,7 +50,7 @@ def test_a_session_that_hears_nothing_ends_when_its_jobs_are_given_to_others(set
 
 
 def test_a_statement_may_take_longer_than_that(settings: Settings) -> None:
-    settings.SCHEDULER = {"HEARTBEAT": 0.1, "RESCUE_AFTER": 0.2}
+    settings.SCHEDULER = {"HEARTBEAT": 0.1, "RESCUE_AFTER": 0.4}
     sleep = {"postgresql": "SELECT 1 FROM pg_sleep(2)", "mysql": "SELECT SLEEP(2) + 1"}[connection.vendor]
 
     with private_connection(ALIAS, "one") as using, connections[using].cursor() as cursor:
@@ -61,7 +61,7 @@ def test_a_statement_may_take_longer_than_that(settings: Settings) -> None:
 @pytest.mark.own_session
 def test_what_a_session_had_begun_is_undone_when_it_says_no_more(settings: Settings) -> None:
     """Else the jobs that a worker was just claiming when it was stopped or cut off would stay locked, out of sight."""
-    settings.SCHEDULER = {"HEARTBEAT": 0.5, "RESCUE_AFTER": 1}
+    settings.SCHEDULER = {"HEARTBEAT": 0.25, "RESCUE_AFTER": 1}
     id = enqueue()
 
     with private_connection(ALIAS, "one") as using:
