@@ -64,6 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the tests that may differ by database",
     )
+    parser.addoption("--failed-to", type=Path, metavar="FILE", help="write there which tests have failed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -76,7 +77,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _keep(config, items, _has_what_it_needs)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if file := config.getoption("--failed-to"):
+        failed = [report for kind in ("failed", "error") for report in terminalreporter.getreports(kind)]
+        file.write_text("".join(f"{report.nodeid}\n" for report in failed))
     if not _pages_are_tested():
         terminalreporter.write_line(f"Pages were not tested in a browser: no {browser.NAMES[0]} on PATH.")
 

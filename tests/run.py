@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -47,11 +48,12 @@ class Result(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A result, and on which server or why."""
+    """A result, on which server or why, and the tests that have failed."""
 
     database: str
     result: Result
     where_or_why: str
+    failed: Sequence[str] = ()
 
     @property
     def is_failure(self) -> bool:
@@ -132,7 +134,7 @@ def _test_on(
 def _verdict(database: str, place: Server | Unavailable, run: Run | None) -> Verdict:
     if isinstance(place, Unavailable) or run is None:
         return Verdict(database, Result.NOT_TESTED, str(place))
-    return Verdict(database, _result(run.wait()), place.version)
+    return Verdict(database, _result(run.wait()), place.version, run.failed)
 
 
 def _result(exit_code: int) -> Result:
@@ -146,8 +148,12 @@ def _result(exit_code: int) -> Result:
 
 
 def _summary(verdicts: list[Verdict]) -> str:
-    lines = [f"  {each.database:<11} {each.result.value} ({each.where_or_why})" for each in verdicts]
-    return "\n".join(["", "Tested databases:", *lines])
+    """It comes last, so who reads the end of a long log learns what has failed."""
+    lines = ["", "Tested databases:"]
+    for each in verdicts:
+        lines.append(f"  {each.database:<11} {each.result.value} ({each.where_or_why})")
+        lines += [f"    {test}" for test in each.failed]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Self
 
 from tests.databases import VARIABLE
@@ -30,10 +31,11 @@ class Run:
         self._database = database
         self._said = tempfile.TemporaryFile() if aside else None  # noqa: SIM115  it is read while the run lasts
         self._told = 0
+        self._failed = tempfile.NamedTemporaryFile()  # noqa: SIM115  it is read when the run has ended
         _say(f"\n{server.version}\n".encode(), self._said or sys.stdout.buffer)
         colours = ["--color=yes"] if aside and sys.stdout.isatty() else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "--reuse-db", *colours, *arguments],
+            [sys.executable, "-m", "pytest", "--reuse-db", f"--failed-to={self._failed.name}", *colours, *arguments],
             # Tests start many processes. What these import is compiled once, also where the environment would have
             # none of it.
             env={**os.environ, VARIABLE: server.url(database), "PYTHONDONTWRITEBYTECODE": ""},
@@ -52,8 +54,14 @@ class Run:
             self._process.wait(timeout=_SECONDS_TO_STOP)
         self._process.kill()
         self._server.drop(self._database)
+        self._failed.close()
         if self._said:
             self._said.close()
+
+    @property
+    def failed(self) -> list[str]:
+        """The tests that have failed, once it has ended. None are known of a run that was broken off."""
+        return Path(self._failed.name).read_text().splitlines()
 
     def wait(self) -> int:
         """Tell what it has said, and what it goes on to say, until it has ended; give its exit code."""

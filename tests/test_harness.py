@@ -69,6 +69,19 @@ def test_what_runs_side_by_side_say_is_told_one_after_the_other(capsys: pytest.C
     assert capsys.readouterr().out.splitlines() == [*said, *said]
 
 
+def test_what_has_failed_is_named_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_addoption, pytest_terminal_summary\n")
+    (tmp_path / "test_such.py").write_text(
+        "def test_holds(): pass\ndef test_fails(): 1 / 0\ndef test_errs(nothing): pass\n"
+    )
+    server = servers.sqlite()
+
+    with Run(server, f"{PREFIX}_such", ["-c", str(TESTS.parent / "pyproject.toml"), str(tmp_path)], aside=True) as such:
+        summary = run._summary([run._verdict("sqlite", server, such)])
+
+    assert summary.splitlines()[-2:] == ["    test_such.py::test_fails", "    test_such.py::test_errs"]
+
+
 @pytest.mark.parametrize(
     ("side_by_side", "which"),
     [
@@ -91,6 +104,8 @@ def test_what_says_the_same_on_each_database_runs_once(
 
     class Noted(Run):
         """It begins nothing, and has failed."""
+
+        failed: list[str] = []
 
         def __init__(self, server: Server, database: str, arguments: Sequence[str], *, aside: bool) -> None:
             begun[database.rpartition("_")[2]] = list(arguments)
