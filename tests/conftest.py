@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from threading import Thread, current_thread
 from typing import Any
 
 import pytest
@@ -187,19 +188,30 @@ def process(database: None, tmp_path: Path) -> Iterator[StartProcess]:
         yield start
 
 
+_SECONDS_TO_END = 5.0
+
+
 @contextmanager
 def _connections_closed() -> Iterator[None]:
-    """Close what other threads, ended or not, have opened meanwhile, and what was opened privately."""
+    """Close what other threads, ended or not, have opened meanwhile, and what was opened privately.
+
+    A thread of a worker closes its own at its end, and two cannot close one at once. So it is given time to end.
+    """
     opened: list[BaseDatabaseWrapper] = []
+    openers: set[Thread] = set()
 
     def remember(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
         opened.append(connection)
+        openers.add(current_thread())
 
     connection_created.connect(remember)
     try:
         yield
     finally:
         connection_created.disconnect(remember)
+        for opener in openers:
+            if opener.name.startswith("carillon-"):
+                opener.join(timeout=_SECONDS_TO_END)
         for each in opened:
             if each is not connections[DEFAULT_DB_ALIAS]:
                 each.inc_thread_sharing()
