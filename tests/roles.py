@@ -65,30 +65,36 @@ class Authorizer:
 
     def __init__(self) -> None:
         self.denied: set[tuple[int, str]] = set()
-        self.sessions: list[sqlite3.Connection] = []
 
     def listen(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
         if connection.alias != DEFAULT_DB_ALIAS:
-            self.sessions.append(connection.connection)
             connection.connection.set_authorizer(self._answer)
 
     @contextmanager
     def without(self, privilege: str, table: str) -> Iterator[None]:
         self.denied.add((_ACTIONS[privilege], table))
-        self._tell()
         try:
             yield
         finally:
             self.denied.clear()
-            self._tell()
-
-    def _tell(self) -> None:
-        """It is asked when a statement is prepared. So all are prepared anew."""
-        for session in self.sessions:
-            session.set_authorizer(self._answer)
 
     def _answer(self, action: int, table: str | None, *_: Any) -> int:
         return sqlite3.SQLITE_DENY if (action, table) in self.denied else sqlite3.SQLITE_OK
+
+
+@contextmanager
+def _no_statement_kept() -> Iterator[None]:
+    """An authorizer is asked when a statement is prepared. So sessions that are opened in this block keep none.
+
+    To set it anew would have all prepared anew, but waits for what the session does, which may wait for Python.
+    """
+    settings = connections.settings[DEFAULT_DB_ALIAS]
+    own = settings["OPTIONS"]
+    settings["OPTIONS"] = {**own, "cached_statements": 0}
+    try:
+        yield
+    finally:
+        settings["OPTIONS"] = own
 
 
 @contextmanager
@@ -98,7 +104,8 @@ def taken_from_other_sessions() -> Iterator[Role | Authorizer]:
         authorizer = Authorizer()
         connection_created.connect(authorizer.listen)
         try:
-            yield authorizer
+            with _no_statement_kept():
+                yield authorizer
         finally:
             connection_created.disconnect(authorizer.listen)
         return
