@@ -36,7 +36,7 @@ DOCUMENTED = """
     connection.alias connection.cursor connection.vendor django.db.connection.execute_wrapper
     connection.connection.cursor connection.connection.execute
     connection.connection.info connection.connection.isolation_level connection.connection.notifies
-    connection.connection.prepare_threshold
+    connection.connection.prepare_threshold psycopg.sql.Literal
     croniter.croniter croniter.croniter.expand pytz.all_timezones pytz.all_timezones_set pytz.timezone wcwidth.*
     _asdict _fields _make _meta _exit connection.copy
 

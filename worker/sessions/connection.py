@@ -123,11 +123,12 @@ _OPTIONS = {
     "mysql": {"isolation_level": "read committed"},
 }
 
-# A queue that was empty when its statistics were taken may hold 100,000 jobs a moment later. A claim by a plan that was
-# kept from before then took 10 s; by a new one, which sorts all that is ready, 150 ms; along the index that has the
-# order, 13 ms. Each of our ORDER BYs has such an index. So has each batch of ids, for which PostgreSQL would rather
-# read all of 20,000 jobs, as long as it takes each look at an index for one at a disk: what is hot here is in memory.
-# Where a sort or a scan is needed all the same, its penalty must not make the server compile the statement.
+# A queue that was empty when its statistics were taken may hold 100,000 jobs a moment later. A plan that was kept from
+# before may walk them all, so none is kept, but for claims (`worker/dialects/claim/kept_plan.py`). Each of our ORDER
+# BYs has an index in its order, along which a claim took 13 ms; by a plan that sorts all that is ready it took 150. So
+# has each batch of ids, for which PostgreSQL would rather read all of 20,000 jobs, as long as it takes each look at an
+# index for one at a disk: what is hot here is in memory. Where a sort or a scan is needed all the same, its penalty
+# must not make the server compile the statement.
 _PLANNER = {
     "plan_cache_mode": "force_custom_plan",
     "enable_sort": "off",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
 
 
@@ -26,6 +27,16 @@ def sent(using: str) -> Iterator[list[str]]:
     statements += [
         entry["sql"] if entry["sql"] in ("BEGIN", "COMMIT") else next(left) for entry in log.captured_queries
     ]
+
+
+def explained(connection: BaseDatabaseWrapper, how: str, sql: str, params: Any) -> list[Any]:
+    """What the database says to EXPLAIN of it, seen by no wrapper. A plan that is kept is explained as it is."""
+    setting, _, statement = sql.rpartition("; ")
+    with closing(connection.create_cursor()) as cursor:
+        if setting:
+            cursor.execute(setting)
+        cursor.execute(f"EXPLAIN {how} {statement}", params)
+        return list(cursor.fetchall())
 
 
 class Died(BaseException):

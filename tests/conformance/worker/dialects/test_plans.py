@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from schedules.leader.glance import glance
 from schedules.models import Schedule
 from schedules.scheduler import tick
+from tests.conformance.worker.dialects.statements import explained
 from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, new, somebody
 from tests.schedules.recurrence.moments import at
 from worker import queue
@@ -60,6 +61,7 @@ ASKED_ALL_THE_TIME: dict[str, tuple[str, Callable[[str], object]]] = {
     "tick": ("schedules_schedule_next_run_at_.*", lambda using: tick(using, NOW, Chores())),
 }
 """What is done, and the index that leads to the rows that it wants."""
+CLAIMS = {name: asked for name, asked in ASKED_ALL_THE_TIME.items() if name.startswith("claim")}
 
 
 def test_what_is_asked_all_the_time_walks_its_index_in_crowded_tables() -> None:
@@ -77,11 +79,7 @@ def test_a_claim_walks_no_other_index_than_the_one_of_its_order() -> None:
     crowd()
 
     with another_session() as using:
-        walked = {
-            name: walks(act, using) - {index, *KEYS}
-            for name, (index, act) in ASKED_ALL_THE_TIME.items()
-            if name.startswith("claim")
-        }
+        walked = {name: walks(act, using) - {index, *KEYS} for name, (index, act) in CLAIMS.items()}
 
     assert not any(walked.values()), walked
 
@@ -98,6 +96,26 @@ def test_a_claim_from_an_empty_queue_does_not_walk_a_full_one(queues: list[str])
         walked = walks(lambda using: queue.claim(using, SOMEBODY, 10, queues), using)
 
     assert walked - KEYS == {"worker_job_ready_queue"}
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_plan_that_a_claim_keeps_from_an_empty_queue_is_one_for_a_full_one_too() -> None:
+    """Nobody has gathered statistics since, which would have it made anew."""
+    somebody()
+    with connection.cursor() as cursor:
+        cursor.execute(f"VACUUM (ANALYZE) {Job._meta.db_table}")
+    with another_session() as using:
+        for _, act in CLAIMS.values():
+            act(using)
+        queue.enqueue_many([new(n, queue=name) for n in range(MANY) for name in ("mail", "other")], ALIAS)
+        queue.claim(ALIAS, SOMEBODY, MANY)
+
+        astray = {name: found for name, (index, act) in CLAIMS.items() if (found := strays(act, using, index))}
+        plans = {name: [plan for _, plan in plans_of(act, using)] for name, (_, act) in CLAIMS.items()}
+
+    assert not astray
+    assert {name for name, plan in plans.items() if "Sort" in _values(plan, "Node Type")} == {"claim from several"}
+    assert {plan["Plan"]["Plan Rows"] for ((plan,),) in plans.values()} == {1}, "A plan is a new one."
 
 
 @pytest.mark.only_on("mysql")
@@ -154,10 +172,10 @@ def walks(act: Callable[[str], object], using: str) -> set[str]:
 
 
 def plans_of(act: Callable[[str], object], using: str) -> list[tuple[str, Any]]:
-    with transaction.atomic(using=using), _explaining(using) as explained:
+    with transaction.atomic(using=using), _explaining(using) as plans:
         act(using)
         transaction.set_rollback(True, using=using)
-    return explained
+    return plans
 
 
 def _indexes(plans: Iterable[tuple[str, Any]]) -> set[str]:
@@ -166,24 +184,23 @@ def _indexes(plans: Iterable[tuple[str, Any]]) -> set[str]:
 
 @contextmanager
 def _explaining(using: str) -> Iterator[list[tuple[str, Any]]]:
-    explained: list[tuple[str, Any]] = []
+    plans: list[tuple[str, Any]] = []
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        is_of_ours = any(re.search(rf"\b{model._meta.db_table}\b", sql) for model in _BIG)
-        if not many and is_of_ours and not sql.startswith("INSERT"):
-            explained.append((sql, _plan_of(sql, params, context["connection"])))
+        is_of_ours = "EXECUTE carillon_" in sql or any(re.search(rf"\b{model._meta.db_table}\b", sql) for model in _BIG)
+        if not many and is_of_ours and not sql.startswith(("INSERT", "PREPARE")):
+            plans.append((sql, _plan_of(sql, params, context["connection"])))
         return execute(sql, params, many, context)
 
     with connections[using].execute_wrapper(explain):
-        yield explained
+        yield plans
 
 
 def _plan_of(sql: str, params: Any, connection: BaseDatabaseWrapper) -> Any:
-    with closing(connection.create_cursor()) as cursor:  # no wrapper sees it
-        cursor.execute(f"EXPLAIN {_AS_JSON[connection.vendor]} {sql}", params)
-        if connection.vendor == "sqlite":
-            return [_step(detail) for *_, detail in cursor.fetchall()]
-        (plan,) = cursor.fetchone()
+    rows = explained(connection, _AS_JSON[connection.vendor], sql, params)
+    if connection.vendor == "sqlite":
+        return [_step(detail) for *_, detail in rows]
+    ((plan,),) = rows
     return json.loads(plan) if isinstance(plan, str) else plan
 
 

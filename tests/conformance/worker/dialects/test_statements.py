@@ -110,8 +110,12 @@ def _led(using: str) -> Iterator[Authority]:
 
 
 def _shown(statements: Iterable[str]) -> list[str]:
-    """Without the quotes of names, without a table before a column that keeps its name, and with single blanks."""
-    plain = (re.sub(r'["`]', "", each).replace("%%", "%") for each in statements)
+    """Without the quotes of names, without a table before a column that keeps its name, and with single blanks.
+
+    What is prepared is shown as it would be sent otherwise, and no more is shown when it is executed.
+    """
+    plain = (re.sub(r'["`]', "", each).replace("%%", "%") for each in statements if "; EXECUTE " not in each)
+    plain = (re.sub(r"\$\d+", "%s", re.sub(r"^PREPARE \w+ AS ", "", each)) for each in plain)
     return [" ".join(re.sub(r"\w+\.(\w+) AS \1\b", r"\1", each).split()) for each in plain]
 
 

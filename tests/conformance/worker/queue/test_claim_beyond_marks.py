@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.app.tasks import nothing
+from tests.conformance.worker.dialects.statements import explained
 from tests.conformance.worker.process.workers import Crew
 from tests.conformance.worker.queue.jobs import ALIAS, SOMEBODY, another_session, enqueue_in, new, somebody
 from tests.processes import eventually
@@ -178,9 +179,9 @@ def search(act: Callable[[str], object]) -> dict[str, Any]:
     plans: list[Any] = []
 
     def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params, many, context)
-        (answer,) = context["cursor"].fetchone()
-        plans.extend(json.loads(answer) if isinstance(answer, str) else answer)
+        if not sql.startswith("PREPARE"):
+            ((answer,),) = explained(context["connection"], "(ANALYZE, BUFFERS, FORMAT JSON)", sql, params)
+            plans.extend(json.loads(answer) if isinstance(answer, str) else answer)
         return execute(sql, params, many, context)
 
     with another_session() as using, transaction.atomic(using=using):

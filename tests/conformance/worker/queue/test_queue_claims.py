@@ -68,31 +68,6 @@ def test_a_claim_leaves_out_jobs_whose_next_interruption_is_their_last_where_tha
     assert [*map(queue.is_suspect, [*others, *suspects])] == [False, False, True]
 
 
-@pytest.mark.only_on("postgresql")
-def test_a_claim_follows_its_index_though_the_queue_was_empty_when_the_server_last_looked() -> None:
-    """Statistics are taken once a minute, and a plan may be kept for as long as the session lasts."""
-    plan: list[str] = []
-
-    def explain(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        execute(f"EXPLAIN {sql}", params, many, context)
-        plan.extend(line for (line,) in context["cursor"].fetchall())
-        return execute(sql, params, many, context)
-
-    with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {Job._meta.db_table}")
-    with another_session() as using, connections[using].cursor() as cursor:
-        for _ in range(8):
-            claim(500, using=using)
-        queue.enqueue_many([new() for _ in range(20000)], ALIAS)
-        with connections[using].execute_wrapper(explain):
-            assert len(claim(500, using=using)) == 500
-        cursor.execute("SELECT sum(generic_plans) FROM pg_prepared_statements")
-        (kept,) = cursor.fetchone()
-
-    assert not any("Sort" in line for line in plan), "\n".join(plan)
-    assert kept == 0
-
-
 def test_a_claim_takes_no_more_than_its_limit() -> None:
     expected = [enqueue() for _ in range(5)][:3]
 
