@@ -130,12 +130,15 @@ def test_queues_whose_names_look_alike_are_different_queues(name: str) -> None:
 @pytest.mark.parametrize("queue_name", ["Почта", "🔔", "🔕", "q" * 100, "%s", "'; --", 'a"b', "a\\b", "{}"])
 def test_any_printable_name_is_a_queue(queue_name: str) -> None:
     enqueue(queue="🔇")
-    id = enqueue(queue=queue_name)
+    enqueue(queue=queue_name, task=queue_name)
+    found = [enqueue(queue=queue_name) for _ in range(2)]
 
-    (job,) = claim(queues=[queue_name])
+    with another_session() as using:
+        ways = ([queue_name], [queue_name, "'", "{,}"])
+        claimed = [claim(1, using=using, queues=names, without_tasks=[queue_name, "%s, $1"]) for names in ways]
 
-    assert job.id == id
-    assert Job.objects.get(pk=id).queue == queue_name
+    assert [*map(ids, claimed)] == [[id] for id in found]
+    assert {job.queue for job in Job.objects.filter(pk__in=found)} == {queue_name}
 
 
 def test_a_claim_leaves_tasks_that_its_worker_does_not_know() -> None:
