@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 from zlib import crc32
 
+from django.db import ProgrammingError
 from django.db.backends.utils import CursorWrapper
 
 
@@ -29,15 +30,27 @@ class KeptPlans:
             cursor.execute(sql, params)
             return
         name, prepare = _prepared(sql)
-        names = self._prepared.setdefault(session, set())
-        if name not in names:
+        execute = f"{_KEEP_PLAN}; EXECUTE {name} ({', '.join([_literal(session, each) for each in params])})"
+        known = self._prepared.setdefault(session, set())
+        if name not in known or not _is_executed(cursor, execute):
             cursor.execute(prepare)
-            names.add(name)
-        values = ", ".join([_literal(session, each) for each in params])
-        cursor.execute(f"{_KEEP_PLAN}; EXECUTE {name} ({values})")
+            known.add(name)
+            cursor.execute(execute)
         cursor.nextset()
 
 
+def _is_executed(cursor: CursorWrapper, execute: str) -> bool:
+    """False: it is not prepared any more. After a ROLLBACK the driver has the server forget all that was."""
+    try:
+        cursor.execute(execute)
+    except ProgrammingError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _NOT_PREPARED:
+            return False
+        raise
+    return True
+
+
+_NOT_PREPARED = "26000"
 _KEEP_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
 
 

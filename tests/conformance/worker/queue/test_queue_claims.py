@@ -68,6 +68,21 @@ def test_a_claim_leaves_out_jobs_whose_next_interruption_is_their_last_where_tha
     assert [*map(queue.is_suspect, [*others, *suspects])] == [False, False, True]
 
 
+@pytest.mark.only_on("postgresql")
+def test_claims_go_on_when_the_driver_has_the_server_forget_what_was_prepared() -> None:
+    expected = [enqueue() for _ in range(3)]
+    claimed = []
+    with another_session() as using:
+        for _ in expected:
+            claimed += claim(1, using=using)
+            with transaction.atomic(using=using):
+                for _ in range(2):
+                    Job.objects.using(using).exists()
+                transaction.set_rollback(True, using=using)
+
+    assert ids(claimed) == expected
+
+
 def test_a_claim_takes_no_more_than_its_limit() -> None:
     expected = [enqueue() for _ in range(5)][:3]
 
