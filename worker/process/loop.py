@@ -164,12 +164,11 @@ class Loop:
         return max(0.0, look_at - self.clock.monotonic())
 
     def _begin_grace(self) -> list[ClaimedJob]:
-        """Returns the jobs that no slot will begin any more."""
-        grace = options().GRACE
-        if not self.ending.begin_grace(self.clock.monotonic(), grace):
-            return []
-        withdrawn = self.pool.withdraw()
-        signals.worker_stopping.send_robust(None, name=self.standing.name, running=len(self.pool.held()), grace=grace)
+        """Returns the jobs that no slot will begin any more, also those that one has put off since the last time."""
+        grace, withdrawn = options().GRACE, self.pool.withdraw()
+        if self.ending.begin_grace(self.clock.monotonic(), grace):
+            running = len(self.pool.held())
+            signals.worker_stopping.send_robust(None, name=self.standing.name, running=running, grace=grace)
         return withdrawn
 
     def _is_over(self) -> bool:

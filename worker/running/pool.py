@@ -152,7 +152,7 @@ class ThreadPool:
 
     def _run_what_waits(self, slot: Slot, number: int, patience: Patience) -> None:
         was_put_off = False
-        while job := self._next():
+        while not self._closed.is_set() and (job := self._next()):
             self._running[number] = job
             try:
                 self._gathered.add(slot.run(job))
@@ -176,10 +176,11 @@ class ThreadPool:
                 patience.reset()
 
     def _put_off(self, job: ClaimedJob, number: int, error: NoSession, pause: float) -> None:
-        """It is the next to begin, in this slot after a pause, or in another at once."""
+        """It is the next to begin, in this slot after a pause or in another at once; or it is withdrawn."""
         self._running[number] = None
         self._waiting.appendleft(job)
         self._call(1)
+        self._on_ended()
         signals.job_put_off.send_robust(None, job=job, error=error.__cause__, retry_in=pause)
         self._closed.wait(pause)
 

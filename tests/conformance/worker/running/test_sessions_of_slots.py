@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import current_thread
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from schedules.declarations import Background
 from schedules.declarations.background import declare_task
@@ -251,6 +252,30 @@ def test_a_job_that_gets_no_session_with_another_database_makes_an_attempt(
 
     row = FinishedJob.objects.get(pk=job.pk)
     assert (row.state, row.attempts) == ("failed", 1)
+
+
+def test_a_job_that_finds_no_session_after_its_worker_was_told_to_stop_is_given_back(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapper = type(connections[ALIAS])
+    connect = wrapper.get_new_connection
+    hand = crew.start(threads=1)
+    eventually(lambda: hand.id)
+
+    def refuse_slots(of: Any, params: Any) -> Any:
+        if not current_thread().name.startswith("carillon-slot"):
+            return connect(of, params)
+        hand.stop()
+        eventually(lambda: stopping)
+        raise OperationalError("Too many connections.")
+
+    monkeypatch.setattr(wrapper, "get_new_connection", refuse_slots)
+    with heard(signals.worker_stopping) as stopping:
+        job = task(atomic=True)("never")
+        hand.wait()
+
+    row = Job.objects.get(pk=job.pk)
+    assert (row.state, row.attempts, row.interruptions, len(stopping)) == ("ready", 0, 0, 1)
 
 
 def test_a_job_that_waits_for_a_session_is_given_back_when_its_worker_stops(
