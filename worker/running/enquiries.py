@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from worker.sessions.connection import private_connection
 
@@ -36,18 +36,24 @@ class Enquiries:
         self._is_answering = False
 
     def ask(self, question: Callable[[str], T]) -> T:
-        """Raises what the question raises, and DatabaseError if there is no session to be had."""
+        """Raises what the question raises, and DatabaseError if there is no session or no thread to be had."""
         asked = _Question(question)
         with self._lock:
-            self._questions.put(asked)
             if not self._is_answering:
-                self._is_answering = True
-                Thread(target=self._answer, name="carillon-enquiries", daemon=True).start()
+                self._begin_to_answer()
+            self._questions.put(asked)
         return asked.answer.result()  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the session at once. Whoever asks later gets another one."""
         self._questions.put(None)
+
+    def _begin_to_answer(self) -> None:
+        try:
+            Thread(target=self._answer, name="carillon-enquiries", daemon=True).start()
+        except RuntimeError as error:  # there are too many
+            raise OperationalError("There is no thread in which the database could be asked.") from error
+        self._is_answering = True
 
     # In the thread that answers
 
@@ -65,7 +71,7 @@ class Enquiries:
                 while following is not None:
                     following.answer_through(using)
                     is_new, following = False, self._next()
-        except (DatabaseError, InterfaceError) as error:
+        except Exception as error:  # noqa: BLE001  also what a receiver of connection_created raises
             if following is None or not is_new:
                 return following  # once more, in a new session
             following.answer.set_exception(error)

@@ -7,9 +7,10 @@ import threading
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from schedules import background
 from schedules.testing import run_jobs
@@ -274,6 +275,26 @@ def test_a_question_outlives_the_session_in_which_the_one_before_was_answered() 
     with pytest.raises(ZeroDivisionError):
         asked.ask(lambda _: 1 // 0)
     asked.close()
+    assert asked.ask(lambda using: using) == f"{ALIAS}:enquiries"
+    asked.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "fault", "told"),
+    [
+        pytest.param("Thread", RuntimeError("can't start new thread"), OperationalError, id="no thread"),
+        pytest.param("private_connection", ZeroDivisionError(), ZeroDivisionError, id="a receiver raises"),
+    ],
+)
+def test_a_question_that_could_not_be_asked_hangs_neither_itself_nor_the_next(
+    what: str, fault: Exception, told: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = enquiries.Enquiries(ALIAS)
+    with monkeypatch.context() as patched:
+        patched.setattr(enquiries, what, Mock(side_effect=fault))
+        with pytest.raises(told):
+            asked.ask(lambda using: using)
+
     assert asked.ask(lambda using: using) == f"{ALIAS}:enquiries"
     asked.close()
 
