@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from io import TextIOBase
 from typing import TextIO, cast
 
-from worker.reports.log_text import LogText
+from worker.reports.log_text import LONGEST, LogText
 
 _FORMATTER = logging.Formatter("%(levelname)s %(name)s: %(message)s")
 
@@ -81,9 +81,12 @@ class _Stream(TextIOBase):
 
     def write(self, text: str) -> int:
         self._passes_on.write(text)
-        *lines, self._begun = f"{self._begun}{text}".split("\n")
+        *lines, begun = f"{self._begun}{text}".split("\n")
         if lines:
-            self._capture.say("\n".join(lines))
+            self._capture.say("\n".join(map(_as_seen, lines)))
+        self._begun = f"{_as_seen(begun)}\r" if begun.endswith("\r") else _as_seen(begun)
+        if len(self._begun) > LONGEST // 2:  # so it is kept whole, with its instant
+            self.end_line()
         return len(text)
 
     def flush(self) -> None:
@@ -94,8 +97,13 @@ class _Stream(TextIOBase):
 
     def end_line(self) -> None:
         if self._begun:
-            self._capture.say(self._begun)
+            self._capture.say(_as_seen(self._begun))
             self._begun = ""
+
+
+def _as_seen(line: str) -> str:
+    """As a terminal shows it, where what follows a carriage return is written over what came before."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 class _Handler(logging.Handler):

@@ -287,6 +287,29 @@ def test_what_a_management_command_prints_is_kept_and_still_printed(
     assert "hunter2" in said.err
 
 
+class PrintsProgress(BaseCommand):
+    def handle(self, *args: object, **options: object) -> None:
+        for number in range(20_001):
+            self.stdout.write(f"{number:,} of 20,000 photos are smaller now", ending="\r")
+        self.stdout.write("")
+        self.stdout.write(".\r")
+        for _ in range(20_001):
+            self.stdout.write(".", ending="")
+
+
+def test_of_a_line_that_a_command_writes_over_the_last_is_kept_and_one_without_end_is_cut(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configured, "call_command", lambda name, **options: _call(PrintsProgress(), **options))
+    job = background(name="prints", log=True)(_print)()
+    crew.work_until_idle()
+
+    told = [line.partition("Z ")[2] for line in get(job.pk).log.splitlines()[1:]]
+    assert told[:2] == ["20,000 of 20,000 photos are smaller now", "."]
+    assert "".join(told[2:]) == "." * 20_001
+    assert max(map(len, told)) < LONGEST
+
+
 def _print() -> None:
     configured.ManagementCommand("prints")()
 
