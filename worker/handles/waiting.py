@@ -61,6 +61,8 @@ class Wait:
         self._patience = Patience(LONGEST_PAUSE, FIRST_PAUSE)
         self._heard = ExitStack()
         self._joined = False
+        self._closed = False
+        self._closing = threading.Lock()
         if timeout is None and current_job() is not None:
             raise ValueError(
                 f"{where}: timeout is None, but must be a number of seconds in a task: while it waits it keeps its "
@@ -91,15 +93,20 @@ class Wait:
         return min(pause, left)
 
     def close(self) -> None:
-        self._heard.close()
+        """Async code that is cancelled comes here while `pause` goes on in its thread."""
+        with self._closing:
+            self._closed = True
+            self._heard.close()
 
     def _join(self) -> None:
         self._joined = True
         alias = options().DATABASE
         if can_be_told(alias):
             self._patience.longest = LONGEST_PAUSE_IF_TOLD
-            join(alias, str(self.id), self.wake)
-            self._heard.callback(leave, alias, str(self.id), self.wake)
+            with self._closing:
+                if not self._closed:
+                    join(alias, str(self.id), self.wake)
+                    self._heard.callback(leave, alias, str(self.id), self.wake)
 
     def _require_no_transaction(self, using: str) -> None:
         if not get_autocommit(using):  # an atomic block has none either

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -289,6 +289,31 @@ def test_who_leaves_while_he_is_told_does_not_end_who_hears_for_others() -> None
     listener.tell("8")
 
     assert told == ["7"]
+
+
+@told_at_once
+@pytest.mark.usefixtures("nobody_looks")
+def test_async_code_that_is_cancelled_while_it_joins_leaves_nobody_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    id = enqueue()
+    joins, answers = threading.Event(), threading.Event()
+
+    def told_late(alias: str) -> bool:
+        joins.set()
+        return answers.wait(timeout=30)
+
+    async def work() -> None:
+        under_way = asyncio.create_task((await api.aget(id)).await_finished(30))
+        assert await asyncio.to_thread(joins.wait, 30)
+        under_way.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await under_way
+        answers.set()
+        await sync_to_async(lambda: None)()  # in the same thread, so after what goes on there
+
+    monkeypatch.setattr(waiting, "can_be_told", told_late)
+    async_to_sync(work)()
+
+    assert waiting._rooms == {}
 
 
 @pytest.mark.only_on("sqlite")
