@@ -129,7 +129,9 @@ class JobHandle:
         """
         if not is_short_text(reason):
             raise ValueError(must_be("reason", reason, A_SHORT_TEXT))
-        reached = queue.cancel([self.id], reason, options().DATABASE)
+        using = options().DATABASE
+        with Explained("JobHandle.cancel", using, "await ….acancel(…)"):
+            reached = queue.cancel([self.id], reason, using)
         if reached.asked:
             return Cancellation.ASKED
         return Cancellation.CANCELLED if reached else Cancellation.TOO_LATE
@@ -140,7 +142,10 @@ class JobHandle:
         Raises NoSuchJob if there is no finished job of that id: it is not finished yet, or was pruned.
         """
         using = options().DATABASE
-        with transaction.atomic(using=using):  # nobody takes the new one before it is read
+        with (
+            Explained("JobHandle.retry", using, "await ….aretry(…)"),
+            transaction.atomic(using=using),  # nobody takes the new one before it is read
+        ):
             new = queue.retry([self.id], using)
             if not new:
                 raise NoSuchJob(f"Job {self.id} cannot be retried: history has no job of that id.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db.models.sql.compiler import SQLCompiler
 
 from schedules import background
@@ -138,3 +140,25 @@ def test_async_code_has_the_same() -> None:
         return [job.state, str(cancelled), (await job.arefresh()).state, again.state]
 
     assert async_to_sync(work)(double(1).pk) == ["ready", "Cancellation.CANCELLED", "cancelled", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("call", "instead"),
+    [
+        (lambda job: job.refresh(), "await ….aget(…)."),
+        (lambda job: job.wait(), "await ….await_finished(…)."),
+        (lambda job: job.cancel(), "await ….acancel(…)."),
+        (lambda job: job.retry(), "await ….aretry(…)."),
+    ],
+    ids=["refresh", "wait", "cancel", "retry"],
+)
+def test_a_verb_in_async_code_is_refused_and_told_how(call: Callable[[api.JobHandle], object], instead: str) -> None:
+    async def work(id: int) -> None:
+        job = await api.aget(id)
+        with pytest.raises(SynchronousOnlyOperation) as refused:
+            call(job)
+        assert str(refused.value).endswith(f" in async code: write {instead}")
+
+    async_to_sync(work)(double(1).pk)
+
+    assert Job.objects.get().state == "ready"
