@@ -93,10 +93,14 @@ def remember_runs(lines: Collection[int], using: str) -> None:
 
 
 def remember_successes(jobs: Collection[int], using: str) -> None:
-    """Before these jobs of history are pruned: the newest success of a schedule may be among them."""
+    """Before these jobs of history are pruned: the newest success of a schedule may be among them.
+
+    One that ended later is newer only if its instant is not earlier: it may have been filled in.
+    """
     newer = FinishedJob.objects.using(using).filter(
         schedule_id=OuterRef("schedule_id"),
         finished_at__gt=OuterRef("finished_at"),
+        scheduled_for__gte=OuterRef("scheduled_for"),
         state=FinishedState.SUCCEEDED,
     )
     going = FinishedJob.objects.using(using).filter(

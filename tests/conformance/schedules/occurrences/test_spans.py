@@ -398,6 +398,19 @@ def test_history_may_forget_the_latest_success(clock: ManualClock) -> None:
     assert told[-1][2] == start + 2 * HOUR
 
 
+def test_a_success_is_remembered_though_an_earlier_instant_was_filled_in_after_it(clock: ManualClock) -> None:
+    start = clock.now()
+    hourly(clock)
+    pass_hours(clock, 2)
+    FinishedJob.objects.filter(scheduled_for=start + HOUR).update(finished_at=clock.now() + HOUR)
+
+    assert sum(queue.prune(ALIAS, clock.now() + HOUR)) == 1
+    assert remembered()[1] == start + 2 * HOUR
+    pass_hours(clock, 1)
+
+    assert told[-1][2] == start + 2 * HOUR
+
+
 def test_a_success_that_is_not_kept_is_remembered_when_it_goes_with_the_next_upkeep(clock: ManualClock) -> None:
     start = clock.now()
     hourly(clock, tell_and_keep_no_success)
