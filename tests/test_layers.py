@@ -96,7 +96,7 @@ The clock: it decides what is due
   schedules.describe
   schedules.spec            | arguments calls carry.stored own_options tasks
   schedules.signals         | events log masking
-  schedules.occurrences     signals | dialects erasure queue tasks
+  schedules.occurrences     signals | dialects dialects.portions erasure queue tasks
   schedules.changes         occurrences signals spec | arguments calls carry.stored clock codec dialects dialects.portions erasure queue tasks wakeup
   schedules.declarations    changes occurrences signals spec | arguments backoff calls carry clock current.runs error_classes dialects.portions framework keeping masking parameters registry reports tasks
   schedules.scheduler       changes occurrences | chores promotion

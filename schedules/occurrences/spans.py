@@ -20,6 +20,8 @@ from schedules.occurrences.due_schedules import UNREADABLE
 from schedules.planning.due import Ledgered
 from schedules.recurrence.instants import TICK
 from worker.current import Span
+from worker.dialects.portions import portions
+from worker.erasure import PORTION
 from worker.models import FinishedJob, FinishedState, Job
 from worker.values import ClaimedJob
 
@@ -168,11 +170,12 @@ def _retried_well(failed: QuerySet[FinishedJob], using: str) -> Iterator[datetim
     for _ in range(MOST_RETRIES):
         if not instants:
             return
-        retries = FinishedJob.objects.using(using).filter(retry_of__in=list(instants))
         following = dict[int, datetime | None]()
-        for id, retry_of, state in retries.values_list("pk", "retry_of", "state"):
-            at = instants[retry_of or 0]
-            if state == FinishedState.SUCCEEDED and at is not None:
-                yield at
-            following[id] = at
+        for some in portions(list(instants), PORTION):
+            retries = FinishedJob.objects.using(using).filter(retry_of__in=some)
+            for id, retry_of, state in retries.values_list("pk", "retry_of", "state"):
+                at = instants[retry_of or 0]
+                if state == FinishedState.SUCCEEDED and at is not None:
+                    yield at
+                following[id] = at
         instants = following

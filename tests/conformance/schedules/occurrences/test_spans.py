@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 from django.db import DEFAULT_DB_ALIAS as ALIAS
+from django.db import connection
 
 from schedules import api, background
 from schedules.models import Kind, Occurrence, Schedule
 from schedules.occurrences import ledger
 from schedules.occurrences.due_schedules import due_schedules
 from schedules.occurrences.materialize import materialize
-from schedules.occurrences.spans import begins_at, covers
+from schedules.occurrences.spans import begins_at, covers, previous_success
 from schedules.planning.due import Ledgered
 from schedules.testing import ManualClock, run_jobs
 from tests.conformance.worker.dialects.statements import happening_before
 from tests.conformance.worker.process.workers import Crew
-from tests.conformance.worker.queue.jobs import claim_one
+from tests.conformance.worker.queue.jobs import another_session, claim_one
 from worker import CurrentJob, current_job, queue
 from worker.api import get
 from worker.clock import database_now
@@ -384,6 +385,32 @@ def test_the_latest_success_before_is_told_over_failures_and_those_that_retries_
     pass_hours(clock, 1)
 
     assert told[-1][2] == start + 3 * HOUR
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_latest_success_before_is_told_over_more_failures_than_a_statement_has_parameters(
+    clock: ManualClock,
+) -> None:
+    start = clock.now()
+    hourly(clock)
+    fails_at.add(start + 2 * HOUR)
+    pass_hours(clock, 2)
+    add_failures_like(FinishedJob.objects.get(state="failed"), 66_000)
+    api.get("hourly").run_now()
+
+    with another_session() as using:
+        answer = previous_success(claim_one()._replace(scheduled_for=start + 3 * HOUR), using)
+
+    assert answer == start + HOUR
+
+
+def add_failures_like(job: FinishedJob, count: int) -> None:
+    """By one statement. They have ids below zero, which no job has."""
+    columns = [str(field.column) for field in FinishedJob._meta.concrete_fields if not field.primary_key]
+    table, others = FinishedJob._meta.db_table, ", ".join(map(connection.ops.quote_name, columns))
+    copies = f"SELECT -n, {others} FROM {table}, generate_series(1, %s) AS n WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} (id, {others}) {copies}", [count, job.pk])
 
 
 def test_history_may_forget_the_latest_success(clock: ManualClock) -> None:
