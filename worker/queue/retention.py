@@ -19,7 +19,7 @@ from worker.erasure import MOST_KEPT, PORTION
 from worker.instants import FIRST, LenientQuerySet
 from worker.models import FinishedJob, FinishedState, JobReport
 from worker.options import options
-from worker.refusals import Refused, by_halves, told
+from worker.refusals import Refused, RowsRefused, by_halves, told
 
 FROM_THE_BEGINNING = timedelta(days=1)
 
@@ -40,15 +40,28 @@ class Retention:
         self._past_failed = _Walk(forgets_failed=False)
 
     def prune(self, using: str, now: datetime) -> Iterator[int]:
-        """Forget finished jobs whose time is over: a portion with each step, which gives how many that were."""
+        """Forget finished jobs whose time is over: a portion with each step, which gives how many that were.
+
+        Jobs that the database keeps hold up no other, and in the end the first that was said against them is raised.
+        """
+        refused: RowsRefused | None = None
+        for stage in self._stages(using, now):
+            try:
+                yield from stage
+            except RowsRefused as error:
+                refused = refused or error
+        if refused:
+            raise refused
+
+    def _stages(self, using: str, now: datetime) -> Iterator[Iterator[int]]:
         of_failed, of_others = now - options().keep_failed, now - options().KEEP_FINISHED
-        yield from erasure.prune(FinishedJob, "keep_until", now, using, with_them=_WITH_THEM, first=before_pruning)
+        yield erasure.prune(FinishedJob, "keep_until", now, using, with_them=_WITH_THEM, first=before_pruning)
         if FinishedJob.objects.using(using).filter(keep_until__gte=now).exists():
-            yield from self._past_kept.prune(using, FIRST, of_failed, now)
+            yield self._past_kept.prune(using, FIRST, of_failed, now)
         else:
-            yield from prune(using, of_failed)
+            yield prune(using, of_failed)
         if of_failed < of_others:
-            yield from self._past_failed.prune(using, of_failed, of_others, now)
+            yield self._past_failed.prune(using, of_failed, of_others, now)
 
 
 class _Walk:

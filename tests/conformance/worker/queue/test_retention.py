@@ -127,6 +127,22 @@ def test_a_job_that_cannot_go_is_told_holds_up_no_other_and_is_tried_again() -> 
     assert prune(process) == 1
 
 
+def test_jobs_that_cannot_go_hold_up_none_that_goes_for_another_reason() -> None:
+    """The time of their task is over, or that of failed jobs, and the others go after them."""
+    bad = [finish(Succeeded(), 1), finish(Failed(error()), 92)]
+    FinishedJob.objects.filter(pk=bad[0]).update(keep_until=NOW - DAY)
+    for outcome, days in ((Failed(error()), 91), (Succeeded(), 31)):
+        finish(outcome, days)
+
+    with (
+        raising("worker_finishedjob", only=f"OLD.id IN ({bad[0]}, {bad[1]})", on="DELETE"),
+        pytest.raises(RowsRefused, match=f"FinishedJob {bad[0]}: .*not today"),
+    ):
+        prune()
+
+    assert history() == set(bad)
+
+
 def prune(process: queue.Retention | None = None, now: datetime = NOW) -> int:
     return sum((process or queue.Retention()).prune(ALIAS, now))
 
