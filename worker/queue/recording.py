@@ -14,7 +14,6 @@ from django.db import connections, transaction
 from worker import wakeup
 from worker.clock import WhenWritten
 from worker.dialects import dialect_of
-from worker.dialects.portions import MOST_CHARACTERS
 from worker.models import Job, JobState
 from worker.outcomes import Cancelled, Failed, Outcome, Retry, Snoozed
 from worker.queue.asked import UNASKED
@@ -126,18 +125,13 @@ def note(using: str, jobs: Sequence[tuple[ClaimedJob, str]]) -> None:
 def _by_one_statement(using: str, ended: Sequence[Ended], shares: Shares) -> bool:
     """Whether all have ended, and nobody else writes when that is recorded."""
     others_write = (Retry, Snoozed, *(hook.of for hook in in_the_recording_transaction))
-    one_statement = dialect_of(connections[using]).acks.finishes_by_one_statement and len(ended) <= BATCH
-    one_statement = one_statement and shares.by_one_statement
+    acks = dialect_of(connections[using]).acks
+    one_statement = shares.by_one_statement and len(ended) <= BATCH
+    one_statement = one_statement and acks.finishes_by_one_statement(shares.kept or shares.gone)
     kinds = {type(each.outcome) for each in ended}
     if Failed in kinds:
         kinds.add(Cancelled)  # as some of them may end
-    return one_statement and not any(issubclass(kind, others_write) for kind in kinds) and not _are_long(ended)
-
-
-def _are_long(ended: Sequence[Ended]) -> bool:
-    """Whether one may bring along so much text that others may not go with it."""
-    errors, results = [len(each.job.errors) for each in ended], [len(each.kept) for each in ended]
-    return max(errors, default=0) + max(results, default=0) > _LONG
+    return one_statement and not any(issubclass(kind, others_write) for kind in kinds)
 
 
 def _write_hooks(using: str, recorded: Sequence[Ended]) -> None:
@@ -166,7 +160,3 @@ def _schedule_again(using: str, job: PutBack) -> bool:
         )
         == 1
     )
-
-
-_LONG = MOST_CHARACTERS // BATCH
-"""Characters, of which a whole batch goes into one statement."""

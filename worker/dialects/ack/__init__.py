@@ -29,11 +29,12 @@ RECORD = tuple(
 
 
 class Acks:
-    finishes_by_one_statement = False
-    """Whether recording what ended needs no transaction around it."""
-
     def __init__(self, words: Words) -> None:
         self.words = words
+
+    def finishes_by_one_statement(self, ends: Sequence[Finish]) -> bool:
+        """Whether recording these needs no transaction around it."""
+        return False
 
     def finish(
         self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], *, only_retries: bool = False

@@ -12,18 +12,20 @@ from worker.dialects.ack import FINISH, Acks, longest
 from worker.dialects.ack.finishing import finishing, finishing_or_cancelling
 from worker.dialects.ack.single import ENDED, NOT_HELD, SingleRecord, single_record
 from worker.dialects.many import ManyRowsByArrays, as_table
-from worker.dialects.portions import portions
+from worker.dialects.portions import MOST_CHARACTERS, portions
 from worker.dialects.words import Words, table
 from worker.models import FinishedJob, Job, JobReport
 from worker.values import Finish, Mark, Recorded
 
 
 class PostgreSQLAcks(Acks):
-    finishes_by_one_statement = True
-
     def __init__(self, words: Words, many: ManyRowsByArrays) -> None:
         super().__init__(words)
         self.many = many
+
+    def finishes_by_one_statement(self, ends: Sequence[Finish]) -> bool:
+        """Unless the texts are long, those that are written now among them."""
+        return len(ends) * longest(ends) <= MOST_CHARACTERS
 
     def finish(
         self, connection: BaseDatabaseWrapper, ends: Sequence[Finish], *, only_retries: bool = False

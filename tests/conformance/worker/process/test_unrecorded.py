@@ -20,6 +20,7 @@ from tests.conformance.worker.queue.jobs import (
     enqueue,
     error,
     in_history,
+    new,
     state_of,
 )
 from tests.refusals import raising, renamed
@@ -113,6 +114,25 @@ def test_many_errors_of_the_greatest_length_are_recorded() -> None:
 
     assert FinishedJob.objects.filter(pk__in=ids, state="failed").count() == 40
     assert FinishedJob.objects.get(pk=ids[0]).error_list[0]["message"] == longest
+
+
+def test_of_many_long_failures_none_is_told_as_lost_where_the_database_refuses_one() -> None:
+    """They take more than one statement."""
+    long = Error(1, "ValueError", "no", "x" * 9000, at("10:00"))
+    unrecorded = Unrecorded("host:1", time)
+    queue.enqueue_many([new(n) for n in range(500)], ALIAS)
+    jobs = claim()
+    unrecorded.add([ended(job, Failed(long)) for job in jobs])
+
+    with (
+        another_session() as using,
+        raising("worker_finishedjob", only=f"NEW.id = {jobs[-1].id}"),
+        heard(signals.job_lost) as lost,
+    ):
+        assert unrecorded.record(using) == 499
+
+    assert lost == []
+    assert set(FinishedJob.objects.values_list("pk", flat=True)) == {job.id for job in jobs[:-1]}
 
 
 # What is refused for a while
